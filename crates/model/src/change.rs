@@ -1,0 +1,112 @@
+//! Changes: something that happened to the server, to which a later plan change or finding can point.
+
+use crate::{Attribute, Text, Timestamp, ValueRef};
+
+/// Something that happened to the server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// What happened, from a closed list.
+    pub kind: ChangeKind,
+    /// When it happened, by the server's clock, where the server says so.
+    pub at: Option<Timestamp>,
+    /// The database concerned; `None` for the whole server.
+    pub database: Option<Text>,
+    /// The object concerned: a setting, a table as `schema.table`, an extension.
+    pub subject: Option<Text>,
+    /// The value before, where there is one.
+    pub before: Option<Text>,
+    /// The value after, where there is one.
+    pub after: Option<Text>,
+    /// Further facts under catalogue names, for instance `postgresql.table.reltuples`.
+    pub facts: Vec<Attribute>,
+}
+
+/// What can happen to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// The server process started anew.
+    Restart,
+    /// Another node answers: other system identifier, address, or role.
+    Failover,
+    /// The server's version changed.
+    Version,
+    /// Statistics were reset.
+    StatisticsReset,
+    /// A setting has another value.
+    Setting,
+    /// An extension was installed, removed or updated.
+    Extension,
+    /// A table was analysed: the planner has new statistics.
+    Analyze,
+    /// A table was vacuumed.
+    Vacuum,
+    /// A table got a new file: `TRUNCATE`, `VACUUM FULL`, `CLUSTER` or a rewriting `ALTER TABLE`.
+    TableRewrite,
+}
+
+impl ChangeKind {
+    /// The kind as an attribute value: closed set, lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::Failover => "failover",
+            Self::Version => "version",
+            Self::StatisticsReset => "statistics_reset",
+            Self::Setting => "setting",
+            Self::Extension => "extension",
+            Self::Analyze => "analyze",
+            Self::Vacuum => "vacuum",
+            Self::TableRewrite => "table_rewrite",
+        }
+    }
+}
+
+impl Change {
+    /// A change of which only the kind is known.
+    #[must_use]
+    pub const fn new(kind: ChangeKind) -> Self {
+        Self {
+            kind,
+            at: None,
+            database: None,
+            subject: None,
+            before: None,
+            after: None,
+            facts: Vec::new(),
+        }
+    }
+
+    /// Calls `visit` with every attribute of the `dbintel.change` event that is known.
+    pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+        visit("dbintel.change.kind", ValueRef::Text(self.kind.as_str()));
+        if let Some(at) = self.at {
+            visit("dbintel.change.time", ValueRef::Text(&at.to_string()));
+        }
+        let texts = [
+            ("db.namespace", &self.database),
+            ("dbintel.change.subject", &self.subject),
+            ("dbintel.change.before", &self.before),
+            ("dbintel.change.after", &self.after),
+        ];
+        for (key, text) in texts {
+            if let Some(text) = text {
+                visit(key, ValueRef::Text(text));
+            }
+        }
+        for fact in &self.facts {
+            visit(&fact.key, fact.value.as_ref());
+        }
+    }
+
+    /// Bytes this record keeps alive beyond its own size.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let texts = [&self.database, &self.subject, &self.before, &self.after];
+        texts
+            .iter()
+            .filter_map(|text| text.as_ref().map(|text| text.len()))
+            .sum::<usize>()
+            + self.facts.iter().map(Attribute::weight_bytes).sum::<usize>()
+    }
+}

@@ -1,0 +1,30 @@
+//! What the rooms of dbintel say to each other: records, targets, time, and the telemetry catalogue.
+//!
+//! Promises:
+//! * no I/O and no async runtime; everything here is plain data and pure functions;
+//! * a value that is not known is absent (`None`), never zero and never a constant;
+//! * texts are shared (`Arc<str>`), so that cloning a record does not copy them.
+
+mod attribute;
+pub mod catalogue;
+mod change;
+mod gap;
+mod query;
+mod record;
+mod session;
+mod target;
+mod text;
+mod time;
+
+pub use attribute::{Attribute, Labels, Value, ValueRef};
+pub use catalogue::{
+    CounterDefinition, EventDefinition, Instrument, MetricDefinition, NumberType, PointSource,
+};
+pub use change::{Change, ChangeKind};
+pub use gap::{Gap, GapReason};
+pub use query::{Counters, Exactness, Interval, Moments, Query, QueryKey, QueryText};
+pub use record::{Batch, MetricPoint, Number, Record, Signal};
+pub use session::{Blocking, Session};
+pub use target::{Node, ResourceLayout, Server, Target};
+pub use text::Text;
+pub use time::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};

@@ -1,0 +1,268 @@
+//! Queries: what one statement did in one interval. Never a cumulative total.
+
+use std::sync::Arc;
+
+use crate::{CounterDefinition, NumberType, Text, Timestamp, ValueRef};
+
+/// What one statement did between two snapshots of the server's statement statistics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// Which statement.
+    pub key: QueryKey,
+    /// Its text, once known and allowed to leave.
+    pub text: Option<Arc<QueryText>>,
+    /// From when to when, by the server's clock.
+    pub interval: Interval,
+    /// Executions that ended in the interval.
+    pub calls: i64,
+    /// Sum of their execution times, in milliseconds.
+    pub total_time_ms: f64,
+    /// Mean and variance of their execution times, where the counters allow them.
+    pub moments: Option<Moments>,
+    /// Every further counter, as a difference over the interval.
+    pub counters: Counters,
+    /// How the numbers relate to the true work.
+    pub exactness: Exactness,
+    /// Place in the ranking by total time of this poll, from 1; `None` outside the top. Only ranked statements leave
+    /// as `db.server.top_query`; all of them reach the processors.
+    pub rank: Option<u32>,
+}
+
+/// Identity of a statement in the server's statistics.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QueryKey {
+    /// Name of `db.system.name`.
+    pub system: &'static str,
+    /// Database.
+    pub database: Text,
+    /// Object id of the database.
+    pub database_id: u32,
+    /// Role that ran the statement.
+    pub user: Text,
+    /// Object id of the role.
+    pub user_id: u32,
+    /// Query identifier: signed 64 bits, as the server prints it.
+    pub query_id: i64,
+    /// Whether it was sent by a client (`true`) or run inside a function (`false`); unknown before PostgreSQL 14.
+    /// The two must never be added up: nested time is contained in the time of its caller.
+    pub toplevel: Option<bool>,
+}
+
+/// A statement's text as it may leave, masked once and shared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QueryText {
+    /// Masked text; `None` where the statement's kind is not on the list of those whose text may leave.
+    pub masked: Option<Arc<str>>,
+    /// Own fingerprint of the normalised text, 64 bits; it outlives dumps, restores and upgrades.
+    pub fingerprint: u64,
+    /// Kind of the statement, for instance `select`.
+    pub kind: &'static str,
+    /// Value of `db.operation.name`, for instance `SELECT`.
+    pub operation: Option<&'static str>,
+    /// Value of `db.query.summary`: operations and targets, low cardinality.
+    pub summary: Option<Arc<str>>,
+    /// Whether the text was cut at a limit of the server or of ours.
+    pub truncated: bool,
+}
+
+/// A span of time by the server's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// Start.
+    pub start: Timestamp,
+    /// End.
+    pub end: Timestamp,
+}
+
+/// Mean and spread of the execution times of one interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    /// Mean, in milliseconds.
+    pub mean_ms: f64,
+    /// Sample variance, in square milliseconds; `None` where rounding in the cumulative counters could hide it or
+    /// where there was one execution only.
+    pub variance_ms2: Option<f64>,
+}
+
+/// How a number relates to the true work of the interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Exactness {
+    /// All work of the interval, and nothing else.
+    Exact,
+    /// Part of the work may be missing; nothing is counted twice.
+    LowerBound,
+    /// Nothing can be said.
+    Unknown,
+}
+
+/// The counters of one statement in one interval, parallel to a list of definitions from the catalogue.
+///
+/// Doubles hold whole numbers exactly up to 2^53, which is 9 PB of WAL or 2,900 centuries in milliseconds.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    definitions: &'static [CounterDefinition],
+    values: Box<[f64]>,
+}
+
+// === impl Query ===
+
+impl Query {
+    /// Calls `visit` with every attribute of the `db.server.top_query` event that is known.
+    ///
+    /// Names and units are those of OpenTelemetry contrib's receiver (total times in seconds); what it lacks is below
+    /// `dbintel.`.
+    pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+        self.key.for_each_attribute(visit);
+        if let Some(text) = &self.text {
+            text.for_each_attribute(visit);
+        }
+        visit("postgresql.calls", ValueRef::Int(self.calls));
+        visit(
+            "postgresql.total_exec_time",
+            ValueRef::Double(self.total_time_ms / 1e3),
+        );
+        self.counters.for_each_attribute(visit);
+        if let Some(moments) = &self.moments {
+            visit("dbintel.query.mean_exec_time", ValueRef::Double(moments.mean_ms));
+            if let Some(variance) = moments.variance_ms2 {
+                visit("dbintel.query.variance_exec_time", ValueRef::Double(variance));
+            }
+        }
+        visit("dbintel.query.exactness", ValueRef::Text(self.exactness.as_str()));
+        visit(
+            "dbintel.interval.start",
+            ValueRef::Text(&self.interval.start.to_string()),
+        );
+        visit(
+            "dbintel.interval.end",
+            ValueRef::Text(&self.interval.end.to_string()),
+        );
+        if let Some(rank) = self.rank {
+            visit("dbintel.query.rank", ValueRef::Int(i64::from(rank)));
+        }
+    }
+
+    /// Bytes this record keeps alive beyond its own size; the shared text is counted in full.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        self.counters.values.len() * size_of::<f64>()
+            + self.text.as_ref().map_or(0, |text| text.weight_bytes())
+    }
+}
+
+// === impl QueryKey ===
+
+impl QueryKey {
+    fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+        visit("db.system.name", ValueRef::Text(self.system));
+        visit("db.namespace", ValueRef::Text(&self.database));
+        visit("postgresql.rolname", ValueRef::Text(&self.user));
+        visit("userid", ValueRef::Text(&self.user_id.to_string()));
+        visit("postgresql.queryid", ValueRef::Text(&self.query_id.to_string()));
+        if let Some(toplevel) = self.toplevel {
+            visit("dbintel.query.toplevel", ValueRef::Bool(toplevel));
+        }
+    }
+}
+
+// === impl QueryText ===
+
+impl QueryText {
+    /// Calls `visit` with the text's attributes.
+    pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+        if let Some(masked) = &self.masked {
+            visit("db.query.text", ValueRef::Text(masked));
+        }
+        if let Some(summary) = &self.summary {
+            visit("db.query.summary", ValueRef::Text(summary));
+        }
+        if let Some(operation) = self.operation {
+            visit("db.operation.name", ValueRef::Text(operation));
+        }
+        visit(
+            "dbintel.query.fingerprint",
+            ValueRef::Text(&format!("{:016x}", self.fingerprint)),
+        );
+        visit("dbintel.query.kind", ValueRef::Text(self.kind));
+        if self.truncated {
+            visit("dbintel.query.text.truncated", ValueRef::Bool(true));
+        }
+    }
+
+    /// Bytes this text keeps alive.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.masked.as_ref().map_or(0, |text| text.len())
+            + self.summary.as_ref().map_or(0, |text| text.len())
+    }
+}
+
+// === impl Exactness ===
+
+impl Exactness {
+    /// The value as an attribute: closed set, lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::LowerBound => "lower_bound",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+// === impl Counters ===
+
+impl Counters {
+    /// Counters parallel to `definitions`; a value that is not a number is absent. Missing values are absent, surplus
+    /// ones are left out.
+    #[must_use]
+    pub fn new(definitions: &'static [CounterDefinition], values: &[f64]) -> Self {
+        let values = (0..definitions.len())
+            .map(|index| values.get(index).copied().unwrap_or(f64::NAN))
+            .collect();
+        Self { definitions, values }
+    }
+
+    /// The value of the counter with this column name, if the server has it.
+    #[must_use]
+    pub fn get(&self, column: &str) -> Option<f64> {
+        let index = self
+            .definitions
+            .iter()
+            .position(|definition| definition.column == column)?;
+        self.values.get(index).copied().filter(|value| !value.is_nan())
+    }
+
+    /// Calls `visit` with every counter that is known, in the unit of its attribute.
+    pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+        for (definition, value) in self.definitions.iter().zip(&self.values) {
+            let Some(attribute) = definition.attribute else {
+                continue;
+            };
+            if value.is_nan() || (*value == 0.0 && definition.omit_zero) {
+                continue;
+            }
+            match definition.number {
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    reason = "a counter of whole numbers below 2^53"
+                )]
+                NumberType::Int => visit(attribute, ValueRef::Int(*value as i64)),
+                NumberType::Double => visit(attribute, ValueRef::Double(*value * definition.scale)),
+            }
+        }
+    }
+}
+
+impl PartialEq for Counters {
+    fn eq(&self, other: &Self) -> bool {
+        self.values.len() == other.values.len()
+            && self
+                .values
+                .iter()
+                .zip(&other.values)
+                .all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
+    }
+}

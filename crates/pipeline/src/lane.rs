@@ -1,0 +1,268 @@
+//! A lane: one chain of processors for one server.
+//!
+//! Promises:
+//! * batches are worked on one after the other, in the order of acceptance;
+//! * processors are ticked every second, batches or not;
+//! * a panic in a processor loses the batch it happened in, counted, and nothing else: the chain is built anew and the
+//!   queue goes on;
+//! * once its queue is closed, the lane works off what it holds and ends.
+
+mod chain;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbintel_model::{Clock, Text};
+use parking_lot::Mutex;
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::door::Waiting;
+use crate::exporter::{ExporterInput, ExporterTelemetry, Signals};
+use crate::memory::MemoryState;
+use crate::status::{State, StatusHandle};
+use crate::telemetry::{Counter, Registry, definitions};
+use crate::{
+    Command, ComponentError, Door, Processor, QueueLimits, Reply, Request, RestoreError, StateChange,
+    Supervised, Supervisor, WeightedQueue,
+};
+use chain::Chain;
+
+/// How often processors are ticked.
+pub const TICK: Duration = Duration::from_secs(1);
+/// Commands that may wait for a lane.
+const MAX_WAITING_COMMANDS: usize = 16;
+
+/// Bounds of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneLimits {
+    /// What may wait at the door.
+    pub queue: QueueLimits,
+}
+
+/// Makes a processor, at the start and after a panic.
+#[derive(Clone)]
+pub struct ProcessorFactory {
+    /// The processor's id in the configuration.
+    pub id: Text,
+    /// Builds it from its validated configuration.
+    pub build: Arc<dyn Fn() -> Box<dyn Processor> + Send + Sync>,
+}
+
+/// An exporter as a lane sees it.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    /// Its input.
+    pub input: ExporterInput,
+    /// The signals it gets from this lane.
+    pub signals: Signals,
+    /// Counts what its input had no room for.
+    pub telemetry: ExporterTelemetry,
+}
+
+/// What a lane is built from.
+#[derive(Clone)]
+pub struct LaneContext {
+    /// Name of the lane: the id of its receiver.
+    pub id: Text,
+    /// Its bounds.
+    pub limits: LaneLimits,
+    /// Its processors, in order.
+    pub chain: Vec<ProcessorFactory>,
+    /// Where its records go.
+    pub sinks: Vec<Sink>,
+    /// Where requests of its processors go.
+    pub requests: mpsc::Sender<Request>,
+    /// Where state changes of its processors go; without a store they are counted as lost.
+    pub store: Option<mpsc::Sender<StateChange>>,
+    /// Memory pressure, shared by all doors.
+    pub memory: MemoryState,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Self-metrics.
+    pub registry: Registry,
+    /// Its entry on the status board.
+    pub status: StatusHandle,
+    /// Seed of the processors' randomness.
+    pub seed: u64,
+}
+
+/// A lane, before it is started.
+pub struct Lane;
+
+/// A running lane.
+#[derive(Debug)]
+pub struct LaneHandle {
+    door: Door,
+    queue: Arc<WeightedQueue<Waiting>>,
+    controls: mpsc::Sender<Control>,
+    task: Supervised,
+}
+
+enum Control {
+    Command(Command, oneshot::Sender<Vec<(Text, Reply)>>),
+    Replace(Vec<ProcessorFactory>, oneshot::Sender<Vec<RestoreError>>),
+}
+
+/// What survives a restart of the lane's task.
+struct Shared {
+    cx: LaneContext,
+    queue: Arc<WeightedQueue<Waiting>>,
+    factories: Mutex<Vec<ProcessorFactory>>,
+    controls: AsyncMutex<mpsc::Receiver<Control>>,
+    batches: Counter,
+}
+
+// === impl Lane ===
+
+impl Lane {
+    /// Starts a lane.
+    #[must_use]
+    pub fn start(cx: LaneContext, supervisor: &Supervisor) -> LaneHandle {
+        let queue = Arc::new(WeightedQueue::new(cx.limits.queue));
+        observe_queue(&cx, &queue);
+        let door = Door::new(
+            Arc::clone(&queue),
+            cx.memory.clone(),
+            cx.registry.clone(),
+            cx.id.clone(),
+        );
+        let (controls, receiver) = mpsc::channel(MAX_WAITING_COMMANDS);
+        let component = format!("lane/{}", cx.id).into();
+        let (status, labels) = (cx.status.clone(), vec![("receiver", cx.id.clone())]);
+        let shared = Arc::new(Shared {
+            batches: cx.registry.counter(&definitions::LANE_BATCHES, labels),
+            factories: Mutex::new(cx.chain.clone()),
+            queue: Arc::clone(&queue),
+            controls: AsyncMutex::new(receiver),
+            cx,
+        });
+        let run = move || Arc::clone(&shared).run();
+        let task = supervisor.start(component, status, CancellationToken::new(), run);
+        LaneHandle {
+            door,
+            queue,
+            controls,
+            task,
+        }
+    }
+}
+
+fn observe_queue(cx: &LaneContext, queue: &Arc<WeightedQueue<Waiting>>) {
+    let labels = || vec![("receiver", cx.id.clone())];
+    let max_bytes = cx.limits.queue.max_bytes;
+    let (batches, bytes) = (Arc::clone(queue), Arc::clone(queue));
+    cx.registry
+        .observe(&definitions::LANE_QUEUE_BATCHES, labels(), move || {
+            Some(as_f64(batches.len()))
+        });
+    cx.registry
+        .observe(&definitions::LANE_QUEUE_BYTES, labels(), move || {
+            Some(as_f64(bytes.len_bytes()))
+        });
+    cx.registry
+        .observe(&definitions::LANE_QUEUE_BYTES_MAX, labels(), move || {
+            Some(as_f64(max_bytes))
+        });
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a queue length, for display")]
+const fn as_f64(length: usize) -> f64 {
+    length as f64
+}
+
+// === impl LaneHandle ===
+
+impl LaneHandle {
+    /// The door for the lane's receiver.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door.clone()
+    }
+
+    /// Asks every processor; answers by processor id. Empty if the lane does not answer.
+    pub async fn command(&self, command: Command) -> Vec<(Text, Reply)> {
+        let (reply, answer) = oneshot::channel();
+        if self
+            .controls
+            .send(Control::Command(command, reply))
+            .await
+            .is_err()
+        {
+            return Vec::new();
+        }
+        answer.await.unwrap_or_default()
+    }
+
+    /// Replaces the chain between two batches. State goes over by processor id.
+    ///
+    /// # Errors
+    /// The states that could not be taken over; those processors start without one.
+    pub async fn replace_chain(&self, chain: Vec<ProcessorFactory>) -> Result<(), Vec<RestoreError>> {
+        let (reply, answer) = oneshot::channel();
+        if self.controls.send(Control::Replace(chain, reply)).await.is_err() {
+            return Ok(());
+        }
+        match answer.await {
+            Ok(errors) if !errors.is_empty() => Err(errors),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Closes the door, lets the lane work off what it holds, and waits for it. Says whether it ended in time; if not,
+    /// what it held is lost, and the caller counts it by [`Self::waiting`].
+    pub async fn drain(self, within: Duration) -> bool {
+        self.queue.close();
+        self.task.join(within).await
+    }
+
+    /// Batches that wait at the door now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    async fn run(self: Arc<Self>) -> Result<(), ComponentError> {
+        let mut controls = self.controls.lock().await;
+        let mut chain = Chain::build(&self.factories.lock(), &self.cx);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        self.cx.status.set(State::Ok, self.cx.clock.now());
+        loop {
+            tokio::select! {
+                waiting = self.queue.pop() => {
+                    let Some(waiting) = waiting else { break };
+                    self.cx.status.working(self.cx.clock.monotonic());
+                    self.batches.increment();
+                    chain.process(waiting.batch);
+                    self.cx.status.idle(self.cx.clock.now());
+                }
+                _ = tick.tick() => chain.tick(),
+                Some(control) = controls.recv() => self.control(&mut chain, control),
+            }
+        }
+        chain.tick();
+        Ok(())
+    }
+
+    fn control(&self, chain: &mut Chain, control: Control) {
+        // Whoever asked may have gone; then nobody wants the answer.
+        match control {
+            Control::Command(command, reply) => drop(reply.send(chain.command(&command))),
+            Control::Replace(factories, reply) => {
+                let snapshots = chain.snapshots();
+                *chain = Chain::build(&factories, &self.cx);
+                *self.factories.lock() = factories;
+                drop(reply.send(chain.restore(&snapshots)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

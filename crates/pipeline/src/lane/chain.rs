@@ -1,0 +1,237 @@
+//! The processors of a lane in a row, and the fan-out after the last one.
+
+use std::sync::Arc;
+
+use dbintel_model::{Batch, Clock, Record, Text};
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::{LaneContext, ProcessorFactory, Sink};
+use crate::exporter::{Delivery, LossReason};
+use crate::telemetry::{Counter, Gauge, Registry, definitions};
+use crate::{Command, Context, Output, Processor, Reply, RestoreError};
+
+/// A built chain.
+pub(super) struct Chain {
+    cx: LaneContext,
+    stages: Vec<Stage>,
+    random: fastrand::Rng,
+}
+
+struct Stage {
+    processor: Box<dyn Processor>,
+    incoming: Counter,
+    outgoing: Counter,
+    seconds: Gauge,
+}
+
+/// Counts the records of a batch as lost if it is dropped by a panic.
+struct InFlight<'a> {
+    cx: &'a LaneContext,
+    records: u64,
+}
+
+impl Chain {
+    pub(super) fn build(factories: &[ProcessorFactory], cx: &LaneContext) -> Self {
+        let stages = factories
+            .iter()
+            .map(|factory| Stage::build(factory, cx))
+            .collect();
+        Self {
+            stages,
+            random: fastrand::Rng::with_seed(cx.seed),
+            cx: cx.clone(),
+        }
+    }
+
+    /// Sends a batch through all processors and hands the results to the exporters.
+    pub(super) fn process(&mut self, batch: Batch) {
+        let cx = self.cx.clone();
+        let in_flight = InFlight {
+            records: batch.records.len() as u64,
+            cx: &cx,
+        };
+        let batches = self.run_from(0, vec![batch]);
+        in_flight.landed();
+        self.deliver(batches);
+    }
+
+    /// Ticks every processor; what one gives out goes through those after it.
+    pub(super) fn tick(&mut self) {
+        for index in 0..self.stages.len() {
+            let mut out = Output::default();
+            self.with_stage(index, |stage, cx| stage.processor.tick(cx, &mut out));
+            let made = self.settle(index, &mut out);
+            if !made.is_empty() {
+                let batches = self.run_from(index + 1, made);
+                self.deliver(batches);
+            }
+        }
+    }
+
+    /// Asks every processor.
+    pub(super) fn command(&mut self, command: &Command) -> Vec<(Text, Reply)> {
+        let mut replies = Vec::new();
+        for index in 0..self.stages.len() {
+            let mut out = Output::default();
+            self.with_stage(index, |stage, cx| {
+                let reply = stage.processor.command(cx, command, &mut out);
+                replies.push((stage.processor.id().to_owned().into(), reply));
+            });
+            let made = self.settle(index, &mut out);
+            let batches = self.run_from(index + 1, made);
+            self.deliver(batches);
+        }
+        replies
+    }
+
+    /// The states of all processors that have one.
+    pub(super) fn snapshots(&self) -> Vec<(Text, Vec<u8>)> {
+        let states = self
+            .stages
+            .iter()
+            .map(|stage| (stage.processor.id(), stage.processor.snapshot()));
+        states
+            .filter_map(|(id, state)| state.map(|state| (id.to_owned().into(), state)))
+            .collect()
+    }
+
+    /// Hands states over, by processor id.
+    pub(super) fn restore(&mut self, snapshots: &[(Text, Vec<u8>)]) -> Vec<RestoreError> {
+        let mut errors = Vec::new();
+        for stage in &mut self.stages {
+            let state = snapshots
+                .iter()
+                .find(|(id, _)| id.as_str() == stage.processor.id());
+            if let Some((_, state)) = state {
+                errors.extend(stage.processor.restore(state).err());
+            }
+        }
+        errors
+    }
+
+    fn run_from(&mut self, first: usize, mut batches: Vec<Batch>) -> Vec<Batch> {
+        for index in first..self.stages.len() {
+            let mut out = Output::default();
+            for batch in batches {
+                self.with_stage(index, |stage, cx| {
+                    stage.incoming.add(batch.records.len() as u64);
+                    stage.processor.process(cx, batch, &mut out);
+                });
+            }
+            batches = self.settle(index, &mut out);
+        }
+        batches
+    }
+
+    fn with_stage(&mut self, index: usize, work: impl FnOnce(&mut Stage, &mut Context<'_>)) {
+        let Some(stage) = self.stages.get_mut(index) else {
+            return;
+        };
+        let clock: &Arc<dyn Clock> = &self.cx.clock;
+        let started = clock.monotonic();
+        work(
+            stage,
+            &mut Context {
+                now: clock.now(),
+                monotonic: started,
+                random: &mut self.random,
+            },
+        );
+        stage.seconds.add(clock.monotonic().since(started).as_secs_f64());
+    }
+
+    /// Books what a processor gave out and sends off everything but the batches, which are returned.
+    fn settle(&mut self, index: usize, out: &mut Output) -> Vec<Batch> {
+        let (requests, mut lost_requests) = out.take_requests();
+        for request in requests {
+            lost_requests += u64::from(self.cx.requests.try_send(request).is_err());
+        }
+        if lost_requests > 0 {
+            let labels = vec![("receiver", self.cx.id.clone())];
+            self.cx
+                .registry
+                .counter(&definitions::REQUESTS_LOST, labels)
+                .add(lost_requests);
+        }
+        for change in out.take_state() {
+            let sent = self.cx.store.as_ref().map(|store| store.try_send(change));
+            match sent {
+                Some(Ok(())) => {}
+                Some(Err(TrySendError::Full(_))) => count_lost(&self.cx, "store_full", 1),
+                Some(Err(TrySendError::Closed(_))) | None => count_lost(&self.cx, "no_store", 1),
+            }
+        }
+        let batches = out.take_batches();
+        if let Some(stage) = self.stages.get(index) {
+            stage
+                .outgoing
+                .add(batches.iter().map(|batch| batch.records.len() as u64).sum());
+        }
+        batches
+    }
+
+    fn deliver(&self, batches: Vec<Batch>) {
+        for batch in batches {
+            let weight_bytes = batch.weight_bytes();
+            let batch = Arc::new(batch);
+            for sink in &self.cx.sinks {
+                sink.deliver(&batch, weight_bytes);
+            }
+        }
+    }
+}
+
+impl Sink {
+    fn deliver(&self, batch: &Arc<Batch>, weight_bytes: usize) {
+        if !batch
+            .records
+            .iter()
+            .any(|record: &Record| self.signals.admit(record))
+        {
+            return;
+        }
+        let delivery = Delivery::new(Arc::clone(batch), self.signals, weight_bytes);
+        match self.input.push_evicting(delivery) {
+            Ok(evicted) => {
+                for delivery in &evicted {
+                    self.telemetry.lost_delivery(delivery, LossReason::InputFull);
+                }
+            }
+            Err((_, delivery)) => self.telemetry.lost_delivery(&delivery, LossReason::InputFull),
+        }
+    }
+}
+
+impl Stage {
+    fn build(factory: &ProcessorFactory, cx: &LaneContext) -> Self {
+        let labels = || vec![("processor", factory.id.clone()), ("receiver", cx.id.clone())];
+        let registry: &Registry = &cx.registry;
+        Self {
+            processor: (factory.build)(),
+            incoming: registry.counter(&definitions::PROCESSOR_INCOMING, labels()),
+            outgoing: registry.counter(&definitions::PROCESSOR_OUTGOING, labels()),
+            seconds: registry.gauge(&definitions::PROCESSOR_DURATION, labels()),
+        }
+    }
+}
+
+impl InFlight<'_> {
+    fn landed(mut self) {
+        self.records = 0;
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if self.records > 0 {
+            count_lost(self.cx, "panic", self.records);
+        }
+    }
+}
+
+fn count_lost(cx: &LaneContext, reason: &'static str, records: u64) {
+    let labels = vec![("receiver", cx.id.clone()), ("reason", reason.into())];
+    cx.registry
+        .counter(&definitions::LANE_LOST_RECORDS, labels)
+        .add(records);
+}

@@ -1,0 +1,139 @@
+//! Processors: pure steps of a lane.
+//!
+//! A processor does no I/O and has no clock or randomness of its own: both are in [`Context`]. What it produces goes to
+//! [`Output`]: records, requests to the receiver, keyed state for the store. So each one can be tested on simulated
+//! time and replayed from a seed.
+
+use dbintel_model::{Batch, Monotonic, QueryKey, Text, Timestamp};
+
+/// Requests to the receiver that one call may make; further ones are counted as lost.
+pub const MAX_REQUESTS_PER_CALL: usize = 256;
+
+/// One step of a lane.
+pub trait Processor: Send {
+    /// Its id in the configuration, for instance `memory_limiter`.
+    fn id(&self) -> &str;
+
+    /// Works on a batch. What is to go on is given to `out`; what is not is dropped, and the processor counts it.
+    fn process(&mut self, cx: &mut Context<'_>, batch: Batch, out: &mut Output);
+
+    /// Called every second, also without batches.
+    fn tick(&mut self, _cx: &mut Context<'_>, _out: &mut Output) {}
+
+    /// Answers an operator's command.
+    fn command(&mut self, _cx: &mut Context<'_>, _command: &Command, _out: &mut Output) -> Reply {
+        Reply::default()
+    }
+
+    /// Its state, to be handed to its successor or kept in the store. `None` where it has none.
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Takes over the state of its predecessor.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if the state is not of this processor; it then starts with none.
+    fn restore(&mut self, _state: &[u8]) -> Result<(), RestoreError> {
+        Ok(())
+    }
+}
+
+/// What a processor may know beyond the batch.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The wall clock.
+    pub now: Timestamp,
+    /// The clock for durations.
+    pub monotonic: Monotonic,
+    /// Seeded randomness.
+    pub random: &'a mut fastrand::Rng,
+}
+
+/// What a processor gives out.
+#[derive(Debug, Default)]
+pub struct Output {
+    batches: Vec<Batch>,
+    requests: Vec<Request>,
+    state: Vec<StateChange>,
+    lost_requests: u64,
+}
+
+/// Something a processor wants from the receiver of its lane.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// The plan of this statement is wanted.
+    Plan(QueryKey),
+}
+
+/// One keyed value for the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateChange {
+    /// Processor and key.
+    pub key: Text,
+    /// The value; `None` removes it.
+    pub value: Option<Vec<u8>>,
+}
+
+/// An operator's command to the processors of a lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Show what you are set to and what you hold.
+    Show,
+}
+
+/// A processor's answer to a command: names and values, for a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Lines of the answer.
+    pub lines: Vec<(Text, Text)>,
+}
+
+/// A state that could not be taken over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the state of processor {id} could not be taken over: {reason}")]
+pub struct RestoreError {
+    /// The processor.
+    pub id: Text,
+    /// What is wrong with the state.
+    pub reason: Text,
+}
+
+impl Output {
+    /// Passes a batch on to the next processor, or to the exporters after the last one.
+    pub fn emit(&mut self, batch: Batch) {
+        self.batches.push(batch);
+    }
+
+    /// Asks the receiver for something. Bounded by [`MAX_REQUESTS_PER_CALL`].
+    pub fn request(&mut self, request: Request) {
+        if self.requests.len() < MAX_REQUESTS_PER_CALL {
+            self.requests.push(request);
+        } else {
+            self.lost_requests += 1;
+        }
+    }
+
+    /// Changes a value in the store.
+    pub fn store(&mut self, change: StateChange) {
+        self.state.push(change);
+    }
+
+    /// Takes the batches out.
+    pub fn take_batches(&mut self) -> Vec<Batch> {
+        std::mem::take(&mut self.batches)
+    }
+
+    /// Takes the requests out, with the number of those that found no room.
+    pub fn take_requests(&mut self) -> (Vec<Request>, u64) {
+        (
+            std::mem::take(&mut self.requests),
+            std::mem::take(&mut self.lost_requests),
+        )
+    }
+
+    /// Takes the state changes out.
+    pub fn take_state(&mut self) -> Vec<StateChange> {
+        std::mem::take(&mut self.state)
+    }
+}

@@ -1,0 +1,123 @@
+//! Every self-metric. Names follow the OpenTelemetry Collector (`otelcol_*`) where the meaning is the same.
+
+use super::SelfMetric;
+use super::SelfMetricKind::{Counter, Gauge};
+
+macro_rules! self_metrics {
+    ($($constant:ident: $kind:ident, $name:literal, $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub static $constant: SelfMetric = SelfMetric { name: $name, help: $help, kind: $kind };
+        )*
+
+        /// Every self-metric, for documentation.
+        pub static ALL: &[&SelfMetric] = &[$(&$constant),*];
+    };
+}
+
+self_metrics! {
+    RECEIVER_ACCEPTED_METRIC_POINTS: Counter, "otelcol_receiver_accepted_metric_points",
+        "Metric points that lanes took from the receiver.";
+    RECEIVER_ACCEPTED_LOG_RECORDS: Counter, "otelcol_receiver_accepted_log_records",
+        "Log records (events, intervals of statements included) that lanes took from the receiver.";
+    RECEIVER_REFUSED_METRIC_POINTS: Counter, "otelcol_receiver_refused_metric_points",
+        "Metric points refused at the lane's door, by reason. The next poll covers their interval.";
+    RECEIVER_REFUSED_LOG_RECORDS: Counter, "otelcol_receiver_refused_log_records",
+        "Log records refused at the lane's door, by reason. The next poll covers their interval.";
+    SCRAPER_SCRAPED_METRIC_POINTS: Counter, "otelcol_scraper_scraped_metric_points",
+        "Metric points read from the server.";
+    SCRAPER_SCRAPED_LOG_RECORDS: Counter, "otelcol_scraper_scraped_log_records",
+        "Log records read from the server.";
+    SCRAPER_ERRORED_POLLS: Counter, "otelcol_scraper_errored_polls",
+        "Polls, or parts of a poll, that yielded nothing, by part and reason.";
+    PROCESSOR_INCOMING: Counter, "otelcol_processor_incoming_items",
+        "Records given to the processor.";
+    PROCESSOR_OUTGOING: Counter, "otelcol_processor_outgoing_items",
+        "Records the processor passed on or made.";
+    PROCESSOR_DURATION: Gauge, "otelcol_processor_internal_duration_seconds",
+        "Time spent in the processor since the start.";
+    EXPORTER_SENT_METRIC_POINTS: Counter, "otelcol_exporter_sent_metric_points",
+        "Metric points the backend accepted.";
+    EXPORTER_SENT_LOG_RECORDS: Counter, "otelcol_exporter_sent_log_records",
+        "Log records the backend accepted.";
+    EXPORTER_FAILED_METRIC_POINTS: Counter, "otelcol_exporter_send_failed_metric_points",
+        "Metric points lost after they had left the queue, by reason.";
+    EXPORTER_FAILED_LOG_RECORDS: Counter, "otelcol_exporter_send_failed_log_records",
+        "Log records lost after they had left the queue, by reason.";
+    EXPORTER_ENQUEUE_FAILED_METRIC_POINTS: Counter, "otelcol_exporter_enqueue_failed_metric_points",
+        "Metric points lost because a queue of the exporter was full or closed, by reason.";
+    EXPORTER_ENQUEUE_FAILED_LOG_RECORDS: Counter, "otelcol_exporter_enqueue_failed_log_records",
+        "Log records lost because a queue of the exporter was full or closed, by reason.";
+    EXPORTER_QUEUE_SIZE: Gauge, "otelcol_exporter_queue_size",
+        "Requests waiting in the exporter's queue.";
+    EXPORTER_QUEUE_CAPACITY: Gauge, "otelcol_exporter_queue_capacity",
+        "Requests the exporter's queue can hold.";
+    EXPORTER_QUEUE_BYTES: Gauge, "dbintel_exporter_queue_bytes",
+        "Bytes waiting in the exporter's queue.";
+    EXPORTER_QUEUE_BYTES_MAX: Gauge, "dbintel_exporter_queue_bytes_max",
+        "Bytes the exporter's queue can hold.";
+    EXPORTER_REQUESTS: Counter, "dbintel_exporter_requests_total",
+        "Requests sent to the backend, by outcome.";
+    EXPORTER_SENT_BYTES: Counter, "dbintel_exporter_sent_bytes_total",
+        "Bytes of request bodies sent, as compressed.";
+    EXPORTER_INBOX_BYTES: Gauge, "dbintel_exporter_inbox_bytes",
+        "Bytes of batches waiting to be encoded by the exporter.";
+    LANE_QUEUE_BATCHES: Gauge, "dbintel_lane_queue_batches",
+        "Batches waiting at the lane.";
+    LANE_QUEUE_BYTES: Gauge, "dbintel_lane_queue_bytes",
+        "Bytes waiting at the lane.";
+    LANE_QUEUE_BYTES_MAX: Gauge, "dbintel_lane_queue_bytes_max",
+        "Bytes the lane's queue can hold.";
+    LANE_BATCHES: Counter, "dbintel_lane_batches_total",
+        "Batches the lane has worked on.";
+    LANE_LOST_RECORDS: Counter, "dbintel_lane_lost_records_total",
+        "Records lost within the lane, by reason.";
+    REQUESTS_LOST: Counter, "dbintel_lane_requests_lost_total",
+        "Requests of processors to the receiver that found no room.";
+    PANICS: Counter, "dbintel_component_panics_total",
+        "Panics of a component. Each one is a bug: please report it.";
+    RESTARTS: Counter, "dbintel_component_restarts_total",
+        "Restarts of a component after a panic or an error.";
+    MEMORY_LIMITER_REFUSING: Gauge, "dbintel_memory_limiter_refusing",
+        "1 while lanes refuse records because the process uses more memory than the soft limit.";
+    MEMORY_LIMITER_SOFT: Gauge, "dbintel_memory_limiter_soft_limit_bytes",
+        "Soft limit: above it, lanes refuse.";
+    MEMORY_LIMITER_HARD: Gauge, "dbintel_memory_limiter_hard_limit_bytes",
+        "Hard limit: above it, caches are dropped too.";
+    STATEMENTS: Counter, "dbintel_database_statements_total",
+        "Statements sent to the server, by purpose and outcome.";
+    DATABASE_TIME: Gauge, "dbintel_database_time_seconds_total",
+        "Time our statements took, by purpose; source says whether the database measured it (statement) or we did (wall).";
+    POLL_DURATION: Gauge, "dbintel_poll_duration_seconds",
+        "Duration of the last poll, by loop.";
+    POLLS: Counter, "dbintel_polls_total",
+        "Polls, by loop and outcome.";
+    POLLS_MISSED: Counter, "dbintel_polls_missed_total",
+        "Polls that were due while the one before was still running.";
+    GAPS: Counter, "dbintel_gaps_total",
+        "Parts of a poll that are missing, by part and reason.";
+    STATEMENTS_TRACKED: Gauge, "dbintel_statements_tracked",
+        "Statements whose counters are held for the next difference.";
+    TEXT_CACHE_BYTES: Gauge, "dbintel_text_cache_bytes",
+        "Bytes of masked statement texts held.";
+    TEXT_CACHE_BYTES_MAX: Gauge, "dbintel_text_cache_bytes_max",
+        "Bytes of masked statement texts that may be held.";
+    CONNECTIONS: Gauge, "dbintel_connections",
+        "Connections to the server, by state; held ones outlived their deadline and are not known to be released.";
+    LIMIT_REACHED: Counter, "dbintel_limit_reached_total",
+        "Times a named limit cut something off, by limit.";
+    SERIES_TRACKED: Gauge, "dbintel_series_tracked",
+        "Series whose start time is held.";
+    PROCESS_UPTIME: Counter, "otelcol_process_uptime_seconds",
+        "Time since the process started.";
+    PROCESS_CPU: Counter, "otelcol_process_cpu_seconds",
+        "CPU time of the process, user and system.";
+    PROCESS_RSS: Gauge, "otelcol_process_memory_rss",
+        "Resident set size of the process, in bytes, as the kernel reports it.";
+    PROCESS_HEAP: Gauge, "dbintel_process_heap_allocated_bytes",
+        "Bytes the allocator has handed out.";
+    BUILD_INFO: Gauge, "dbintel_build_info",
+        "Always 1; the labels say which build runs.";
+    CONFIG_WARNINGS: Gauge, "dbintel_config_warnings",
+        "Warnings of the configuration that is in force.";
+}
