@@ -95,11 +95,7 @@ fn main() {
 
 fn read(directory: &str) -> Catalogue {
     println!("cargo::rerun-if-changed={directory}");
-    let mut all = Catalogue {
-        metric: Vec::new(),
-        event: Vec::new(),
-        counter: Vec::new(),
-    };
+    let mut all = Catalogue { metric: Vec::new(), event: Vec::new(), counter: Vec::new() };
     let mut files: Vec<_> = fs::read_dir(directory)
         .expect("the catalogue directory is beside build.rs")
         .map(|entry| entry.expect("a readable directory entry").path())
@@ -115,32 +111,20 @@ fn read(directory: &str) -> Catalogue {
         all.counter.extend(part.counter);
     }
     let names: BTreeSet<_> = all.metric.iter().map(|metric| &metric.name).collect();
-    assert!(
-        names.len() == all.metric.len(),
-        "a metric is defined twice in the catalogue"
-    );
+    assert!(names.len() == all.metric.len(), "a metric is defined twice in the catalogue");
     all.metric.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
 
 fn write_metrics(code: &mut String, metrics: &[Metric]) {
     let count = metrics.len();
-    writeln!(
-        code,
-        "/// Every metric, sorted by name.\npub static METRICS: [MetricDefinition; {count}] = ["
-    )
-    .unwrap();
+    writeln!(code, "/// Every metric, sorted by name.\npub static METRICS: [MetricDefinition; {count}] = [")
+        .unwrap();
     for metric in metrics {
-        let column = metric.column.iter().map(|column| Source {
-            column: column.clone(),
-            fixed: toml::Table::new(),
-        });
+        let column =
+            metric.column.iter().map(|column| Source { column: column.clone(), fixed: toml::Table::new() });
         let sources: Vec<Source> = column.chain(metric.sources.iter().map(Source::copy)).collect();
-        assert!(
-            !sources.is_empty(),
-            "metric {} has no column and no sources",
-            metric.name
-        );
+        assert!(!sources.is_empty(), "metric {} has no column and no sources", metric.name);
         for source in &sources {
             for key in source.fixed.keys() {
                 assert!(
@@ -189,22 +173,14 @@ fn number(name: &str, number: &str) -> &'static str {
 
 impl Source {
     fn copy(&self) -> Self {
-        Self {
-            column: self.column.clone(),
-            fixed: self.fixed.clone(),
-        }
+        Self { column: self.column.clone(), fixed: self.fixed.clone() }
     }
 
     fn code(&self) -> String {
         let fixed: Vec<(&str, &str)> = self
             .fixed
             .iter()
-            .map(|(key, value)| {
-                (
-                    key.as_str(),
-                    value.as_str().expect("fixed attributes are strings"),
-                )
-            })
+            .map(|(key, value)| (key.as_str(), value.as_str().expect("fixed attributes are strings")))
             .collect();
         format!("PointSource {{ column: {:?}, fixed: &{fixed:?} }}, ", self.column)
     }
@@ -214,12 +190,7 @@ impl Source {
 fn write_events(code: &mut String, events: &[Event]) {
     let mut constants = Vec::new();
     for event in events {
-        let constant = event
-            .name
-            .rsplit('.')
-            .next()
-            .expect("a name has a last part")
-            .to_uppercase();
+        let constant = event.name.rsplit('.').next().expect("a name has a last part").to_uppercase();
         writeln!(
             code,
             "/// `{}`: {}\npub static {constant}: EventDefinition = EventDefinition {{ name: {:?}, description: {:?}, \
@@ -230,11 +201,7 @@ fn write_events(code: &mut String, events: &[Event]) {
         constants.push(format!("&{constant}"));
     }
     let (count, list) = (constants.len(), constants.join(", "));
-    writeln!(
-        code,
-        "/// Every event.\npub static EVENTS: [&EventDefinition; {count}] = [{list}];"
-    )
-    .unwrap();
+    writeln!(code, "/// Every event.\npub static EVENTS: [&EventDefinition; {count}] = [{list}];").unwrap();
 }
 
 fn write_counters(code: &mut String, counters: &[Counter]) {

@@ -110,10 +110,7 @@ impl From<bool> for Value {
 impl Attribute {
     /// An attribute from anything that is a key and anything that is a value.
     pub fn new(key: impl Into<Text>, value: impl Into<Value>) -> Self {
-        Self {
-            key: key.into(),
-            value: value.into(),
-        }
+        Self { key: key.into(), value: value.into() }
     }
 
     /// Bytes this attribute keeps alive, for memory accounting. Shared texts are counted in full, so sums are upper

@@ -66,15 +66,7 @@ impl Change {
     /// A change of which only the kind is known.
     #[must_use]
     pub const fn new(kind: ChangeKind) -> Self {
-        Self {
-            kind,
-            at: None,
-            database: None,
-            subject: None,
-            before: None,
-            after: None,
-            facts: Vec::new(),
-        }
+        Self { kind, at: None, database: None, subject: None, before: None, after: None, facts: Vec::new() }
     }
 
     /// Calls `visit` with every attribute of the `dbintel.change` event that is known.
@@ -103,10 +95,7 @@ impl Change {
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         let texts = [&self.database, &self.subject, &self.before, &self.after];
-        texts
-            .iter()
-            .filter_map(|text| text.as_ref().map(|text| text.len()))
-            .sum::<usize>()
+        texts.iter().filter_map(|text| text.as_ref().map(|text| text.len())).sum::<usize>()
             + self.facts.iter().map(Attribute::weight_bytes).sum::<usize>()
     }
 }

@@ -117,10 +117,7 @@ impl Query {
             text.for_each_attribute(visit);
         }
         visit("postgresql.calls", ValueRef::Int(self.calls));
-        visit(
-            "postgresql.total_exec_time",
-            ValueRef::Double(self.total_time_ms / 1e3),
-        );
+        visit("postgresql.total_exec_time", ValueRef::Double(self.total_time_ms / 1e3));
         self.counters.for_each_attribute(visit);
         if let Some(moments) = &self.moments {
             visit("dbintel.query.mean_exec_time", ValueRef::Double(moments.mean_ms));
@@ -129,14 +126,8 @@ impl Query {
             }
         }
         visit("dbintel.query.exactness", ValueRef::Text(self.exactness.as_str()));
-        visit(
-            "dbintel.interval.start",
-            ValueRef::Text(&self.interval.start.to_string()),
-        );
-        visit(
-            "dbintel.interval.end",
-            ValueRef::Text(&self.interval.end.to_string()),
-        );
+        visit("dbintel.interval.start", ValueRef::Text(&self.interval.start.to_string()));
+        visit("dbintel.interval.end", ValueRef::Text(&self.interval.end.to_string()));
         if let Some(rank) = self.rank {
             visit("dbintel.query.rank", ValueRef::Int(i64::from(rank)));
         }
@@ -179,10 +170,7 @@ impl QueryText {
         if let Some(operation) = self.operation {
             visit("db.operation.name", ValueRef::Text(operation));
         }
-        visit(
-            "dbintel.query.fingerprint",
-            ValueRef::Text(&format!("{:016x}", self.fingerprint)),
-        );
+        visit("dbintel.query.fingerprint", ValueRef::Text(&format!("{:016x}", self.fingerprint)));
         visit("dbintel.query.kind", ValueRef::Text(self.kind));
         if self.truncated {
             visit("dbintel.query.text.truncated", ValueRef::Bool(true));
@@ -219,19 +207,15 @@ impl Counters {
     /// ones are left out.
     #[must_use]
     pub fn new(definitions: &'static [CounterDefinition], values: &[f64]) -> Self {
-        let values = (0..definitions.len())
-            .map(|index| values.get(index).copied().unwrap_or(f64::NAN))
-            .collect();
+        let values =
+            (0..definitions.len()).map(|index| values.get(index).copied().unwrap_or(f64::NAN)).collect();
         Self { definitions, values }
     }
 
     /// The value of the counter with this column name, if the server has it.
     #[must_use]
     pub fn get(&self, column: &str) -> Option<f64> {
-        let index = self
-            .definitions
-            .iter()
-            .position(|definition| definition.column == column)?;
+        let index = self.definitions.iter().position(|definition| definition.column == column)?;
         self.values.get(index).copied().filter(|value| !value.is_nan())
     }
 
@@ -245,10 +229,7 @@ impl Counters {
                 continue;
             }
             match definition.number {
-                #[allow(
-                    clippy::cast_possible_truncation,
-                    reason = "a counter of whole numbers below 2^53"
-                )]
+                #[allow(clippy::cast_possible_truncation, reason = "a counter of whole numbers below 2^53")]
                 NumberType::Int => visit(attribute, ValueRef::Int(*value as i64)),
                 NumberType::Double => visit(attribute, ValueRef::Double(*value * definition.scale)),
             }
@@ -259,10 +240,6 @@ impl Counters {
 impl PartialEq for Counters {
     fn eq(&self, other: &Self) -> bool {
         self.values.len() == other.values.len()
-            && self
-                .values
-                .iter()
-                .zip(&other.values)
-                .all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
+            && self.values.iter().zip(&other.values).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
     }
 }

@@ -160,10 +160,7 @@ impl MetricPoint {
 impl Number {
     /// The number as a double.
     #[must_use]
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "for ordering and display; exact up to 2^53"
-    )]
+    #[allow(clippy::cast_precision_loss, reason = "for ordering and display; exact up to 2^53")]
     pub const fn as_f64(self) -> f64 {
         match self {
             Self::Int(int) => int as f64,

@@ -121,60 +121,34 @@ impl Session {
     /// Bytes this record keeps alive beyond its own size.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        let texts = [
-            &self.database,
-            &self.user,
-            &self.application,
-            &self.client_address,
-            &self.client_hostname,
-        ];
-        texts
-            .iter()
-            .filter_map(|text| text.as_ref().map(|text| text.len()))
-            .sum::<usize>()
+        let texts =
+            [&self.database, &self.user, &self.application, &self.client_address, &self.client_hostname];
+        texts.iter().filter_map(|text| text.as_ref().map(|text| text.len())).sum::<usize>()
             + self.text.as_ref().map_or(0, |text| text.weight_bytes())
-            + self
-                .blocking
-                .as_ref()
-                .map_or(0, |blocking| size_of::<Blocking>() + blocking.pids.len() * 8)
+            + self.blocking.as_ref().map_or(0, |blocking| size_of::<Blocking>() + blocking.pids.len() * 8)
     }
 }
 
 impl Blocking {
     fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
         if !self.pids.is_empty() {
-            visit(
-                "postgresql.blocking.pids",
-                ValueRef::Text(&comma_separated(&self.pids)),
-            );
+            visit("postgresql.blocking.pids", ValueRef::Text(&comma_separated(&self.pids)));
             visit("dbintel.blocking.depth", ValueRef::Int(self.depth));
         }
         if let Some(root) = self.root_pid {
             visit("dbintel.blocking.root_pid", ValueRef::Int(root));
         }
         if self.blocked_sessions > 0 {
-            visit(
-                "dbintel.blocking.blocked_sessions",
-                ValueRef::Int(self.blocked_sessions),
-            );
+            visit("dbintel.blocking.blocked_sessions", ValueRef::Int(self.blocked_sessions));
         }
         let times = [
             ("postgresql.blocking.start_time", self.wait_start),
-            (
-                "postgresql.blocking.transaction.start_time",
-                self.blocker_transaction_start,
-            ),
+            ("postgresql.blocking.transaction.start_time", self.blocker_transaction_start),
         ];
         visit_times(&times, visit);
         if let Some(duration) = self.wait_duration_ms {
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "whole milliseconds, as contrib's type is"
-            )]
-            visit(
-                "postgresql.blocking.wait_duration",
-                ValueRef::Int(duration as i64),
-            );
+            #[allow(clippy::cast_possible_truncation, reason = "whole milliseconds, as contrib's type is")]
+            visit("postgresql.blocking.wait_duration", ValueRef::Int(duration as i64));
         }
         let texts = [
             ("postgresql.blocking.lock.mode", &self.lock_mode),

@@ -78,19 +78,13 @@ impl Target {
     /// The whole server.
     #[must_use]
     pub fn server(server: Arc<Server>) -> Self {
-        Self {
-            server,
-            database: None,
-        }
+        Self { server, database: None }
     }
 
     /// One database of a server.
     #[must_use]
     pub fn database(server: Arc<Server>, database: Text) -> Self {
-        Self {
-            server,
-            database: Some(database),
-        }
+        Self { server, database: Some(database) }
     }
 }
 

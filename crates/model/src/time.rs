@@ -27,10 +27,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
 /// The clocks of the machine.
 #[derive(Debug)]
-#[allow(
-    clippy::disallowed_types,
-    reason = "the clock module is where the machine's clocks are read"
-)]
+#[allow(clippy::disallowed_types, reason = "the clock module is where the machine's clocks are read")]
 pub struct SystemClock {
     origin: std::time::Instant,
 }
@@ -83,10 +80,7 @@ impl Timestamp {
     /// This time moved forward, stopping at the largest representable one.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -124,11 +118,7 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
@@ -150,27 +140,18 @@ impl Monotonic {
 
 // === impl SystemClock ===
 
-#[allow(
-    clippy::disallowed_types,
-    reason = "the clock module is where the machine's clocks are read"
-)]
+#[allow(clippy::disallowed_types, reason = "the clock module is where the machine's clocks are read")]
 impl Default for SystemClock {
     fn default() -> Self {
-        Self {
-            origin: std::time::Instant::now(),
-        }
+        Self { origin: std::time::Instant::now() }
     }
 }
 
-#[allow(
-    clippy::disallowed_types,
-    reason = "the clock module is where the machine's clocks are read"
-)]
+#[allow(clippy::disallowed_types, reason = "the clock module is where the machine's clocks are read")]
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since_epoch = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
     }
 
@@ -185,9 +166,7 @@ impl ManualClock {
     /// A clock that stands at `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        Self {
-            now: Arc::new(Mutex::new((now, Duration::ZERO))),
-        }
+        Self { now: Arc::new(Mutex::new((now, Duration::ZERO))) }
     }
 
     /// Moves both clocks forward.
@@ -219,10 +198,7 @@ mod tests {
     #[test]
     fn timestamps_print_as_rfc_3339() {
         let check = |seconds: u64, expected: &str| {
-            assert_eq!(
-                Timestamp::from_nanos(seconds * 1_000_000_000).to_string(),
-                expected
-            );
+            assert_eq!(Timestamp::from_nanos(seconds * 1_000_000_000).to_string(), expected);
         };
         check(0, "1970-01-01T00:00:00.000000Z");
         check(951_782_399, "2000-02-28T23:59:59.000000Z");

@@ -140,10 +140,7 @@ impl Purpose {
 impl Permit {
     /// A permit whose outcome is booked in `ledger`.
     pub fn new(ledger: Arc<dyn Ledger>, purpose: Purpose) -> Self {
-        Self {
-            ledger: Some(ledger),
-            purpose,
-        }
+        Self { ledger: Some(ledger), purpose }
     }
 
     /// Reports how the statement ended.
@@ -158,15 +155,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(ledger) = self.ledger.take() {
             let error = Some(StatementError::Abandoned);
-            ledger.book(
-                self.purpose,
-                &Outcome {
-                    wall: Duration::ZERO,
-                    database: None,
-                    rows: 0,
-                    error,
-                },
-            );
+            ledger.book(self.purpose, &Outcome { wall: Duration::ZERO, database: None, rows: 0, error });
         }
     }
 }
@@ -193,24 +182,14 @@ impl Permissive {
     /// For one receiver; the account is kept in `registry`.
     #[must_use]
     pub fn new(registry: Registry, receiver: Text) -> Self {
-        let ledger = Account {
-            registry,
-            receiver,
-            books: Mutex::default(),
-            times: Mutex::default(),
-        };
-        Self {
-            ledger: Arc::new(ledger),
-        }
+        let ledger = Account { registry, receiver, books: Mutex::default(), times: Mutex::default() };
+        Self { ledger: Arc::new(ledger) }
     }
 }
 
 impl Admission for Permissive {
     fn admit(&self, request: &StatementRequest<'_>) -> Result<Permit, Denied> {
-        Ok(Permit::new(
-            Arc::clone(&self.ledger) as Arc<dyn Ledger>,
-            request.purpose,
-        ))
+        Ok(Permit::new(Arc::clone(&self.ledger) as Arc<dyn Ledger>, request.purpose))
     }
 }
 
@@ -220,8 +199,7 @@ impl Ledger for Account {
     fn book(&self, purpose: Purpose, outcome: &Outcome) {
         let result = outcome.error.as_ref().map_or("success", StatementError::as_str);
         find_or_insert(&mut self.books.lock(), (purpose, result), || {
-            self.registry
-                .counter(&definitions::STATEMENTS, self.labels(purpose, "outcome", result))
+            self.registry.counter(&definitions::STATEMENTS, self.labels(purpose, "outcome", result))
         })
         .increment();
         let (source, time) = match outcome.database {
@@ -229,10 +207,7 @@ impl Ledger for Account {
             None => ("wall", outcome.wall),
         };
         find_or_insert(&mut self.times.lock(), (purpose, source), || {
-            self.registry.gauge(
-                &definitions::DATABASE_TIME,
-                self.labels(purpose, "source", source),
-            )
+            self.registry.gauge(&definitions::DATABASE_TIME, self.labels(purpose, "source", source))
         })
         .add(time.as_secs_f64());
     }
@@ -240,11 +215,7 @@ impl Ledger for Account {
 
 impl Account {
     fn labels(&self, purpose: Purpose, name: &'static str, value: &'static str) -> Vec<(&'static str, Text)> {
-        vec![
-            ("receiver", self.receiver.clone()),
-            ("purpose", purpose.as_str().into()),
-            (name, value.into()),
-        ]
+        vec![("receiver", self.receiver.clone()), ("purpose", purpose.as_str().into()), (name, value.into())]
     }
 }
 
@@ -279,36 +250,17 @@ mod tests {
         let registry = Registry::default();
         let admission = Permissive::new(registry.clone(), "postgresql".into());
         let target = target();
-        let request = StatementRequest {
-            target: &target,
-            purpose: Purpose::Statements,
-        };
+        let request = StatementRequest { target: &target, purpose: Purpose::Statements };
         let second = Some(Duration::from_secs(1));
-        let outcome = Outcome {
-            wall: Duration::from_secs(2),
-            database: second,
-            rows: 1,
-            error: None,
-        };
+        let outcome = Outcome { wall: Duration::from_secs(2), database: second, rows: 1, error: None };
         admission.admit(&request).unwrap().report(&outcome);
         drop(admission.admit(&request).unwrap());
         let count = |outcome| {
-            let labels = [
-                ("receiver", "postgresql"),
-                ("purpose", "statements"),
-                ("outcome", outcome),
-            ];
+            let labels = [("receiver", "postgresql"), ("purpose", "statements"), ("outcome", outcome)];
             registry.value("dbintel_database_statements_total", &labels)
         };
         assert_eq!((count("success"), count("abandoned")), (Some(1.0), Some(1.0)));
-        let labels = [
-            ("receiver", "postgresql"),
-            ("purpose", "statements"),
-            ("source", "statement"),
-        ];
-        assert_eq!(
-            registry.value("dbintel_database_time_seconds_total", &labels),
-            Some(1.0)
-        );
+        let labels = [("receiver", "postgresql"), ("purpose", "statements"), ("source", "statement")];
+        assert_eq!(registry.value("dbintel_database_time_seconds_total", &labels), Some(1.0));
     }
 }

@@ -50,13 +50,7 @@ impl Backoff {
         } else if !(0.0..=1.0).contains(&jitter) {
             Err(BackoffError::Jitter)
         } else {
-            Ok(Self {
-                initial,
-                max,
-                multiplier,
-                jitter,
-                failures: 0,
-            })
+            Ok(Self { initial, max, multiplier, jitter, failures: 0 })
         }
     }
 
@@ -121,21 +115,9 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let second = Duration::from_secs(1);
-        assert_eq!(
-            Backoff::try_new(Duration::ZERO, second, 2.0, 0.0),
-            Err(BackoffError::ZeroInitial)
-        );
-        assert_eq!(
-            Backoff::try_new(second, Duration::ZERO, 2.0, 0.0),
-            Err(BackoffError::MaxBelowInitial)
-        );
-        assert_eq!(
-            Backoff::try_new(second, second, 0.5, 0.0),
-            Err(BackoffError::Multiplier)
-        );
-        assert_eq!(
-            Backoff::try_new(second, second, 2.0, f64::NAN),
-            Err(BackoffError::Jitter)
-        );
+        assert_eq!(Backoff::try_new(Duration::ZERO, second, 2.0, 0.0), Err(BackoffError::ZeroInitial));
+        assert_eq!(Backoff::try_new(second, Duration::ZERO, 2.0, 0.0), Err(BackoffError::MaxBelowInitial));
+        assert_eq!(Backoff::try_new(second, second, 0.5, 0.0), Err(BackoffError::Multiplier));
+        assert_eq!(Backoff::try_new(second, second, 2.0, f64::NAN), Err(BackoffError::Jitter));
     }
 }

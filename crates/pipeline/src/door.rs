@@ -81,14 +81,7 @@ impl Door {
         let accepted_metric_points =
             registry.counter(&definitions::RECEIVER_ACCEPTED_METRIC_POINTS, labels());
         let accepted_log_records = registry.counter(&definitions::RECEIVER_ACCEPTED_LOG_RECORDS, labels());
-        Self {
-            queue,
-            memory,
-            registry,
-            receiver,
-            accepted_metric_points,
-            accepted_log_records,
-        }
+        Self { queue, memory, registry, receiver, accepted_metric_points, accepted_log_records }
     }
 
     /// Offers a batch. Acceptance is final; refusal gives the batch back. Never waits.
@@ -118,18 +111,9 @@ impl Door {
     }
 
     fn refuse(&self, reason: RefuseReason, batch: Batch, points: u64, logs: u64) -> Box<Refused> {
-        let labels = || {
-            vec![
-                ("receiver", self.receiver.clone()),
-                ("reason", Text::Static(reason.as_str())),
-            ]
-        };
-        self.registry
-            .counter(&definitions::RECEIVER_REFUSED_METRIC_POINTS, labels())
-            .add(points);
-        self.registry
-            .counter(&definitions::RECEIVER_REFUSED_LOG_RECORDS, labels())
-            .add(logs);
+        let labels = || vec![("receiver", self.receiver.clone()), ("reason", Text::Static(reason.as_str()))];
+        self.registry.counter(&definitions::RECEIVER_REFUSED_METRIC_POINTS, labels()).add(points);
+        self.registry.counter(&definitions::RECEIVER_REFUSED_LOG_RECORDS, labels()).add(logs);
         tracing::debug!(receiver = %self.receiver, reason = reason.as_str(), points, logs, "lane refused a batch");
         Box::new(Refused { reason, batch })
     }

@@ -162,11 +162,7 @@ pub struct ExporterTelemetry {
 
 impl Signals {
     /// Every signal.
-    pub const ALL: Self = Self {
-        metrics: true,
-        logs: true,
-        traces: true,
-    };
+    pub const ALL: Self = Self { metrics: true, logs: true, traces: true };
 
     /// The set with this signal alone.
     #[must_use]
@@ -211,21 +207,13 @@ impl Delivery {
     /// A batch of known weight on its way.
     #[must_use]
     pub fn new(batch: Arc<Batch>, signals: Signals, weight_bytes: usize) -> Self {
-        Self {
-            batch,
-            signals,
-            weight_bytes,
-        }
+        Self { batch, signals, weight_bytes }
     }
 
     /// Records of each signal that would leave by this delivery: metric points, log records.
     #[must_use]
     pub fn items(&self) -> (u64, u64) {
-        let leaving = self
-            .batch
-            .records
-            .iter()
-            .filter(|record| self.signals.admit(record));
+        let leaving = self.batch.records.iter().filter(|record| self.signals.admit(record));
         leaving.fold((0, 0), |(points, logs), record| match record.signal() {
             Signal::Metrics => (points + 1, logs),
             Signal::Logs | Signal::Traces => (points, logs + 1),
@@ -322,12 +310,7 @@ impl ExporterTelemetry {
         let labels = || vec![("exporter", exporter.clone())];
         let sent_metric_points = registry.counter(&definitions::EXPORTER_SENT_METRIC_POINTS, labels());
         let sent_log_records = registry.counter(&definitions::EXPORTER_SENT_LOG_RECORDS, labels());
-        Self {
-            registry,
-            exporter,
-            sent_metric_points,
-            sent_log_records,
-        }
+        Self { registry, exporter, sent_metric_points, sent_log_records }
     }
 
     /// Counts records the backend accepted.
@@ -349,10 +332,7 @@ impl ExporterTelemetry {
             (Signal::Logs | Signal::Traces, true) => &definitions::EXPORTER_ENQUEUE_FAILED_LOG_RECORDS,
             (Signal::Logs | Signal::Traces, false) => &definitions::EXPORTER_FAILED_LOG_RECORDS,
         };
-        let labels = vec![
-            ("exporter", self.exporter.clone()),
-            ("reason", reason.as_str().into()),
-        ];
+        let labels = vec![("exporter", self.exporter.clone()), ("reason", reason.as_str().into())];
         self.registry.counter(metric, labels).add(items);
     }
 

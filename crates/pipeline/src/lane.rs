@@ -122,12 +122,7 @@ impl Lane {
     pub fn start(cx: LaneContext, supervisor: &Supervisor) -> LaneHandle {
         let queue = Arc::new(WeightedQueue::new(cx.limits.queue));
         observe_queue(&cx, &queue);
-        let door = Door::new(
-            Arc::clone(&queue),
-            cx.memory.clone(),
-            cx.registry.clone(),
-            cx.id.clone(),
-        );
+        let door = Door::new(Arc::clone(&queue), cx.memory.clone(), cx.registry.clone(), cx.id.clone());
         let (controls, receiver) = mpsc::channel(MAX_WAITING_COMMANDS);
         let component = format!("lane/{}", cx.id).into();
         let (status, labels) = (cx.status.clone(), vec![("receiver", cx.id.clone())]);
@@ -140,12 +135,7 @@ impl Lane {
         });
         let run = move || Arc::clone(&shared).run();
         let task = supervisor.start(component, status, CancellationToken::new(), run);
-        LaneHandle {
-            door,
-            queue,
-            controls,
-            task,
-        }
+        LaneHandle { door, queue, controls, task }
     }
 }
 
@@ -153,18 +143,9 @@ fn observe_queue(cx: &LaneContext, queue: &Arc<WeightedQueue<Waiting>>) {
     let labels = || vec![("receiver", cx.id.clone())];
     let max_bytes = cx.limits.queue.max_bytes;
     let (batches, bytes) = (Arc::clone(queue), Arc::clone(queue));
-    cx.registry
-        .observe(&definitions::LANE_QUEUE_BATCHES, labels(), move || {
-            Some(as_f64(batches.len()))
-        });
-    cx.registry
-        .observe(&definitions::LANE_QUEUE_BYTES, labels(), move || {
-            Some(as_f64(bytes.len_bytes()))
-        });
-    cx.registry
-        .observe(&definitions::LANE_QUEUE_BYTES_MAX, labels(), move || {
-            Some(as_f64(max_bytes))
-        });
+    cx.registry.observe(&definitions::LANE_QUEUE_BATCHES, labels(), move || Some(as_f64(batches.len())));
+    cx.registry.observe(&definitions::LANE_QUEUE_BYTES, labels(), move || Some(as_f64(bytes.len_bytes())));
+    cx.registry.observe(&definitions::LANE_QUEUE_BYTES_MAX, labels(), move || Some(as_f64(max_bytes)));
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a queue length, for display")]
@@ -184,12 +165,7 @@ impl LaneHandle {
     /// Asks every processor; answers by processor id. Empty if the lane does not answer.
     pub async fn command(&self, command: Command) -> Vec<(Text, Reply)> {
         let (reply, answer) = oneshot::channel();
-        if self
-            .controls
-            .send(Control::Command(command, reply))
-            .await
-            .is_err()
-        {
+        if self.controls.send(Control::Command(command, reply)).await.is_err() {
             return Vec::new();
         }
         answer.await.unwrap_or_default()

@@ -89,10 +89,7 @@ mod tests {
 
     #[test]
     fn refuses_above_soft_and_takes_again_at_or_below_it() {
-        let limits = MemoryLimits {
-            soft_bytes: 80,
-            hard_bytes: 100,
-        };
+        let limits = MemoryLimits { soft_bytes: 80, hard_bytes: 100 };
         let state = MemoryState::default();
         let check = |used, expected| {
             state.update(&limits, used);

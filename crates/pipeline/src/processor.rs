@@ -126,10 +126,7 @@ impl Output {
 
     /// Takes the requests out, with the number of those that found no room.
     pub fn take_requests(&mut self) -> (Vec<Request>, u64) {
-        (
-            std::mem::take(&mut self.requests),
-            std::mem::take(&mut self.lost_requests),
-        )
+        (std::mem::take(&mut self.requests), std::mem::take(&mut self.lost_requests))
     }
 
     /// Takes the state changes out.

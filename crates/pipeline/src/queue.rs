@@ -62,16 +62,8 @@ impl<T: Weighed> WeightedQueue<T> {
     /// An empty queue.
     #[must_use]
     pub fn new(limits: QueueLimits) -> Self {
-        let state = State {
-            items: VecDeque::new(),
-            bytes: 0,
-            closed: false,
-        };
-        Self {
-            limits,
-            state: Mutex::new(state),
-            ready: Notify::new(),
-        }
+        let state = State { items: VecDeque::new(), bytes: 0, closed: false };
+        Self { limits, state: Mutex::new(state), ready: Notify::new() }
     }
 
     /// Takes the item, or gives it back with the reason.
@@ -198,11 +190,7 @@ impl<T: Weighed> State<T> {
     }
 
     fn evict_one(&mut self) -> Option<T> {
-        let ordinary = self
-            .items
-            .iter()
-            .position(|(_, item)| !item.is_precious())
-            .unwrap_or(0);
+        let ordinary = self.items.iter().position(|(_, item)| !item.is_precious()).unwrap_or(0);
         let (weight, item) = self.items.remove(ordinary)?;
         self.bytes -= weight;
         Some(item)

@@ -143,10 +143,7 @@ impl StatusBoard {
             working_since: None,
         };
         self.components.lock().insert(key.clone(), status);
-        StatusHandle {
-            board: self.clone(),
-            key,
-        }
+        StatusHandle { board: self.clone(), key }
     }
 
     /// Every component, receivers first.
@@ -160,9 +157,7 @@ impl StatusBoard {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let components = self.components.lock();
-        let started = components
-            .values()
-            .all(|component| component.state != State::Starting);
+        let started = components.values().all(|component| component.state != State::Starting);
         !components.is_empty() && started && !self.is_shutting_down()
     }
 
@@ -170,11 +165,9 @@ impl StatusBoard {
     #[must_use]
     pub fn stuck(&self, now: Monotonic, limit: Duration) -> Option<Text> {
         let components = self.components.lock();
-        let stuck = components.values().find(|component| {
-            component
-                .working_since
-                .is_some_and(|since| now.since(since) > limit)
-        });
+        let stuck = components
+            .values()
+            .find(|component| component.working_since.is_some_and(|since| now.since(since) > limit));
         stuck.map(|component| component.id.clone())
     }
 
@@ -221,14 +214,7 @@ impl StatusHandle {
                 return changed;
             }
             if status.missing.len() < MAX_MISSING_PER_COMPONENT {
-                status.missing.insert(
-                    part.clone(),
-                    Missing {
-                        reason,
-                        detail: detail.clone(),
-                        since: now,
-                    },
-                );
+                status.missing.insert(part.clone(), Missing { reason, detail: detail.clone(), since: now });
             }
             true
         })
@@ -264,12 +250,7 @@ impl StatusHandle {
     }
 
     fn update<T: Default>(&self, change: impl FnOnce(&mut ComponentStatus) -> T) -> T {
-        self.board
-            .components
-            .lock()
-            .get_mut(&self.key)
-            .map(change)
-            .unwrap_or_default()
+        self.board.components.lock().get_mut(&self.key).map(change).unwrap_or_default()
     }
 }
 

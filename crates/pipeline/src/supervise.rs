@@ -48,11 +48,7 @@ impl Supervisor {
     /// A supervisor that waits by [`Backoff::for_restarts`] before it restarts.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, registry: Registry) -> Self {
-        Self {
-            clock,
-            registry,
-            backoff: Backoff::for_restarts(),
-        }
+        Self { clock, registry, backoff: Backoff::for_restarts() }
     }
 
     /// The same with another back-off, for tests.
@@ -85,18 +81,11 @@ impl Supervisor {
             running: Arc::clone(&running),
         };
         let task = spawn(watch.run(make, Arc::clone(&self.clock), self.backoff.clone()));
-        Supervised {
-            shutdown,
-            task,
-            running,
-        }
+        Supervised { shutdown, task, running }
     }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the supervisor is where tasks are spawned"
-)]
+#[allow(clippy::disallowed_methods, reason = "the supervisor is where tasks are spawned")]
 fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(future)
 }
@@ -196,11 +185,8 @@ mod tests {
         let (supervisor, registry, _board, status) = supervisor();
         let runs = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&runs);
-        let component = supervisor.start(
-            "test".into(),
-            status.clone(),
-            CancellationToken::new(),
-            move || {
+        let component =
+            supervisor.start("test".into(), status.clone(), CancellationToken::new(), move || {
                 let run = counted.fetch_add(1, Ordering::Relaxed);
                 async move {
                     match run {
@@ -209,8 +195,7 @@ mod tests {
                         _ => Ok(()),
                     }
                 }
-            },
-        );
+            });
         assert!(component.join(Duration::from_secs(600)).await);
         assert_eq!(runs.load(Ordering::Relaxed), 3);
         let value = |name| registry.value(name, &[("component", "test")]);
@@ -232,12 +217,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn shutdown_ends_the_wait_before_a_restart() {
         let (supervisor, _registry, _board, status) = supervisor();
-        let component = supervisor.start(
-            "test".into(),
-            status.clone(),
-            CancellationToken::new(),
-            || async { Err(ComponentError("no luck".into())) },
-        );
+        let component = supervisor.start("test".into(), status.clone(), CancellationToken::new(), || async {
+            Err(ComponentError("no luck".into()))
+        });
         while status.status().unwrap().state == State::Starting {
             tokio::task::yield_now().await;
         }

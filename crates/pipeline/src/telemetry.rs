@@ -165,9 +165,7 @@ impl Registry {
     pub fn forget(&self, label: &str, value: &str) {
         for metric in self.metrics.lock().values_mut() {
             metric.series.retain(|labels, _| {
-                !labels
-                    .iter()
-                    .any(|(name, held)| *name == label && held.as_str() == value)
+                !labels.iter().any(|(name, held)| *name == label && held.as_str() == value)
             });
         }
     }
@@ -192,11 +190,7 @@ impl Registry {
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let metrics = self.metrics.lock();
         let metric = metrics.get(name)?;
-        metric
-            .series
-            .iter()
-            .find(|(held, _)| same_labels(held, labels))
-            .and_then(|(_, source)| source.read())
+        metric.series.iter().find(|(held, _)| same_labels(held, labels)).and_then(|(_, source)| source.read())
     }
 
     fn source<T>(
@@ -219,17 +213,12 @@ impl Registry {
 
 fn same_labels(held: &SeriesLabels, wanted: &[(&str, &str)]) -> bool {
     held.len() == wanted.len()
-        && wanted
-            .iter()
-            .all(|(name, value)| held.iter().any(|(n, v)| n == name && v.as_str() == *value))
+        && wanted.iter().all(|(name, value)| held.iter().any(|(n, v)| n == name && v.as_str() == *value))
 }
 
 impl Metric {
     const fn new(definition: &'static SelfMetric) -> Self {
-        Self {
-            definition,
-            series: BTreeMap::new(),
-        }
+        Self { definition, series: BTreeMap::new() }
     }
 }
 
@@ -257,11 +246,8 @@ impl Source {
 mod tests {
     use super::*;
 
-    static REQUESTS: SelfMetric = SelfMetric {
-        name: "requests",
-        help: "Requests.",
-        kind: SelfMetricKind::Counter,
-    };
+    static REQUESTS: SelfMetric =
+        SelfMetric { name: "requests", help: "Requests.", kind: SelfMetricKind::Counter };
 
     #[test]
     fn the_same_labels_give_the_same_series() {
@@ -278,9 +264,7 @@ mod tests {
     fn series_beyond_the_bound_share_one_overflow_series() {
         let registry = Registry::default();
         for n in 0..MAX_SERIES_PER_METRIC + 10 {
-            registry
-                .counter(&REQUESTS, vec![("n", n.to_string().into())])
-                .increment();
+            registry.counter(&REQUESTS, vec![("n", n.to_string().into())]).increment();
         }
         assert_eq!(registry.value("requests", &[("overflow", "true")]), Some(10.0));
     }
@@ -288,9 +272,7 @@ mod tests {
     #[test]
     fn readings_become_prometheus_text() {
         let registry = Registry::default();
-        registry
-            .counter(&REQUESTS, vec![("path", "a\"b\\c\nd".to_owned().into())])
-            .add(7);
+        registry.counter(&REQUESTS, vec![("path", "a\"b\\c\nd".to_owned().into())]).add(7);
         let expected =
             "# HELP requests Requests.\n# TYPE requests counter\nrequests{path=\"a\\\"b\\\\c\\nd\"} 7\n";
         assert_eq!(registry.prometheus_text(), expected);

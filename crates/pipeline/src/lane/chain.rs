@@ -32,24 +32,14 @@ struct InFlight<'a> {
 
 impl Chain {
     pub(super) fn build(factories: &[ProcessorFactory], cx: &LaneContext) -> Self {
-        let stages = factories
-            .iter()
-            .map(|factory| Stage::build(factory, cx))
-            .collect();
-        Self {
-            stages,
-            random: fastrand::Rng::with_seed(cx.seed),
-            cx: cx.clone(),
-        }
+        let stages = factories.iter().map(|factory| Stage::build(factory, cx)).collect();
+        Self { stages, random: fastrand::Rng::with_seed(cx.seed), cx: cx.clone() }
     }
 
     /// Sends a batch through all processors and hands the results to the exporters.
     pub(super) fn process(&mut self, batch: Batch) {
         let cx = self.cx.clone();
-        let in_flight = InFlight {
-            records: batch.records.len() as u64,
-            cx: &cx,
-        };
+        let in_flight = InFlight { records: batch.records.len() as u64, cx: &cx };
         let batches = self.run_from(0, vec![batch]);
         in_flight.landed();
         self.deliver(batches);
@@ -86,22 +76,15 @@ impl Chain {
 
     /// The states of all processors that have one.
     pub(super) fn snapshots(&self) -> Vec<(Text, Vec<u8>)> {
-        let states = self
-            .stages
-            .iter()
-            .map(|stage| (stage.processor.id(), stage.processor.snapshot()));
-        states
-            .filter_map(|(id, state)| state.map(|state| (id.to_owned().into(), state)))
-            .collect()
+        let states = self.stages.iter().map(|stage| (stage.processor.id(), stage.processor.snapshot()));
+        states.filter_map(|(id, state)| state.map(|state| (id.to_owned().into(), state))).collect()
     }
 
     /// Hands states over, by processor id.
     pub(super) fn restore(&mut self, snapshots: &[(Text, Vec<u8>)]) -> Vec<RestoreError> {
         let mut errors = Vec::new();
         for stage in &mut self.stages {
-            let state = snapshots
-                .iter()
-                .find(|(id, _)| id.as_str() == stage.processor.id());
+            let state = snapshots.iter().find(|(id, _)| id.as_str() == stage.processor.id());
             if let Some((_, state)) = state {
                 errors.extend(stage.processor.restore(state).err());
             }
@@ -129,14 +112,7 @@ impl Chain {
         };
         let clock: &Arc<dyn Clock> = &self.cx.clock;
         let started = clock.monotonic();
-        work(
-            stage,
-            &mut Context {
-                now: clock.now(),
-                monotonic: started,
-                random: &mut self.random,
-            },
-        );
+        work(stage, &mut Context { now: clock.now(), monotonic: started, random: &mut self.random });
         stage.seconds.add(clock.monotonic().since(started).as_secs_f64());
     }
 
@@ -148,10 +124,7 @@ impl Chain {
         }
         if lost_requests > 0 {
             let labels = vec![("receiver", self.cx.id.clone())];
-            self.cx
-                .registry
-                .counter(&definitions::REQUESTS_LOST, labels)
-                .add(lost_requests);
+            self.cx.registry.counter(&definitions::REQUESTS_LOST, labels).add(lost_requests);
         }
         for change in out.take_state() {
             let sent = self.cx.store.as_ref().map(|store| store.try_send(change));
@@ -163,9 +136,7 @@ impl Chain {
         }
         let batches = out.take_batches();
         if let Some(stage) = self.stages.get(index) {
-            stage
-                .outgoing
-                .add(batches.iter().map(|batch| batch.records.len() as u64).sum());
+            stage.outgoing.add(batches.iter().map(|batch| batch.records.len() as u64).sum());
         }
         batches
     }
@@ -183,11 +154,7 @@ impl Chain {
 
 impl Sink {
     fn deliver(&self, batch: &Arc<Batch>, weight_bytes: usize) {
-        if !batch
-            .records
-            .iter()
-            .any(|record: &Record| self.signals.admit(record))
-        {
+        if !batch.records.iter().any(|record: &Record| self.signals.admit(record)) {
             return;
         }
         let delivery = Delivery::new(Arc::clone(batch), self.signals, weight_bytes);
@@ -231,7 +198,5 @@ impl Drop for InFlight<'_> {
 
 fn count_lost(cx: &LaneContext, reason: &'static str, records: u64) {
     let labels = vec![("receiver", cx.id.clone()), ("reason", reason.into())];
-    cx.registry
-        .counter(&definitions::LANE_LOST_RECORDS, labels)
-        .add(records);
+    cx.registry.counter(&definitions::LANE_LOST_RECORDS, labels).add(records);
 }

@@ -25,9 +25,7 @@ impl Processor for Probe {
     }
 
     fn command(&mut self, _cx: &mut Context<'_>, _command: &Command, _out: &mut Output) -> Reply {
-        Reply {
-            lines: vec![("seen".into(), self.seen.to_string().into())],
-        }
+        Reply { lines: vec![("seen".into(), self.seen.to_string().into())] }
     }
 
     fn snapshot(&self) -> Option<Vec<u8>> {
@@ -35,10 +33,7 @@ impl Processor for Probe {
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
-        let error = RestoreError {
-            id: "probe".into(),
-            reason: "one byte expected".into(),
-        };
+        let error = RestoreError { id: "probe".into(), reason: "one byte expected".into() };
         self.seen = *state.first().ok_or(error)?;
         Ok(())
     }
@@ -66,10 +61,7 @@ fn batch(records: usize) -> Batch {
 }
 
 fn factory() -> ProcessorFactory {
-    ProcessorFactory {
-        id: "probe".into(),
-        build: Arc::new(|| Box::new(Probe { seen: 0 })),
-    }
+    ProcessorFactory { id: "probe".into(), build: Arc::new(|| Box::new(Probe { seen: 0 })) }
 }
 
 struct Fixture {
@@ -80,28 +72,15 @@ struct Fixture {
 }
 
 fn start(chain: Vec<ProcessorFactory>, input_limits: QueueLimits) -> Fixture {
-    let (registry, board, memory) = (
-        Registry::default(),
-        StatusBoard::default(),
-        MemoryState::default(),
-    );
+    let (registry, board, memory) = (Registry::default(), StatusBoard::default(), MemoryState::default());
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::default()));
     let input = Arc::new(WeightedQueue::<Delivery>::new(input_limits));
     let telemetry = ExporterTelemetry::new(registry.clone(), "debug".into());
     let cx = LaneContext {
         id: "postgresql".into(),
-        limits: LaneLimits {
-            queue: QueueLimits {
-                max_bytes: 1 << 20,
-                max_items: 8,
-            },
-        },
+        limits: LaneLimits { queue: QueueLimits { max_bytes: 1 << 20, max_items: 8 } },
         chain,
-        sinks: vec![Sink {
-            input: Arc::clone(&input),
-            signals: Signals::ALL,
-            telemetry,
-        }],
+        sinks: vec![Sink { input: Arc::clone(&input), signals: Signals::ALL, telemetry }],
         requests: mpsc::channel(1).0,
         store: None,
         memory: memory.clone(),
@@ -111,18 +90,10 @@ fn start(chain: Vec<ProcessorFactory>, input_limits: QueueLimits) -> Fixture {
         seed: 1,
     };
     let lane = Lane::start(cx, &Supervisor::new(clock, registry.clone()));
-    Fixture {
-        lane,
-        input,
-        registry,
-        memory,
-    }
+    Fixture { lane, input, registry, memory }
 }
 
-const WIDE: QueueLimits = QueueLimits {
-    max_bytes: 1 << 20,
-    max_items: 100,
-};
+const WIDE: QueueLimits = QueueLimits { max_bytes: 1 << 20, max_items: 100 };
 
 #[tokio::test(start_paused = true)]
 async fn batches_go_through_the_chain_to_the_exporters_and_draining_loses_none() {
@@ -131,9 +102,8 @@ async fn batches_go_through_the_chain_to_the_exporters_and_draining_loses_none()
         fixture.lane.door().offer(batch(records)).unwrap();
     }
     assert!(fixture.lane.drain(Duration::from_secs(1)).await);
-    let lengths: Vec<_> = std::iter::from_fn(|| fixture.input.try_pop())
-        .map(|d| d.batch.records.len())
-        .collect();
+    let lengths: Vec<_> =
+        std::iter::from_fn(|| fixture.input.try_pop()).map(|d| d.batch.records.len()).collect();
     assert_eq!(lengths, [3, 4, 5, 6, 7]);
 }
 
@@ -146,24 +116,15 @@ async fn a_panic_loses_its_batch_counted_and_nothing_else() {
     assert!(fixture.lane.drain(Duration::from_secs(60)).await);
     assert_eq!(fixture.input.len(), 2);
     let lost = [("receiver", "postgresql"), ("reason", "panic")];
-    assert_eq!(
-        fixture.registry.value("dbintel_lane_lost_records_total", &lost),
-        Some(13.0)
-    );
+    assert_eq!(fixture.registry.value("dbintel_lane_lost_records_total", &lost), Some(13.0));
     let panics = [("component", "lane/postgresql")];
-    assert_eq!(
-        fixture.registry.value("dbintel_component_panics_total", &panics),
-        Some(1.0)
-    );
+    assert_eq!(fixture.registry.value("dbintel_component_panics_total", &panics), Some(1.0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_door_refuses_above_the_soft_limit_and_when_the_queue_is_full() {
     let fixture = start(vec![factory()], WIDE);
-    let limits = MemoryLimits {
-        soft_bytes: 80,
-        hard_bytes: 100,
-    };
+    let limits = MemoryLimits { soft_bytes: 80, hard_bytes: 100 };
     let door = fixture.lane.door();
     fixture.memory.update(&limits, 90);
     assert_eq!(door.offer(batch(3)).unwrap_err().reason, RefuseReason::Memory);
@@ -172,41 +133,26 @@ async fn the_door_refuses_above_the_soft_limit_and_when_the_queue_is_full() {
         door.offer(batch(1)).unwrap();
     }
     let refused = door.offer(batch(2)).unwrap_err();
-    assert_eq!(
-        (refused.reason, refused.batch.records.len()),
-        (RefuseReason::QueueFull, 2)
-    );
+    assert_eq!((refused.reason, refused.batch.records.len()), (RefuseReason::QueueFull, 2));
     let count = |reason| {
         let labels = [("receiver", "postgresql"), ("reason", reason)];
-        fixture
-            .registry
-            .value("otelcol_receiver_refused_log_records", &labels)
+        fixture.registry.value("otelcol_receiver_refused_log_records", &labels)
     };
     assert_eq!((count("memory"), count("queue_full")), (Some(3.0), Some(2.0)));
-    let accepted = fixture.registry.value(
-        "otelcol_receiver_accepted_log_records",
-        &[("receiver", "postgresql")],
-    );
+    let accepted =
+        fixture.registry.value("otelcol_receiver_accepted_log_records", &[("receiver", "postgresql")]);
     assert_eq!(accepted, Some(8.0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_exporter_that_does_not_read_loses_the_oldest_counted() {
-    let fixture = start(
-        Vec::new(),
-        QueueLimits {
-            max_bytes: 1 << 20,
-            max_items: 2,
-        },
-    );
+    let fixture = start(Vec::new(), QueueLimits { max_bytes: 1 << 20, max_items: 2 });
     for records in 1..=5 {
         fixture.lane.door().offer(batch(records)).unwrap();
     }
     assert!(fixture.lane.drain(Duration::from_secs(1)).await);
     let lost = [("exporter", "debug"), ("reason", "input_full")];
-    let count = fixture
-        .registry
-        .value("otelcol_exporter_enqueue_failed_log_records", &lost);
+    let count = fixture.registry.value("otelcol_exporter_enqueue_failed_log_records", &lost);
     assert_eq!(count, Some(1.0 + 2.0 + 3.0));
 }
 
@@ -221,8 +167,6 @@ async fn a_replaced_chain_takes_over_the_state_of_its_predecessor() {
     }
     fixture.lane.replace_chain(vec![factory()]).await.unwrap();
     let replies = fixture.lane.command(Command::Show).await;
-    let expected = Reply {
-        lines: vec![("seen".into(), "3".into())],
-    };
+    let expected = Reply { lines: vec![("seen".into(), "3".into())] };
     assert_eq!(replies, [("probe".into(), expected)]);
 }

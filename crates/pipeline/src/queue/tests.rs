@@ -22,30 +22,17 @@ impl Weighed for Item {
 }
 
 fn item(number: usize, weight: usize, precious: bool) -> Item {
-    Item {
-        number,
-        weight,
-        precious,
-    }
+    Item { number, weight, precious }
 }
 
-const LIMITS: QueueLimits = QueueLimits {
-    max_bytes: 100,
-    max_items: 4,
-};
+const LIMITS: QueueLimits = QueueLimits { max_bytes: 100, max_items: 4 };
 
 #[test]
 fn refuses_when_full_and_gives_the_item_back() {
     let queue = WeightedQueue::new(LIMITS);
     queue.try_push(item(1, 60, false)).unwrap();
-    assert_eq!(
-        queue.try_push(item(2, 60, false)),
-        Err((PushError::Full, item(2, 60, false)))
-    );
-    assert_eq!(
-        queue.try_push(item(3, 101, false)),
-        Err((PushError::TooLarge, item(3, 101, false)))
-    );
+    assert_eq!(queue.try_push(item(2, 60, false)), Err((PushError::Full, item(2, 60, false))));
+    assert_eq!(queue.try_push(item(3, 101, false)), Err((PushError::TooLarge, item(3, 101, false))));
     assert_eq!((queue.len(), queue.len_bytes()), (1, 60));
 }
 
@@ -58,18 +45,9 @@ fn evicts_the_oldest_ordinary_item_first_and_precious_ones_last() {
     let evicted = queue.push_evicting(item(4, 10, false)).unwrap();
     assert_eq!(evicted, [item(1, 10, false)]);
     let evicted = queue.push_evicting(item(5, 90, true)).unwrap();
-    assert_eq!(
-        evicted.iter().map(|item| item.number).collect::<Vec<_>>(),
-        [2, 3, 4]
-    );
-    assert_eq!(
-        queue.push_evicting(item(6, 50, false)),
-        Err((PushError::Full, item(6, 50, false)))
-    );
-    assert_eq!(
-        (queue.try_pop().unwrap().number, queue.try_pop().unwrap().number),
-        (0, 5)
-    );
+    assert_eq!(evicted.iter().map(|item| item.number).collect::<Vec<_>>(), [2, 3, 4]);
+    assert_eq!(queue.push_evicting(item(6, 50, false)), Err((PushError::Full, item(6, 50, false))));
+    assert_eq!((queue.try_pop().unwrap().number, queue.try_pop().unwrap().number), (0, 5));
 }
 
 #[tokio::test]
@@ -77,10 +55,7 @@ async fn a_closed_queue_hands_out_what_it_holds_and_then_ends_for_every_consumer
     let queue = Arc::new(WeightedQueue::new(LIMITS));
     queue.try_push(item(1, 1, false)).unwrap();
     queue.close();
-    assert_eq!(
-        queue.try_push(item(2, 1, false)),
-        Err((PushError::Closed, item(2, 1, false)))
-    );
+    assert_eq!(queue.try_push(item(2, 1, false)), Err((PushError::Closed, item(2, 1, false))));
     assert_eq!(queue.pop().await.map(|item| item.number), Some(1));
     let (one, two) = tokio::join!(queue.pop(), queue.pop());
     assert_eq!((one, two), (None, None));
@@ -88,10 +63,7 @@ async fn a_closed_queue_hands_out_what_it_holds_and_then_ends_for_every_consumer
 
 #[tokio::test]
 async fn every_item_reaches_one_of_several_consumers() {
-    let queue = Arc::new(WeightedQueue::new(QueueLimits {
-        max_bytes: 1 << 20,
-        max_items: 1 << 10,
-    }));
+    let queue = Arc::new(WeightedQueue::new(QueueLimits { max_bytes: 1 << 20, max_items: 1 << 10 }));
     let mut consumers = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let queue = Arc::clone(&queue);

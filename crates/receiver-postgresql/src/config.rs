@@ -1,0 +1,87 @@
+//! Configuration: the serde type with contrib's keys, and the validated value the receiver is built from.
+//!
+//! Every key of OpenTelemetry contrib's `postgresql` receiver is accepted or answered by name. What is only ours is
+//! marked so in its documentation.
+
+mod settings;
+mod validate;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use dbintel_model::{Attribute, MetricDefinition, ResourceLayout};
+
+pub use self::settings::Settings;
+pub use self::validate::{Complaint, Validated, validate};
+use crate::query::connection::{ConnectSettings, Limits};
+
+/// A configuration that cannot be invalid, and that can be compared: equal values need no restart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where and as whom to connect.
+    pub connect: ConnectSettings,
+    /// Command that prints a password or token, run before each connect; instead of a password.
+    pub password_command: Option<Vec<String>>,
+    /// Database for what concerns the whole server.
+    pub connect_database: String,
+    /// Databases to read; empty means all.
+    pub databases: BTreeSet<String>,
+    /// Databases to leave out.
+    pub exclude_databases: BTreeSet<String>,
+    /// How often counters and metrics are read.
+    pub collection_interval: Duration,
+    /// How long to wait before the first poll.
+    pub initial_delay: Duration,
+    /// Limits the server enforces on ordinary statements of ours.
+    pub limits: Limits,
+    /// Connections at the same time, at most.
+    pub max_connections: usize,
+    /// Statement statistics; `None` if switched off.
+    pub top_query: Option<TopQuery>,
+    /// Session samples; `None` if switched off.
+    pub query_sample: Option<QuerySample>,
+    /// How often exact sizes are read.
+    pub size_interval: Duration,
+    /// How often settings, extensions, names and tables are compared.
+    pub catalogue_interval: Duration,
+    /// Metrics that differ from their default: name, and whether it is on.
+    pub metrics: Vec<(String, bool)>,
+    /// How objects appear in OTLP.
+    pub layout: ResourceLayout,
+    /// Further attributes of the resource.
+    pub resource: Vec<Attribute>,
+}
+
+/// How statement statistics are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopQuery {
+    /// How often.
+    pub interval: Duration,
+    /// Statements that leave as `db.server.top_query`, by total time.
+    pub top_n: usize,
+}
+
+/// How sessions are sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuerySample {
+    /// How often.
+    pub interval: Duration,
+    /// Sessions per sample.
+    pub max_rows: u32,
+}
+
+impl Config {
+    /// Whether this metric is to be sent.
+    #[must_use]
+    pub fn wants(&self, metric: &MetricDefinition) -> bool {
+        let set = self.metrics.iter().find(|(name, _)| name == metric.name);
+        set.map_or(metric.enabled, |(_, enabled)| *enabled)
+    }
+
+    /// Whether this database is to be read.
+    #[must_use]
+    pub fn wants_database(&self, database: &str) -> bool {
+        let included = self.databases.is_empty() || self.databases.contains(database);
+        included && !self.exclude_databases.contains(database)
+    }
+}

@@ -1,0 +1,310 @@
+//! The configuration as written.
+
+use std::collections::BTreeMap;
+
+use dbintel_config::values::{Duration, Endpoint, Secret};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Polls one PostgreSQL server, version 13 to 18.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Host and port, for instance `localhost:5432`; with `transport: unix`, the socket directory and port, for
+    /// instance `/var/run/postgresql:5432`.
+    #[serde(default = "default_endpoint")]
+    pub endpoint: String,
+    /// `tcp` or `unix`.
+    #[serde(default)]
+    pub transport: Transport,
+    /// Role to connect as. It needs `pg_monitor` and nothing else.
+    #[serde(default)]
+    pub username: String,
+    /// Password; by reference: `${env:PGPASSWORD}` or `${file:/run/secrets/pg}`.
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// Command and arguments that print a password or token, run before each connect, for instance of a cloud's
+    /// command-line client. Instead of `password`. (dbintel only)
+    #[serde(default)]
+    pub password_command: Option<Vec<String>>,
+    /// Not supported: an extension id. Use `password_command`.
+    #[serde(default)]
+    pub db_auth: Option<String>,
+    /// Databases to read; empty means all that one can connect to.
+    #[serde(default)]
+    pub databases: Vec<String>,
+    /// Databases to leave out. Those of managed services' providers are left out anyway.
+    #[serde(default)]
+    pub exclude_databases: Vec<String>,
+    /// Database for what concerns the whole server; `pg_stat_statements` must be installed there.
+    #[serde(default = "default_connect_database")]
+    pub connect_database: String,
+    /// Transport security. Certificates and host names are verified unless said otherwise.
+    #[serde(default)]
+    pub tls: TlsSettings,
+    /// How often metrics are read.
+    #[serde(default = "default_collection_interval")]
+    pub collection_interval: Duration,
+    /// How long to wait before the first poll.
+    #[serde(default = "default_initial_delay")]
+    pub initial_delay: Duration,
+    /// `statement_timeout` of our statements, enforced by the server. 0 means the default of 5s.
+    #[serde(default)]
+    pub timeout: Option<Duration>,
+    /// `lock_timeout` of our statements, enforced by the server. (dbintel only)
+    #[serde(default = "default_lock_timeout")]
+    pub lock_timeout: Duration,
+    /// Connections.
+    #[serde(default)]
+    pub connection_pool: ConnectionPool,
+    /// Events.
+    #[serde(default)]
+    pub events: Events,
+    /// How sessions are sampled.
+    #[serde(default)]
+    pub query_sample_collection: QuerySampleCollection,
+    /// How statement statistics are read.
+    #[serde(default)]
+    pub top_query_collection: TopQueryCollection,
+    /// How exact sizes are read. (dbintel only)
+    #[serde(default)]
+    pub size_collection: SizeCollection,
+    /// Metrics by name, to switch on or off.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, Switch>,
+    /// Resource attributes by name, to switch on or off.
+    #[serde(default)]
+    pub resource_attributes: BTreeMap<String, Switch>,
+    /// `server`: one resource per server. `contrib`: one per database, table and index, as contrib's receiver does
+    /// today. (dbintel only)
+    #[serde(default)]
+    pub resource_layout: Layout,
+    /// Further resource attributes of everything read from this server. (dbintel only)
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// How to reach the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// A Unix socket.
+    Unix,
+}
+
+/// How objects appear in OTLP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// One resource per server.
+    #[default]
+    Server,
+    /// One resource per database, table and index.
+    Contrib,
+}
+
+/// Transport security.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// No TLS at all.
+    #[serde(default)]
+    pub insecure: bool,
+    /// TLS without checking the server's certificate. Anyone in between can read and change what is sent.
+    #[serde(default)]
+    pub insecure_skip_verify: bool,
+    /// Roots to trust, PEM; without it, those of the system.
+    #[serde(default)]
+    pub ca_file: Option<String>,
+    /// Client certificate, PEM.
+    #[serde(default)]
+    pub cert_file: Option<String>,
+    /// Key of the client certificate, PEM.
+    #[serde(default)]
+    pub key_file: Option<String>,
+    /// Not supported: the certificate is checked for the host of `endpoint`.
+    #[serde(default)]
+    pub server_name_override: Option<String>,
+}
+
+/// Connections.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionPool {
+    /// Connections at the same time, at most; from 2 to 16, default 3.
+    #[serde(default)]
+    pub max_open: Option<usize>,
+    /// Accepted and not needed: every connection in use is kept.
+    #[serde(default)]
+    pub max_idle: Option<usize>,
+    /// Accepted and not needed: idle connections are not kept.
+    #[serde(default)]
+    pub max_idle_time: Option<Duration>,
+    /// Accepted and not needed: a connection is opened anew whenever it fails.
+    #[serde(default)]
+    pub max_lifetime: Option<Duration>,
+}
+
+/// Events.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// Session samples; off by default.
+    #[serde(default, rename = "db.server.query_sample")]
+    pub query_sample: OptionalSwitch,
+    /// Top statements; on by default.
+    #[serde(default, rename = "db.server.top_query")]
+    pub top_query: OptionalSwitch,
+    /// Plans; off by default.
+    #[serde(default, rename = "db.server.query_plan")]
+    pub query_plan: OptionalSwitch,
+}
+
+/// A switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Switch {
+    /// On or off.
+    pub enabled: bool,
+}
+
+/// A switch that can be left as it is by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OptionalSwitch {
+    /// On or off.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+}
+
+/// How sessions are sampled.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuerySampleCollection {
+    /// Sessions per sample; from 1 to 10,000.
+    #[serde(default = "default_max_rows")]
+    pub max_rows_per_query: u32,
+    /// How often; from 1s to 10s. Default: `collection_interval`, 10s at most. (dbintel only)
+    #[serde(default)]
+    pub collection_interval: Option<Duration>,
+}
+
+/// How statement statistics are read.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TopQueryCollection {
+    /// Accepted and not needed: all statements are read, without their texts.
+    #[serde(default)]
+    pub max_rows_per_query: Option<u32>,
+    /// Statements that leave, by total time of the interval; from 1 to 10,000.
+    #[serde(default = "default_top_n")]
+    pub top_n_query: u32,
+    /// How often.
+    #[serde(default = "default_top_query_interval")]
+    pub collection_interval: Duration,
+    /// Accepted for later: plans are not collected yet.
+    #[serde(default)]
+    pub max_explain_each_interval: Option<u32>,
+    /// Accepted for later: plans are not collected yet.
+    #[serde(default)]
+    pub query_plan_cache_size: Option<u32>,
+    /// Accepted for later: plans are not collected yet.
+    #[serde(default)]
+    pub query_plan_cache_ttl: Option<Duration>,
+}
+
+/// How exact sizes are read.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SizeCollection {
+    /// How often. Sizes change slowly, and the server looks at every file for them.
+    #[serde(default = "default_size_interval")]
+    pub collection_interval: Duration,
+}
+
+fn default_endpoint() -> String {
+    "localhost:5432".to_owned()
+}
+
+fn default_connect_database() -> String {
+    "postgres".to_owned()
+}
+
+const fn default_collection_interval() -> Duration {
+    Duration::from_secs(10)
+}
+
+const fn default_initial_delay() -> Duration {
+    Duration::from_secs(1)
+}
+
+const fn default_lock_timeout() -> Duration {
+    Duration::from_millis(100)
+}
+
+const fn default_max_rows() -> u32 {
+    1_000
+}
+
+const fn default_top_n() -> u32 {
+    200
+}
+
+const fn default_top_query_interval() -> Duration {
+    Duration::from_secs(60)
+}
+
+const fn default_size_interval() -> Duration {
+    Duration::from_secs(60)
+}
+
+impl Default for QuerySampleCollection {
+    fn default() -> Self {
+        Self { max_rows_per_query: default_max_rows(), collection_interval: None }
+    }
+}
+
+impl Default for TopQueryCollection {
+    fn default() -> Self {
+        Self {
+            max_rows_per_query: None,
+            top_n_query: default_top_n(),
+            collection_interval: default_top_query_interval(),
+            max_explain_each_interval: None,
+            query_plan_cache_size: None,
+            query_plan_cache_ttl: None,
+        }
+    }
+}
+
+impl Default for SizeCollection {
+    fn default() -> Self {
+        Self { collection_interval: default_size_interval() }
+    }
+}
+
+/// Host and port of a TCP endpoint, or directory and port of a socket.
+pub(super) fn address(endpoint: &str, transport: Transport) -> Result<(String, u16), String> {
+    match transport {
+        Transport::Tcp => {
+            let endpoint: Endpoint = endpoint.parse().map_err(|error| format!("{error}"))?;
+            match (endpoint.host(), endpoint.port()) {
+                (Some(host), Some(port)) => Ok((host.to_owned(), port)),
+                _ => Err("a socket path needs transport: unix".to_owned()),
+            }
+        }
+        Transport::Unix => {
+            let (directory, port) = endpoint.rsplit_once(':').unwrap_or((endpoint, "5432"));
+            let port =
+                port.parse().map_err(|_| "expected a socket directory such as /var/run/postgresql:5432")?;
+            // Contrib's users write the path without its leading slash, or with a file name; both are understood.
+            let directory = directory.trim_end_matches('/');
+            let directory =
+                if directory.starts_with('/') { directory.to_owned() } else { format!("/{directory}") };
+            Ok((directory, port))
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! From the configuration as written to one that cannot be invalid. Pure: no file, no network.
+
+use std::time::Duration;
+
+use dbintel_model::{Attribute, ResourceLayout, catalogue};
+
+use super::settings::{Layout, Settings, TlsSettings, Transport, address};
+use super::{Config, QuerySample, TopQuery};
+use crate::query::connection::{ConnectSettings, Identity, Limits, Tls};
+
+const STATEMENT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+const STATEMENT_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3_600);
+const SAMPLE_INTERVAL_MAX: Duration = Duration::from_secs(10);
+const CATALOGUE_INTERVAL: Duration = Duration::from_secs(60);
+/// One for the server, one for sessions, one for the databases in turn.
+const CONNECTIONS_DEFAULT: usize = 3;
+const CONNECTIONS_MAX: usize = 16;
+const TAGS_MAX: usize = 64;
+
+/// Something wrong, or worth saying, about one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// Dotted path of the field below the component.
+    pub field: String,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+/// A valid configuration, and what is worth saying about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Validated {
+    /// The configuration.
+    pub config: Config,
+    /// Keys that are accepted without an effect, and risks taken on purpose.
+    pub notices: Vec<Complaint>,
+}
+
+struct Checks {
+    errors: Vec<Complaint>,
+    notices: Vec<Complaint>,
+}
+
+/// Validates.
+///
+/// # Errors
+/// Every field that is wrong.
+pub fn validate(settings: &Settings) -> Result<Validated, Vec<Complaint>> {
+    let mut checks = Checks { errors: Vec::new(), notices: Vec::new() };
+    let config = Config {
+        connect: checks.connect(settings),
+        password_command: checks.password_command(settings),
+        connect_database: settings.connect_database.clone(),
+        databases: settings.databases.iter().cloned().collect(),
+        exclude_databases: settings.exclude_databases.iter().cloned().collect(),
+        collection_interval: checks.interval("collection_interval", settings.collection_interval.get()),
+        initial_delay: settings.initial_delay.get(),
+        limits: checks.limits(settings),
+        max_connections: checks.connections(settings),
+        top_query: checks.top_query(settings),
+        query_sample: checks.query_sample(settings),
+        size_interval: checks.interval(
+            "size_collection.collection_interval",
+            settings.size_collection.collection_interval.get(),
+        ),
+        catalogue_interval: CATALOGUE_INTERVAL,
+        metrics: checks.metrics(settings),
+        layout: match settings.resource_layout {
+            Layout::Server => ResourceLayout::Server,
+            Layout::Contrib => ResourceLayout::Contrib,
+        },
+        resource: checks.resource(settings),
+    };
+    checks.databases(settings);
+    if checks.errors.is_empty() {
+        Ok(Validated { config, notices: checks.notices })
+    } else {
+        Err(checks.errors)
+    }
+}
+
+impl Checks {
+    fn error(&mut self, field: &str, message: impl Into<String>) {
+        self.errors.push(Complaint { field: field.to_owned(), message: message.into() });
+    }
+
+    fn notice(&mut self, field: &str, message: impl Into<String>) {
+        self.notices.push(Complaint { field: field.to_owned(), message: message.into() });
+    }
+
+    fn connect(&mut self, settings: &Settings) -> ConnectSettings {
+        let (host, port) = address(&settings.endpoint, settings.transport).unwrap_or_else(|message| {
+            self.error("endpoint", message);
+            (String::new(), 0)
+        });
+        if settings.username.is_empty() {
+            self.error("username", "missing; write the role to connect as, for instance username: dbintel");
+        }
+        if settings.db_auth.is_some() {
+            self.error("db_auth", "not supported; use password_command with the cloud's command-line client");
+        }
+        let tls = self.tls(&settings.tls, settings.transport);
+        ConnectSettings {
+            host,
+            port,
+            username: settings.username.clone(),
+            password: settings.password.clone(),
+            tls,
+        }
+    }
+
+    fn password_command(&mut self, settings: &Settings) -> Option<Vec<String>> {
+        let command = settings.password_command.clone()?;
+        if command.first().is_none_or(String::is_empty) {
+            self.error("password_command", "empty; write a list of program and arguments");
+        }
+        if settings.password.is_some() {
+            self.error("password_command", "either password or password_command, not both");
+        }
+        Some(command)
+    }
+
+    fn tls(&mut self, tls: &TlsSettings, transport: Transport) -> Tls {
+        if tls.cert_file.is_some() != tls.key_file.is_some() {
+            self.error("tls", "cert_file and key_file go together");
+        }
+        if tls.server_name_override.is_some() {
+            self.error(
+                "tls.server_name_override",
+                "not supported; the certificate is checked for the host of endpoint",
+            );
+        }
+        let identity = Identity {
+            cert_file: tls.cert_file.as_ref().map(Into::into),
+            key_file: tls.key_file.as_ref().map(Into::into),
+        };
+        if tls.insecure || transport == Transport::Unix {
+            if tls.ca_file.is_some() || tls.cert_file.is_some() {
+                self.notice("tls", "certificates are not used without TLS");
+            }
+            Tls::Off
+        } else if tls.insecure_skip_verify {
+            self.notice(
+                "tls.insecure_skip_verify",
+                "anyone between us and the server can read and change what is sent",
+            );
+            Tls::Unverified(identity)
+        } else {
+            Tls::Verified { ca_file: tls.ca_file.as_ref().map(Into::into), identity }
+        }
+    }
+
+    fn interval(&mut self, field: &str, interval: Duration) -> Duration {
+        if interval < INTERVAL_MIN || interval > INTERVAL_MAX {
+            self.error(field, "expected a duration from 1s to 24h");
+        }
+        interval
+    }
+
+    fn limits(&mut self, settings: &Settings) -> Limits {
+        let written =
+            settings.timeout.map(dbintel_config::values::Duration::get).filter(|timeout| !timeout.is_zero());
+        let statement_timeout = written.unwrap_or(STATEMENT_TIMEOUT_DEFAULT);
+        if statement_timeout > STATEMENT_TIMEOUT_MAX {
+            self.error(
+                "timeout",
+                "expected at most 60s: a statement of ours that runs longer is an incident",
+            );
+        }
+        let lock_timeout = settings.lock_timeout.get();
+        if lock_timeout.is_zero() || lock_timeout > STATEMENT_TIMEOUT_DEFAULT {
+            self.error("lock_timeout", "expected a duration above 0 and up to 5s");
+        }
+        Limits { statement_timeout, lock_timeout }
+    }
+
+    fn connections(&mut self, settings: &Settings) -> usize {
+        let pool = &settings.connection_pool;
+        if pool.max_idle.is_some() || pool.max_idle_time.is_some() || pool.max_lifetime.is_some() {
+            self.notice(
+                "connection_pool",
+                "only max_open has an effect: there is no pool of idle connections",
+            );
+        }
+        let max_open = pool.max_open.filter(|max| *max != 0).unwrap_or(CONNECTIONS_DEFAULT);
+        if !(2..=CONNECTIONS_MAX).contains(&max_open) {
+            self.error("connection_pool.max_open", format!("expected a number from 2 to {CONNECTIONS_MAX}"));
+        }
+        max_open
+    }
+
+    fn top_query(&mut self, settings: &Settings) -> Option<TopQuery> {
+        let collection = &settings.top_query_collection;
+        let interval =
+            self.interval("top_query_collection.collection_interval", collection.collection_interval.get());
+        if !(1..=10_000).contains(&collection.top_n_query) {
+            self.error("top_query_collection.top_n_query", "expected a number from 1 to 10000");
+        }
+        if collection.max_rows_per_query.is_some() {
+            self.notice(
+                "top_query_collection.max_rows_per_query",
+                "no effect: all statements are read, without texts",
+            );
+        }
+        let plans = [
+            collection.max_explain_each_interval.is_some(),
+            collection.query_plan_cache_size.is_some(),
+            collection.query_plan_cache_ttl.is_some(),
+            settings.events.query_plan.enabled == Some(true),
+        ];
+        if plans.contains(&true) {
+            self.notice(
+                "top_query_collection",
+                "plans are not collected yet; the keys for them have no effect",
+            );
+        }
+        let enabled = settings.events.top_query.enabled.unwrap_or(true);
+        let top_n = usize::try_from(collection.top_n_query).unwrap_or(usize::MAX);
+        enabled.then_some(TopQuery { interval, top_n })
+    }
+
+    fn query_sample(&mut self, settings: &Settings) -> Option<QuerySample> {
+        let collection = &settings.query_sample_collection;
+        if !(1..=10_000).contains(&collection.max_rows_per_query) {
+            self.error("query_sample_collection.max_rows_per_query", "expected a number from 1 to 10000");
+        }
+        let interval = collection.collection_interval.unwrap_or(settings.collection_interval).get();
+        let interval = match collection.collection_interval {
+            None => interval.clamp(INTERVAL_MIN, SAMPLE_INTERVAL_MAX),
+            Some(_) => interval,
+        };
+        if !(INTERVAL_MIN..=SAMPLE_INTERVAL_MAX).contains(&interval) {
+            self.error("query_sample_collection.collection_interval", "expected a duration from 1s to 10s");
+        }
+        let enabled = settings.events.query_sample.enabled.unwrap_or(false);
+        enabled.then_some(QuerySample { interval, max_rows: collection.max_rows_per_query })
+    }
+
+    fn metrics(&mut self, settings: &Settings) -> Vec<(String, bool)> {
+        for name in settings.metrics.keys() {
+            if catalogue::metric(name).is_none() {
+                let nearest = nearest(name);
+                self.error(
+                    &format!("metrics.{name}"),
+                    format!("there is no such metric; did you mean {nearest}?"),
+                );
+            }
+        }
+        settings.metrics.iter().map(|(name, switch)| (name.clone(), switch.enabled)).collect()
+    }
+
+    fn resource(&mut self, settings: &Settings) -> Vec<Attribute> {
+        if settings.tags.len() > TAGS_MAX {
+            self.error("tags", format!("expected at most {TAGS_MAX} tags"));
+        }
+        for name in settings.resource_attributes.keys() {
+            self.notice(
+                &format!("resource_attributes.{name}"),
+                "no effect: resource_layout decides which attributes the resource has",
+            );
+        }
+        settings.tags.iter().map(|(key, value)| Attribute::new(key.clone(), value.clone())).collect()
+    }
+
+    fn databases(&mut self, settings: &Settings) {
+        if settings.connect_database.is_empty() {
+            self.error(
+                "connect_database",
+                "empty; write the database in which pg_stat_statements is installed",
+            );
+        }
+        let both = settings.databases.iter().find(|database| settings.exclude_databases.contains(database));
+        if let Some(database) = both {
+            self.error("exclude_databases", format!("{database} is in databases as well"));
+        }
+        if !settings.databases.is_empty() && settings.databases.iter().any(String::is_empty) {
+            self.error("databases", "a database name is empty; leave the key out to read all databases");
+        }
+    }
+}
+
+/// The metric whose name shares the longest beginning and is nearest in length.
+fn nearest(name: &str) -> &'static str {
+    let shared = |metric: &str| metric.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+    let distance = |metric: &str| metric.len().abs_diff(name.len());
+    let nearest = catalogue::METRICS
+        .iter()
+        .max_by_key(|metric| (shared(metric.name), std::cmp::Reverse(distance(metric.name))));
+    nearest.map_or("", |metric| metric.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(yaml: &str) -> Result<Validated, Vec<String>> {
+        let settings: Settings = dbintel_config::from_yaml(yaml).expect("readable settings");
+        validate(&settings)
+            .map_err(|errors| errors.into_iter().map(|e| format!("{}: {}", e.field, e.message)).collect())
+    }
+
+    #[test]
+    fn what_a_collector_user_writes_is_enough() {
+        let validated = check(
+            "endpoint: db.example:5433\nusername: otel\npassword: secret\ncollection_interval: 30s\n\
+             tls: {insecure: true}",
+        )
+        .unwrap();
+        let config = validated.config;
+        assert_eq!((config.connect.host.as_str(), config.connect.port), ("db.example", 5433));
+        assert_eq!((config.connect.tls, config.collection_interval), (Tls::Off, Duration::from_secs(30)));
+        assert!(config.top_query.is_some() && config.query_sample.is_none());
+        assert_eq!(validated.notices, []);
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_at_once() {
+        let errors = check(
+            "endpoint: nowhere\ncollection_interval: 100ms\ntimeout: 5m\nlock_timeout: 0\n\
+             connection_pool: {max_open: 1}\nmetrics: {postgresql.comits: {enabled: false}}\n\
+             databases: [a]\nexclude_databases: [a]\ntls: {cert_file: x}",
+        )
+        .unwrap_err();
+        let fields: Vec<_> = errors.iter().map(|error| error.split(':').next().unwrap()).collect();
+        let expected = [
+            "endpoint",
+            "username",
+            "tls",
+            "collection_interval",
+            "timeout",
+            "lock_timeout",
+            "connection_pool.max_open",
+            "metrics.postgresql.comits",
+            "exclude_databases",
+        ];
+        assert_eq!(fields, expected);
+        assert!(errors.iter().any(|error| error.ends_with("did you mean postgresql.commits?")), "{errors:?}");
+    }
+
+    #[test]
+    fn all_keys_of_contrib_are_answered() {
+        let validated = check(
+            "endpoint: /var/run/postgresql:5432\ntransport: unix\nusername: otel\ndatabases: [app]\n\
+             connect_database: app\ninitial_delay: 0\n\
+             connection_pool: {max_idle_time: 1m, max_lifetime: 1h, max_idle: 1, max_open: 4}\n\
+             events: {db.server.query_sample: {enabled: true}, db.server.top_query: {enabled: false},\n  \
+             db.server.query_plan: {enabled: true}}\n\
+             query_sample_collection: {max_rows_per_query: 10}\n\
+             top_query_collection: {max_rows_per_query: 1000, top_n_query: 10, max_explain_each_interval: 5,\n  \
+             query_plan_cache_size: 10, query_plan_cache_ttl: 1h, collection_interval: 1m}\n\
+             resource_attributes: {service.name: {enabled: true}}",
+        )
+        .unwrap();
+        assert!(validated.config.top_query.is_none() && validated.config.query_sample.is_some());
+        assert_eq!(validated.config.connect.host, "/var/run/postgresql");
+        let fields: Vec<_> = validated.notices.iter().map(|notice| notice.field.as_str()).collect();
+        let expected = [
+            "connection_pool",
+            "top_query_collection.max_rows_per_query",
+            "top_query_collection",
+            "resource_attributes.service.name",
+        ];
+        assert_eq!(fields, expected);
+    }
+}

@@ -1,0 +1,240 @@
+//! One connection and its read-only transactions.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dbintel_config::values::Secret;
+use dbintel_model::Text;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow, PgSslMode};
+use sqlx::query::Query;
+use sqlx::{ConnectOptions, Connection as _, Executor as _, PgConnection, Postgres};
+
+use super::error::QueryError;
+use super::sql::{literal, vouched};
+
+/// `application_name` of our sessions, by which a DBA recognises them.
+pub const APPLICATION_NAME: &str = "dbintel";
+/// By how much our own deadline is longer than the server's, so that the server gives up first.
+pub const DEADLINE_MARGIN: Duration = Duration::from_secs(2);
+/// How long opening a connection may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Server-side limit on idling within a transaction: it ends our session if we stop in the middle.
+const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where and as whom to connect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectSettings {
+    /// Host name or address, or the directory of a Unix socket (a path that begins with `/`).
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Role.
+    pub username: String,
+    /// Password, if one is needed.
+    pub password: Option<Secret>,
+    /// Transport security.
+    pub tls: Tls,
+}
+
+/// Transport security of a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tls {
+    /// None, as asked for by `tls.insecure: true`, or on a Unix socket.
+    Off,
+    /// Encrypted, the certificate is not checked: `tls.insecure_skip_verify: true`.
+    Unverified(Identity),
+    /// Certificate and host name are checked.
+    Verified {
+        /// Roots to trust instead of those of the system.
+        ca_file: Option<PathBuf>,
+        /// Our own certificate.
+        identity: Identity,
+    },
+}
+
+/// A client certificate and its key, read anew at every connect so that they can be rotated.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Identity {
+    /// Certificate file, PEM.
+    pub cert_file: Option<PathBuf>,
+    /// Key file, PEM.
+    pub key_file: Option<PathBuf>,
+}
+
+/// Limits the server enforces on one transaction of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `statement_timeout`.
+    pub statement_timeout: Duration,
+    /// `lock_timeout`.
+    pub lock_timeout: Duration,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub struct Connection {
+    inner: PgConnection,
+    /// The database it is connected to.
+    pub database: Text,
+    /// Process id of its backend.
+    pub backend_pid: i64,
+    in_transaction: bool,
+}
+
+impl Connection {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// [`QueryError`] if the server cannot be reached, refuses us, or does not answer within [`CONNECT_TIMEOUT`].
+    pub async fn open(settings: &ConnectSettings, database: &str) -> Result<Self, QueryError> {
+        let options = settings.options(database);
+        let opening = async {
+            let mut inner = PgConnection::connect_with(&options).await?;
+            let row = inner.fetch_one("SELECT pg_backend_pid()::int8").await?;
+            let backend_pid = sqlx::Row::try_get(&row, 0)?;
+            Ok::<_, sqlx::Error>((inner, backend_pid))
+        };
+        let opened = tokio::time::timeout(CONNECT_TIMEOUT, opening).await;
+        let (inner, backend_pid) = opened.map_err(|_elapsed| QueryError::deadline("connecting"))??;
+        Ok(Self { inner, database: database.to_owned().into(), backend_pid, in_transaction: false })
+    }
+
+    /// Begins a read-only transaction with limits; an open one is rolled back first. `extra` is further `SET LOCAL`
+    /// text of this crate.
+    ///
+    /// # Errors
+    /// [`QueryError`], also when our deadline passes.
+    pub async fn begin(&mut self, limits: Limits, extra: &str) -> Result<(), QueryError> {
+        let rollback = if self.in_transaction { "ROLLBACK; " } else { "" };
+        let text = format!(
+            "{rollback}BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
+             SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL jit = off; \
+             SET LOCAL search_path = pg_catalog; {extra}",
+            millis(limits.statement_timeout),
+            millis(limits.lock_timeout),
+            millis(IDLE_IN_TRANSACTION_TIMEOUT),
+        );
+        self.in_transaction = true;
+        let begun =
+            tokio::time::timeout(limits.deadline(), self.inner.execute(sqlx::raw_sql(vouched(&text)))).await;
+        begun.map_err(|_elapsed| QueryError::deadline("beginning a transaction"))??;
+        Ok(())
+    }
+
+    /// Runs one statement of the transaction and gives all its rows. `what` names it in errors.
+    ///
+    /// # Errors
+    /// [`QueryError`], also when our deadline passes.
+    pub async fn fetch(
+        &mut self,
+        what: &str,
+        limits: Limits,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, QueryError> {
+        // Unnamed statements: a transaction pooler may give the next transaction to another backend.
+        let rows = query.persistent(false).fetch_all(&mut self.inner);
+        let rows = tokio::time::timeout(limits.deadline(), rows).await;
+        Ok(rows.map_err(|_elapsed| QueryError::deadline(what))??)
+    }
+
+    /// Runs one statement and hands each row to `take` as it arrives, so that no more than one is held.
+    ///
+    /// # Errors
+    /// [`QueryError`], also when our deadline passes; rows taken before stay taken.
+    pub async fn stream(
+        &mut self,
+        what: &str,
+        limits: Limits,
+        query: Query<'_, Postgres, PgArguments>,
+        mut take: impl FnMut(&PgRow) -> Result<(), sqlx::Error> + Send,
+    ) -> Result<(), QueryError> {
+        use futures_util::TryStreamExt as _;
+        let reading = async {
+            let mut rows = query.persistent(false).fetch(&mut self.inner);
+            while let Some(row) = rows.try_next().await? {
+                take(&row)?;
+            }
+            Ok::<_, sqlx::Error>(())
+        };
+        let read = tokio::time::timeout(limits.deadline(), reading).await;
+        Ok(read.map_err(|_elapsed| QueryError::deadline(what))??)
+    }
+
+    /// Ends the transaction. An error here says only that the connection is gone.
+    ///
+    /// # Errors
+    /// [`QueryError`], also when our deadline passes.
+    pub async fn end(&mut self) -> Result<(), QueryError> {
+        let ended = tokio::time::timeout(DEADLINE_MARGIN, self.inner.execute("ROLLBACK")).await;
+        ended.map_err(|_elapsed| QueryError::deadline("ending a transaction"))??;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    /// Says goodbye to the server and closes the connection.
+    pub async fn close(self) {
+        // The connection is gone either way.
+        let _ = tokio::time::timeout(DEADLINE_MARGIN, self.inner.close()).await;
+    }
+}
+
+impl Limits {
+    /// Our own deadline: longer than the server's.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.statement_timeout + DEADLINE_MARGIN
+    }
+}
+
+impl ConnectSettings {
+    fn options(&self, database: &str) -> PgConnectOptions {
+        let options = PgConnectOptions::new_without_pgpass()
+            .port(self.port)
+            .username(&self.username)
+            .database(database)
+            .application_name(APPLICATION_NAME)
+            .statement_cache_capacity(0)
+            .disable_statement_logging();
+        let options = match &self.password {
+            Some(password) => options.password(password.expose()),
+            None => options,
+        };
+        let options = match self.host.strip_prefix('/') {
+            Some(_) => options.socket(&self.host),
+            None => options.host(&self.host),
+        };
+        self.tls.apply(options)
+    }
+}
+
+impl Tls {
+    fn apply(&self, options: PgConnectOptions) -> PgConnectOptions {
+        match self {
+            Self::Off => options.ssl_mode(PgSslMode::Disable),
+            Self::Unverified(identity) => identity.apply(options.ssl_mode(PgSslMode::Require)),
+            Self::Verified { ca_file, identity } => {
+                let options = identity.apply(options.ssl_mode(PgSslMode::VerifyFull));
+                match ca_file {
+                    Some(file) => options.ssl_root_cert(file),
+                    None => options,
+                }
+            }
+        }
+    }
+}
+
+impl Identity {
+    fn apply(&self, options: PgConnectOptions) -> PgConnectOptions {
+        match (&self.cert_file, &self.key_file) {
+            (Some(cert), Some(key)) => options.ssl_client_cert(cert).ssl_client_key(key),
+            _ => options,
+        }
+    }
+}
+
+fn millis(duration: Duration) -> String {
+    literal(&duration.as_millis().to_string())
+}
+
+/// Text of a `SET LOCAL` that keeps our statements out of `pg_stat_statements`, for roles that may.
+pub const UNTRACKED: &str = "SET LOCAL pg_stat_statements.track = 'none';";

@@ -1,0 +1,159 @@
+//! What can go wrong with a statement, in the closed classes that gaps, breakers and metrics use.
+
+use dbintel_model::{GapReason, Text};
+use dbintel_pipeline::admission::StatementError;
+
+/// Characters of a server's message that are kept.
+const MAX_MESSAGE_CHARS: usize = 200;
+
+/// A statement, or a connection, that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct QueryError {
+    /// The class.
+    pub reason: GapReason,
+    /// SQLSTATE, where the server gave one.
+    pub sqlstate: Option<Text>,
+    /// What happened and what to do; no literal of anybody's query.
+    pub message: Text,
+    /// Whether the connection can still be used after a rollback.
+    pub connection_usable: bool,
+}
+
+impl QueryError {
+    /// An error of our own making.
+    pub fn new(reason: GapReason, message: impl Into<Text>) -> Self {
+        Self { reason, sqlstate: None, message: message.into(), connection_usable: true }
+    }
+
+    /// The server did not answer in time; the connection must be given up.
+    #[must_use]
+    pub fn deadline(what: &str) -> Self {
+        Self {
+            reason: GapReason::DeadlineExceeded,
+            sqlstate: None,
+            message: format!(
+                "the server did not answer within our deadline for {what}; the connection was closed"
+            )
+            .into(),
+            connection_usable: false,
+        }
+    }
+
+    /// Whether looking at the catalogue again can help: something it was said to have is gone.
+    #[must_use]
+    pub fn contradicts_catalogue(&self) -> bool {
+        matches!(self.sqlstate.as_deref(), Some("42703" | "42883" | "42P01"))
+    }
+
+    /// The error as admission wants it reported.
+    #[must_use]
+    pub fn for_admission(&self) -> StatementError {
+        match (&self.sqlstate, self.reason) {
+            (Some(sqlstate), _) => StatementError::Sqlstate(sqlstate.clone()),
+            (None, GapReason::DeadlineExceeded) => StatementError::Deadline,
+            (None, GapReason::Undecodable) => StatementError::Decode,
+            (None, _) => StatementError::Connection,
+        }
+    }
+}
+
+impl From<sqlx::Error> for QueryError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(database) => {
+                let sqlstate = database.code().unwrap_or_default().into_owned();
+                let reason = reason_of(&sqlstate, database.message());
+                let message = format!("{} (SQLSTATE {sqlstate}){}", cut(database.message()), hint(reason));
+                Self {
+                    reason,
+                    connection_usable: !sqlstate.starts_with("57P") && !sqlstate.starts_with("08"),
+                    sqlstate: Some(sqlstate.into()),
+                    message: message.into(),
+                }
+            }
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. } => {
+                Self::new(GapReason::Undecodable, cut(&error.to_string()))
+            }
+            sqlx::Error::Tls(source) => Self::connection(&format!(
+                "TLS with the server failed: {source}; check tls.ca_file, or set tls.insecure: true for a server without TLS"
+            )),
+            sqlx::Error::Io(source) => Self::connection(&format!("cannot reach the server: {source}")),
+            other => Self::connection(&other.to_string()),
+        }
+    }
+}
+
+impl QueryError {
+    fn connection(message: &str) -> Self {
+        Self {
+            reason: GapReason::ConnectionFailed,
+            sqlstate: None,
+            message: cut(message).into(),
+            connection_usable: false,
+        }
+    }
+}
+
+/// The class of a SQLSTATE. PostgreSQL documentation, appendix A.
+fn reason_of(sqlstate: &str, message: &str) -> GapReason {
+    match sqlstate {
+        "57014" if message.contains("lock timeout") => GapReason::LockTimeout,
+        "57014" | "25P04" => GapReason::StatementTimeout,
+        "55P03" => GapReason::LockTimeout,
+        "42501" => GapReason::InsufficientPrivilege,
+        "53300" => GapReason::TooManyConnections,
+        "42703" | "42883" | "42P01" => GapReason::NotInThisVersion,
+        // "pg_stat_statements must be loaded via shared_preload_libraries"
+        "55000" if message.contains("shared_preload_libraries") => GapReason::ExtensionMissing,
+        "55000" => GapReason::NotInThisRole,
+        code if code.starts_with("28") => GapReason::AuthenticationFailed,
+        code if code.starts_with("08") || code.starts_with("57P") || code == "3D000" => {
+            GapReason::ConnectionFailed
+        }
+        _ => GapReason::ServerError,
+    }
+}
+
+fn hint(reason: GapReason) -> &'static str {
+    match reason {
+        GapReason::AuthenticationFailed => "; check username and password, and pg_hba.conf on the server",
+        GapReason::InsufficientPrivilege => "; GRANT pg_monitor TO the collector's role",
+        GapReason::ExtensionMissing => {
+            "; add pg_stat_statements to shared_preload_libraries and restart the server"
+        }
+        GapReason::TooManyConnections => "; no slot was free and we took none of the reserved ones",
+        _ => "",
+    }
+}
+
+fn cut(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    line.chars().take(MAX_MESSAGE_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlstates_have_their_class() {
+        let check =
+            |sqlstate, message, expected| assert_eq!(reason_of(sqlstate, message), expected, "{sqlstate}");
+        check("57014", "canceling statement due to statement timeout", GapReason::StatementTimeout);
+        check("57014", "canceling statement due to lock timeout", GapReason::LockTimeout);
+        check("55P03", "canceling statement due to lock timeout", GapReason::LockTimeout);
+        check("53300", "sorry, too many clients already", GapReason::TooManyConnections);
+        check("28P01", "password authentication failed", GapReason::AuthenticationFailed);
+        check("57P03", "the database system is starting up", GapReason::ConnectionFailed);
+        check(
+            "55000",
+            "pg_stat_statements must be loaded via \"shared_preload_libraries\"",
+            GapReason::ExtensionMissing,
+        );
+        check("55000", "recovery is in progress", GapReason::NotInThisRole);
+        check("XX000", "internal error", GapReason::ServerError);
+    }
+}

@@ -1,0 +1,136 @@
+//! What the server has: views, columns, extensions, and what our role may do. Found by looking.
+
+use std::collections::HashSet;
+
+use dbintel_model::{Attribute, GapReason, Text};
+use sqlx::Row as _;
+
+use super::connection::{Connection, Limits};
+use super::error::QueryError;
+use super::sql::{identifier, vouched};
+
+/// What is known of one database of one server, for as long as the connection lasts.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    columns: HashSet<(String, String)>,
+    /// Where `pg_stat_statements` is installed in this database: schema (quoted) and extension version.
+    pub statements: Option<StatementsExtension>,
+    /// Whether the library behind `pg_stat_statements` was loaded at server start.
+    pub statements_preloaded: bool,
+    /// Whether our role may switch tracking of its own statements off.
+    pub may_untrack: bool,
+    /// Whether our role may read the control file, with system identifier and timeline.
+    pub may_read_control: bool,
+    /// Whether our role sees the statements and sessions of others.
+    pub may_read_all_stats: bool,
+    /// Server version as a number, for instance 170010.
+    pub version_number: u32,
+}
+
+/// The installed extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementsExtension {
+    /// Its schema as a quoted identifier.
+    pub schema: String,
+    /// Its version, for instance `1.11`.
+    pub version: String,
+}
+
+const COLUMNS: &str = "SELECT c.relname::text, a.attname::text \
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
+     WHERE a.attnum > 0 AND NOT a.attisdropped AND (c.relnamespace = 'pg_catalog'::regnamespace \
+       AND (c.relname LIKE 'pg\\_stat%' OR c.relname IN ('pg_locks', 'pg_replication_slots', 'pg_sequences')) \
+       OR c.relname IN ('pg_stat_statements', 'pg_stat_statements_info') AND c.relnamespace = \
+         (SELECT extnamespace FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'))";
+
+const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
+     has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') \
+       AND has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE'), \
+     pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), \
+     current_setting('pg_stat_statements.track', true) IS NOT NULL, \
+     current_setting('is_superuser') = 'on', \
+     (SELECT n.nspname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
+       WHERE e.extname = 'pg_stat_statements'), \
+     (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements')";
+
+/// First server version with privileges on parameters.
+const PARAMETER_PRIVILEGES_SINCE: u32 = 150_000;
+
+impl Facts {
+    /// Looks at the database the connection is in. Runs in the transaction that is open.
+    ///
+    /// # Errors
+    /// [`QueryError`]
+    pub async fn read(connection: &mut Connection, limits: Limits) -> Result<Self, QueryError> {
+        let mut facts = Self::default();
+        let rows = connection.fetch("abilities", limits, sqlx::query(ABILITIES)).await?;
+        let row =
+            rows.first().ok_or_else(|| QueryError::new(GapReason::Undecodable, "no row of abilities"))?;
+        facts.version_number = u32::try_from(row.try_get::<i32, _>(0)?).unwrap_or(0);
+        facts.may_read_control = row.try_get(1)?;
+        facts.may_read_all_stats = row.try_get(2)?;
+        facts.statements_preloaded = row.try_get(3)?;
+        let superuser: bool = row.try_get(4)?;
+        let schema: Option<String> = row.try_get(5)?;
+        let version: Option<String> = row.try_get(6)?;
+        facts.statements = schema
+            .zip(version)
+            .map(|(schema, version)| StatementsExtension { schema: identifier(&schema), version });
+        facts.may_untrack = facts.statements_preloaded
+            && (superuser || may_set_track(connection, limits, facts.version_number).await?);
+        let take = |row: &sqlx::postgres::PgRow| {
+            facts.columns.insert((row.try_get(0)?, row.try_get(1)?));
+            Ok(())
+        };
+        connection.stream("columns", limits, sqlx::query(COLUMNS), take).await?;
+        Ok(facts)
+    }
+
+    /// Whether the view exists.
+    #[must_use]
+    pub fn has_view(&self, view: &str) -> bool {
+        self.columns.iter().any(|(held, _)| held == view)
+    }
+
+    /// Whether the view has the column.
+    #[must_use]
+    pub fn has_column(&self, view: &str, column: &str) -> bool {
+        self.columns.contains(&(view.to_owned(), column.to_owned()))
+    }
+
+    /// For tests: a server with these columns.
+    #[cfg(test)]
+    pub(crate) fn with_columns(columns: &[(&str, &str)]) -> Self {
+        let columns =
+            columns.iter().map(|(view, column)| ((*view).to_owned(), (*column).to_owned())).collect();
+        Self { columns, ..Self::default() }
+    }
+
+    /// What a page shows of it.
+    #[must_use]
+    pub fn describe(&self) -> Vec<Attribute> {
+        let version: Text = match &self.statements {
+            Some(extension) => extension.version.clone().into(),
+            None => "not installed".into(),
+        };
+        vec![
+            Attribute::new("pg_stat_statements", version),
+            Attribute::new("sees other roles' statements", self.may_read_all_stats),
+            Attribute::new("leaves no trace in pg_stat_statements", self.may_untrack),
+            Attribute::new("reads system identifier", self.may_read_control),
+        ]
+    }
+}
+
+async fn may_set_track(
+    connection: &mut Connection,
+    limits: Limits,
+    version: u32,
+) -> Result<bool, QueryError> {
+    if version < PARAMETER_PRIVILEGES_SINCE {
+        return Ok(false);
+    }
+    let text = vouched("SELECT has_parameter_privilege('pg_stat_statements.track', 'SET')");
+    let rows = connection.fetch("parameter privileges", limits, sqlx::query(text)).await?;
+    Ok(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+}

@@ -1,0 +1,450 @@
+//! The families, as data. See [`Family`] for what the fields mean.
+//!
+//! Statements that wait behind an ACCESS EXCLUSIVE lock are in the `*_size` families only: `pg_relation_size` opens the
+//! relation. Relations on which somebody holds or awaits such a lock are left out of them, and what slips through runs
+//! into `lock_timeout`.
+
+use dbintel_pipeline::admission::Purpose;
+
+use super::family::{Column, Family, Label, Scope};
+
+/// Rows of a family that has one row per server.
+const ONE: usize = 1;
+/// Rows of a family that has one row per database.
+const DATABASES: usize = 2_000;
+/// Rows of a family that has one row per table, index, function or sequence of a database.
+pub const MAX_OBJECTS_PER_DATABASE: usize = 5_000;
+
+/// A family with the fields most of them share.
+const PLAIN: Family = Family {
+    name: "",
+    scope: Scope::Server,
+    purpose: Purpose::Server,
+    needs: None,
+    from: "",
+    labels: &[],
+    start: None,
+    columns: &[],
+    view: None,
+    tail: "",
+    max_rows: ONE,
+};
+
+/// A family of objects of one database.
+const OBJECTS: Family =
+    Family { scope: Scope::Database, purpose: Purpose::Objects, max_rows: MAX_OBJECTS_PER_DATABASE, ..PLAIN };
+
+const fn column(name: &'static str, expression: &'static str) -> Column {
+    Column { name, needs: None, expression }
+}
+
+const fn column_if(
+    name: &'static str,
+    view: &'static str,
+    needed: &'static str,
+    expression: &'static str,
+) -> Column {
+    Column { name, needs: Some((view, needed)), expression }
+}
+
+const CONNECTED: Label = Label::Database("current_database()");
+
+/// Every family.
+pub static FAMILIES: &[Family] = &[
+    Family {
+        name: "database",
+        from: "pg_stat_database s JOIN pg_database d ON d.oid = s.datid AND NOT d.datistemplate",
+        labels: &[Label::Database("d.datname")],
+        start: Some("s.stats_reset"),
+        columns: &[
+            column("numbackends", "s.numbackends"),
+            column_if("blk_read_time", "pg_stat_database", "blk_read_time", "s.blk_read_time"),
+        ],
+        view: Some(("pg_stat_database", "s")),
+        tail: "ORDER BY d.datname",
+        max_rows: DATABASES,
+        ..PLAIN
+    },
+    Family {
+        name: "database_size",
+        purpose: Purpose::Sizes,
+        from: "pg_database d",
+        labels: &[Label::Database("d.datname")],
+        columns: &[column(
+            "size",
+            "CASE WHEN has_database_privilege(d.oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE') \
+             THEN pg_database_size(d.oid) END",
+        )],
+        tail: "WHERE NOT d.datistemplate AND d.datallowconn ORDER BY d.datname",
+        max_rows: DATABASES,
+        ..PLAIN
+    },
+    Family {
+        name: "database_conflicts",
+        from: "pg_stat_database_conflicts s JOIN pg_database d ON d.oid = s.datid AND NOT d.datistemplate",
+        labels: &[Label::Database("d.datname")],
+        view: Some(("pg_stat_database_conflicts", "s")),
+        tail: "ORDER BY d.datname",
+        max_rows: DATABASES,
+        ..PLAIN
+    },
+    Family {
+        name: "database_age",
+        from: "pg_database d",
+        labels: &[Label::Database("d.datname")],
+        columns: &[column("xid_age", "age(d.datfrozenxid)"), column("mxid_age", "mxid_age(d.datminmxid)")],
+        tail: "WHERE d.datallowconn ORDER BY d.datname",
+        max_rows: DATABASES,
+        ..PLAIN
+    },
+    Family {
+        name: "server",
+        from: "(SELECT) one",
+        columns: &[
+            column("max_connections", "current_setting('max_connections')"),
+            column("reserved_connections", "current_setting('superuser_reserved_connections')"),
+            column("database_count", "(SELECT count(*) FROM pg_database WHERE NOT datistemplate)"),
+            column("uptime", "extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())"),
+            column("in_recovery", "pg_is_in_recovery()::int4"),
+            column("next_xid", "pg_snapshot_xmax(pg_current_snapshot())::text::numeric"),
+            column("prepared_transactions", "(SELECT count(*) FROM pg_prepared_xacts)"),
+            column("pending_restart", "(SELECT count(*) FROM pg_settings WHERE pending_restart)"),
+        ],
+        ..PLAIN
+    },
+    Family {
+        name: "bgwriter",
+        from: "pg_stat_bgwriter b",
+        start: Some("b.stats_reset"),
+        columns: &[
+            column_if("checkpoints_req", "pg_stat_bgwriter", "checkpoints_req", "b.checkpoints_req"),
+            column_if("checkpoints_req", "pg_stat_checkpointer", "num_requested", CHECKPOINTER_REQUESTED),
+            column_if("checkpoints_timed", "pg_stat_bgwriter", "checkpoints_timed", "b.checkpoints_timed"),
+            column_if("checkpoints_timed", "pg_stat_checkpointer", "num_timed", CHECKPOINTER_TIMED),
+            column_if(
+                "checkpoint_sync_time",
+                "pg_stat_bgwriter",
+                "checkpoint_sync_time",
+                "b.checkpoint_sync_time",
+            ),
+            column_if("checkpoint_sync_time", "pg_stat_checkpointer", "sync_time", CHECKPOINTER_SYNC),
+            column_if(
+                "checkpoint_write_time",
+                "pg_stat_bgwriter",
+                "checkpoint_write_time",
+                "b.checkpoint_write_time",
+            ),
+            column_if("checkpoint_write_time", "pg_stat_checkpointer", "write_time", CHECKPOINTER_WRITE),
+            column_if("buffers_checkpoint", "pg_stat_bgwriter", "buffers_checkpoint", "b.buffers_checkpoint"),
+            column_if("buffers_checkpoint", "pg_stat_checkpointer", "buffers_written", CHECKPOINTER_BUFFERS),
+            column_if("buffers_backend", "pg_stat_bgwriter", "buffers_backend", "b.buffers_backend"),
+            column_if("buffers_backend", "pg_stat_io", "writes", BACKEND_WRITES),
+            column_if(
+                "buffers_backend_fsync",
+                "pg_stat_bgwriter",
+                "buffers_backend_fsync",
+                "b.buffers_backend_fsync",
+            ),
+            column_if("buffers_backend_fsync", "pg_stat_io", "fsyncs", BACKEND_FSYNCS),
+            column_if(
+                "restartpoints_req",
+                "pg_stat_checkpointer",
+                "restartpoints_req",
+                RESTARTPOINTS_REQUESTED,
+            ),
+            column_if(
+                "restartpoints_timed",
+                "pg_stat_checkpointer",
+                "restartpoints_timed",
+                RESTARTPOINTS_TIMED,
+            ),
+            column_if("restartpoints_done", "pg_stat_checkpointer", "restartpoints_done", RESTARTPOINTS_DONE),
+        ],
+        view: Some(("pg_stat_bgwriter", "b")),
+        ..PLAIN
+    },
+    Family {
+        name: "wal",
+        needs: Some("pg_stat_wal"),
+        from: "pg_stat_wal w",
+        start: Some("w.stats_reset"),
+        view: Some(("pg_stat_wal", "w")),
+        ..PLAIN
+    },
+    Family {
+        name: "archiver",
+        from: "pg_stat_archiver a",
+        start: Some("a.stats_reset"),
+        columns: &[column("wal_age", "extract(epoch FROM clock_timestamp() - a.last_archived_time)")],
+        view: Some(("pg_stat_archiver", "a")),
+        ..PLAIN
+    },
+    Family {
+        // Replicas behind one address are one client to OpenTelemetry contrib: the furthest behind speaks for all.
+        name: "replication",
+        from: "pg_stat_replication r",
+        labels: &[Label::Plain("replication_client", "coalesce(host(r.client_addr), 'unix')")],
+        columns: &[
+            column(
+                "data_delay",
+                "max(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() \
+                 ELSE pg_current_wal_lsn() END, r.replay_lsn))",
+            ),
+            column("write_lag", "max(extract(epoch FROM r.write_lag))"),
+            column("flush_lag", "max(extract(epoch FROM r.flush_lag))"),
+            column("replay_lag", "max(extract(epoch FROM r.replay_lag))"),
+        ],
+        tail: "WHERE r.state IS DISTINCT FROM 'backup' GROUP BY 1",
+        max_rows: 256,
+        ..PLAIN
+    },
+    Family {
+        name: "replication_slots",
+        from: "pg_replication_slots s",
+        labels: &[
+            Label::Plain("postgresql.replication_slot.name", "s.slot_name"),
+            Label::Plain("postgresql.replication_slot.type", "s.slot_type"),
+        ],
+        columns: &[
+            column(
+                "retained",
+                "pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
+                 ELSE pg_current_wal_lsn() END, s.restart_lsn)",
+            ),
+            column("active", "s.active::int4"),
+        ],
+        view: Some(("pg_replication_slots", "s")),
+        tail: "ORDER BY 1",
+        max_rows: 256,
+        ..PLAIN
+    },
+    Family {
+        name: "recovery",
+        from: "(SELECT) one",
+        columns: &[
+            column("replay_delay", "extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())"),
+            column("replay_backlog", "pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"),
+        ],
+        tail: "WHERE pg_is_in_recovery()",
+        ..PLAIN
+    },
+    Family {
+        name: "xmin",
+        purpose: Purpose::Sessions,
+        from: "(SELECT) one",
+        columns: &[
+            column(
+                "backend",
+                "(SELECT max(age(backend_xmin)) FROM pg_stat_activity \
+                 WHERE backend_type <> 'walsender' AND pid <> pg_backend_pid())",
+            ),
+            column(
+                "replication_slot",
+                "(SELECT max(greatest(age(xmin), age(catalog_xmin))) FROM pg_replication_slots)",
+            ),
+            column("prepared_transaction", "(SELECT max(age(transaction)) FROM pg_prepared_xacts)"),
+            column("standby", "(SELECT max(age(backend_xmin)) FROM pg_stat_replication)"),
+            column("oldest_active", OLDEST_ACTIVE),
+            column("oldest_idle_in_transaction", OLDEST_IDLE),
+        ],
+        ..PLAIN
+    },
+    Family {
+        name: "activity",
+        purpose: Purpose::Sessions,
+        from: "pg_stat_activity a",
+        labels: &[Label::Database("a.datname")],
+        columns: &[
+            column("active", "count(*) FILTER (WHERE a.state = 'active')"),
+            column("idle", "count(*) FILTER (WHERE a.state = 'idle')"),
+            column("idle_in_transaction", "count(*) FILTER (WHERE a.state LIKE 'idle in transaction%')"),
+            column("waiting", "count(*) FILTER (WHERE a.state = 'active' AND a.wait_event_type = 'Lock')"),
+            column(
+                "in_flight_ms",
+                "coalesce(1000 * sum(extract(epoch FROM clock_timestamp() - a.query_start)) \
+                 FILTER (WHERE a.state = 'active'), 0)",
+            ),
+        ],
+        tail: "WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() AND a.datname IS NOT NULL GROUP BY 1",
+        max_rows: DATABASES,
+        ..PLAIN
+    },
+    Family {
+        name: "io",
+        needs: Some("pg_stat_io"),
+        from: "pg_stat_io i",
+        labels: &[
+            Label::Plain("postgresql.backend.type", "i.backend_type"),
+            Label::Plain("postgresql.io.object", "i.object"),
+            Label::Plain("postgresql.io.context", "i.context"),
+        ],
+        start: Some("i.stats_reset"),
+        columns: &[
+            column_if("read_bytes", "pg_stat_io", "read_bytes", "i.read_bytes"),
+            column_if("read_bytes", "pg_stat_io", "op_bytes", "i.reads * i.op_bytes"),
+            column_if("write_bytes", "pg_stat_io", "write_bytes", "i.write_bytes"),
+            column_if("write_bytes", "pg_stat_io", "op_bytes", "i.writes * i.op_bytes"),
+            column_if("extend_bytes", "pg_stat_io", "extend_bytes", "i.extend_bytes"),
+            column_if("extend_bytes", "pg_stat_io", "op_bytes", "i.extends * i.op_bytes"),
+        ],
+        view: Some(("pg_stat_io", "i")),
+        max_rows: 256,
+        ..PLAIN
+    },
+    Family {
+        name: "slru",
+        needs: Some("pg_stat_slru"),
+        from: "pg_stat_slru s",
+        labels: &[Label::Plain("postgresql.slru.name", "s.name")],
+        start: Some("s.stats_reset"),
+        view: Some(("pg_stat_slru", "s")),
+        max_rows: 64,
+        ..PLAIN
+    },
+    Family {
+        name: "progress",
+        from: PROGRESS,
+        labels: &[
+            Label::Database("p.datname"),
+            Label::Plain("postgresql.progress.command", "p.command"),
+            Label::Plain("postgresql.progress.phase", "p.phase"),
+            Label::Plain("postgresql.progress.relation", "p.relation"),
+        ],
+        columns: &[
+            column("done", "max(CASE WHEN p.total > 0 THEN p.work::float8 / p.total END)"),
+            column("work", "max(p.work)"),
+        ],
+        tail: "GROUP BY 1, 2, 3, 4",
+        max_rows: 256,
+        ..PLAIN
+    },
+    Family {
+        name: "table_count",
+        from: "pg_stat_user_tables t",
+        labels: &[CONNECTED],
+        columns: &[column("tables", "count(*)")],
+        max_rows: ONE,
+        ..OBJECTS
+    },
+    Family {
+        name: "table",
+        from: "pg_stat_user_tables t JOIN pg_class c ON c.oid = t.relid",
+        labels: &[CONNECTED, Label::Table("t.schemaname", "t.relname")],
+        columns: &[column("xid_age", "age(c.relfrozenxid)"), column("mxid_age", "mxid_age(c.relminmxid)")],
+        view: Some(("pg_stat_user_tables", "t")),
+        tail: "ORDER BY c.relpages DESC, c.oid",
+        ..OBJECTS
+    },
+    Family {
+        name: "table_io",
+        from: "pg_statio_user_tables t JOIN pg_class c ON c.oid = t.relid",
+        labels: &[CONNECTED, Label::Table("t.schemaname", "t.relname")],
+        view: Some(("pg_statio_user_tables", "t")),
+        tail: "ORDER BY c.relpages DESC, c.oid",
+        ..OBJECTS
+    },
+    Family {
+        name: "table_size",
+        purpose: Purpose::Sizes,
+        from: "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace",
+        labels: &[CONNECTED, Label::Table("n.nspname", "c.relname")],
+        columns: &[column("size", "pg_relation_size(c.oid)")],
+        tail: "WHERE c.relkind IN ('r', 'm', 't') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') \
+               AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND c.oid NOT IN (SELECT l.relation FROM pg_locks l \
+                 WHERE l.mode = 'AccessExclusiveLock' AND l.relation IS NOT NULL) \
+               ORDER BY c.relpages DESC, c.oid",
+        ..OBJECTS
+    },
+    Family {
+        name: "index",
+        from: "pg_stat_user_indexes i JOIN pg_class c ON c.oid = i.indexrelid",
+        labels: &[CONNECTED, Label::Table("i.schemaname", "i.relname"), Label::Index("i.indexrelname")],
+        view: Some(("pg_stat_user_indexes", "i")),
+        tail: "ORDER BY c.relpages DESC, c.oid",
+        ..OBJECTS
+    },
+    Family {
+        name: "index_size",
+        purpose: Purpose::Sizes,
+        from: "pg_stat_user_indexes i JOIN pg_class c ON c.oid = i.indexrelid",
+        labels: &[CONNECTED, Label::Table("i.schemaname", "i.relname"), Label::Index("i.indexrelname")],
+        columns: &[column("size", "pg_relation_size(i.indexrelid)")],
+        tail: "WHERE NOT EXISTS (SELECT FROM pg_locks l WHERE l.mode = 'AccessExclusiveLock' \
+                 AND l.relation IN (i.indexrelid, i.relid)) \
+               ORDER BY c.relpages DESC, c.oid",
+        ..OBJECTS
+    },
+    Family {
+        // A function that is overloaded has one row per signature; its name alone is the attribute.
+        name: "function",
+        from: "pg_stat_user_functions f",
+        labels: &[Label::Schema("f.schemaname"), Label::Plain("function", "f.funcname")],
+        columns: &[
+            column("calls", "sum(f.calls)"),
+            column("total_time", "sum(f.total_time)"),
+            column("self_time", "sum(f.self_time)"),
+        ],
+        tail: "GROUP BY 1, 2 ORDER BY 1, 2",
+        ..OBJECTS
+    },
+    Family {
+        name: "locks",
+        purpose: Purpose::Sessions,
+        from: "pg_locks l JOIN pg_class c ON c.oid = l.relation \
+               AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())",
+        labels: &[
+            Label::Plain("relation", "c.relname"),
+            Label::Plain("mode", "l.mode"),
+            Label::Plain("lock_type", "l.locktype"),
+        ],
+        columns: &[column("locks", "count(*)")],
+        tail: "WHERE l.pid <> pg_backend_pid() GROUP BY 1, 2, 3 ORDER BY count(*) DESC",
+        ..OBJECTS
+    },
+    Family {
+        // Without a privilege on the sequence its last value is NULL, and the row is left out.
+        name: "sequence",
+        from: "pg_sequences s",
+        labels: &[Label::Schema("s.schemaname"), Label::Plain("postgresql.sequence.name", "s.sequencename")],
+        columns: &[column("used", SEQUENCE_USED)],
+        tail: "WHERE s.last_value IS NOT NULL AND NOT s.cycle AND s.max_value > s.min_value \
+               AND CASE WHEN s.increment_by > 0 \
+                 THEN s.last_value::float8 - s.min_value > (s.max_value::float8 - s.min_value) / 2 \
+                 ELSE s.max_value::float8 - s.last_value > (s.max_value::float8 - s.min_value) / 2 END \
+               ORDER BY 1, 2",
+        ..OBJECTS
+    },
+];
+
+const CHECKPOINTER_REQUESTED: &str = "(SELECT num_requested FROM pg_stat_checkpointer)";
+const CHECKPOINTER_TIMED: &str = "(SELECT num_timed FROM pg_stat_checkpointer)";
+const CHECKPOINTER_SYNC: &str = "(SELECT sync_time FROM pg_stat_checkpointer)";
+const CHECKPOINTER_WRITE: &str = "(SELECT write_time FROM pg_stat_checkpointer)";
+const CHECKPOINTER_BUFFERS: &str = "(SELECT buffers_written FROM pg_stat_checkpointer)";
+const RESTARTPOINTS_REQUESTED: &str = "(SELECT restartpoints_req FROM pg_stat_checkpointer)";
+const RESTARTPOINTS_TIMED: &str = "(SELECT restartpoints_timed FROM pg_stat_checkpointer)";
+const RESTARTPOINTS_DONE: &str = "(SELECT restartpoints_done FROM pg_stat_checkpointer)";
+/// What `buffers_backend` counted until 16: buffers of relations written by anybody but the checkpointer and the
+/// background writer, extensions of a relation included.
+const BACKEND_WRITES: &str = "(SELECT sum(coalesce(writes, 0) + coalesce(extends, 0)) FROM pg_stat_io \
+     WHERE object = 'relation' AND backend_type NOT IN ('checkpointer', 'background writer'))";
+const BACKEND_FSYNCS: &str = "(SELECT sum(fsyncs) FROM pg_stat_io \
+     WHERE object = 'relation' AND backend_type NOT IN ('checkpointer', 'background writer'))";
+const OLDEST_ACTIVE: &str = "(SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_stat_activity \
+     WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid())";
+const OLDEST_IDLE: &str = "(SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_stat_activity \
+     WHERE state LIKE 'idle in transaction%')";
+const SEQUENCE_USED: &str = "CASE WHEN s.increment_by > 0 \
+     THEN (s.last_value::float8 - s.min_value) / (s.max_value::float8 - s.min_value) \
+     ELSE (s.max_value::float8 - s.last_value) / (s.max_value::float8 - s.min_value) END";
+/// Columns that every supported version has. Relations are named in the database we are connected to only.
+const PROGRESS: &str = "(SELECT datname::text, 'vacuum' AS command, phase, relid::regclass::text AS relation, \
+       heap_blks_scanned AS work, heap_blks_total AS total FROM pg_stat_progress_vacuum \
+     UNION ALL SELECT datname::text, 'analyze', phase, relid::regclass::text, \
+       sample_blks_scanned, sample_blks_total FROM pg_stat_progress_analyze \
+     UNION ALL SELECT datname::text, lower(command), phase, relid::regclass::text, \
+       heap_blks_scanned, heap_blks_total FROM pg_stat_progress_cluster \
+     UNION ALL SELECT datname::text, lower(command), phase, relid::regclass::text, \
+       blocks_done, blocks_total FROM pg_stat_progress_create_index \
+     UNION ALL SELECT NULL, 'base backup', phase, NULL, \
+       backup_streamed, backup_total FROM pg_stat_progress_basebackup) p";

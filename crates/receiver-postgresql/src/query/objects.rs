@@ -1,0 +1,152 @@
+//! Names and states that are compared or looked up: databases, roles, settings, extensions, tables.
+
+use std::collections::HashMap;
+
+use dbintel_model::{Text, Timestamp};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use super::connection::{Connection, Limits};
+use super::error::QueryError;
+use super::sql::{micros, vouched};
+use crate::state::changes::{MAX_SETTINGS, MAX_TABLES, Table, Tables, Values};
+
+/// Databases of managed services that are the provider's own and refuse or confuse a visitor.
+pub const SYSTEM_DATABASES: [&str; 6] =
+    ["rdsadmin", "azure_maintenance", "azure_sys", "cloudsqladmin", "alloydbadmin", "alloydbmetadata"];
+/// Roles whose names are held per server.
+const MAX_ROLES: i64 = 20_000;
+
+/// Names by object id.
+pub type Names = HashMap<u32, Text>;
+
+/// Databases one can connect to, templates left out, by object id.
+///
+/// # Errors
+/// [`QueryError`]
+pub async fn databases(connection: &mut Connection, limits: Limits) -> Result<Names, QueryError> {
+    let text = "SELECT oid::int8, datname::text FROM pg_database \
+         WHERE datallowconn AND NOT datistemplate AND has_database_privilege(oid, 'CONNECT')";
+    names(connection, limits, "databases", text).await
+}
+
+/// Every database and role, by object id, for the names of statements.
+///
+/// # Errors
+/// [`QueryError`]
+pub async fn database_names(connection: &mut Connection, limits: Limits) -> Result<Names, QueryError> {
+    names(connection, limits, "database names", "SELECT oid::int8, datname::text FROM pg_database").await
+}
+
+/// Every role, by object id.
+///
+/// # Errors
+/// [`QueryError`]
+pub async fn role_names(connection: &mut Connection, limits: Limits) -> Result<Names, QueryError> {
+    let text = format!("SELECT oid::int8, rolname::text FROM pg_roles LIMIT {MAX_ROLES}");
+    names(connection, limits, "role names", &text).await
+}
+
+async fn names(
+    connection: &mut Connection,
+    limits: Limits,
+    what: &str,
+    text: &str,
+) -> Result<Names, QueryError> {
+    let mut names = Names::new();
+    let take = |row: &PgRow| {
+        let oid = u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0);
+        names.insert(oid, row.try_get::<String, _>(1)?.into());
+        Ok(())
+    };
+    connection.stream(what, limits, sqlx::query(vouched(text)), take).await?;
+    Ok(names)
+}
+
+/// Settings as the server has them for everybody: what our own session changed is not among them.
+///
+/// # Errors
+/// [`QueryError`]
+pub async fn settings(connection: &mut Connection, limits: Limits) -> Result<Values, QueryError> {
+    // transaction_* and the like are of the session; reset_val is what a new session gets. Role and database settings
+    // of our own login are in reset_val too, so the configuration file's value is taken where it is shown.
+    let text = format!(
+        "SELECT name, CASE WHEN source IN ('session', 'client', 'user', 'database', 'database user') \
+           THEN coalesce(boot_val, '') ELSE reset_val END || coalesce(' ' || unit, '') FROM pg_settings \
+         WHERE context <> 'internal' AND name NOT LIKE 'transaction\\_%' AND reset_val IS NOT NULL \
+           AND name NOT IN ('application_name', 'client_encoding', 'session_authorization', 'role', 'seed') \
+         LIMIT {MAX_SETTINGS}"
+    );
+    values(connection, limits, "settings", &text).await
+}
+
+/// Extensions of the connected database and their versions.
+///
+/// # Errors
+/// [`QueryError`]
+pub async fn extensions(connection: &mut Connection, limits: Limits) -> Result<Values, QueryError> {
+    values(connection, limits, "extensions", "SELECT extname::text, extversion FROM pg_extension").await
+}
+
+async fn values(
+    connection: &mut Connection,
+    limits: Limits,
+    what: &str,
+    text: &str,
+) -> Result<Values, QueryError> {
+    let mut values = Values::new();
+    let take = |row: &PgRow| {
+        let value: Option<String> = row.try_get(1)?;
+        values.insert(row.try_get::<String, _>(0)?.into(), value.unwrap_or_default().into());
+        Ok(())
+    };
+    connection.stream(what, limits, sqlx::query(vouched(text)), take).await?;
+    Ok(values)
+}
+
+/// Maintenance of the tables of the connected database, largest first.
+///
+/// # Errors
+/// [`QueryError`]
+pub async fn tables(connection: &mut Connection, limits: Limits) -> Result<Tables, QueryError> {
+    let text = format!(
+        "SELECT t.schemaname || '.' || t.relname, {}, {}, t.n_mod_since_analyze, c.reltuples::float8, c.relpages::int8, \
+         c.relfilenode::int8 FROM pg_stat_user_tables t JOIN pg_class c ON c.oid = t.relid \
+         ORDER BY c.relpages DESC, c.oid LIMIT {MAX_TABLES}",
+        micros("greatest(t.last_analyze, t.last_autoanalyze)"),
+        micros("greatest(t.last_vacuum, t.last_autovacuum)"),
+    );
+    let mut tables = Tables::new();
+    let take = |row: &PgRow| {
+        let time = |index: usize| {
+            row.try_get::<Option<i64>, _>(index).map(|micros| micros.map(Timestamp::from_micros))
+        };
+        let table = Table {
+            analyzed_at: time(1)?,
+            vacuumed_at: time(2)?,
+            modified_since_analyze: row.try_get::<Option<i64>, _>(3)?.unwrap_or(0),
+            reltuples: row.try_get(4)?,
+            relpages: row.try_get(5)?,
+            relfilenode: row.try_get(6)?,
+        };
+        tables.insert(row.try_get::<String, _>(0)?.into(), table);
+        Ok(())
+    };
+    connection.stream("tables", limits, sqlx::query(vouched(&text)), take).await?;
+    Ok(tables)
+}
+
+/// Of these backends of ours, those that still run.
+///
+/// # Errors
+/// [`QueryError`]
+pub async fn still_running(
+    connection: &mut Connection,
+    limits: Limits,
+    pids: &[i64],
+) -> Result<Vec<i64>, QueryError> {
+    let text = "SELECT pid::int8 FROM pg_stat_activity WHERE pid::int8 = ANY($1) AND application_name = $2";
+    let query = sqlx::query(text).bind(pids).bind(super::connection::APPLICATION_NAME);
+    let rows = connection.fetch("backends of ours", limits, query).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}

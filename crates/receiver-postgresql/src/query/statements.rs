@@ -1,0 +1,248 @@
+//! Reading `pg_stat_statements`: counters without texts, and texts rarely.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use dbintel_model::catalogue::STATEMENT_COUNTERS;
+use dbintel_model::{GapReason, Node, NumberType, QueryText, Timestamp};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use super::connection::{Connection, Limits};
+use super::error::QueryError;
+use super::facts::Facts;
+use super::sql::{micros, vouched};
+use crate::state::moments::Cumulative;
+use crate::state::statements::{Entry, Snapshot, StatementKey};
+use crate::state::texts::{TextKey, query_text};
+
+/// Statements held per server, twice while two readings are compared. `pg_stat_statements.max` is 5,000 by default.
+pub const MAX_STATEMENTS: usize = 50_000;
+/// Bytes of a raw text that are fetched. What is longer is cut by the server.
+pub const MAX_RAW_TEXT_CHARS: i32 = 8_192;
+const VIEW: &str = "pg_stat_statements";
+const INFO: &str = "pg_stat_statements_info";
+
+/// How the columns of this server's `pg_stat_statements` are read: the text of the query, and where each counter is.
+#[derive(Clone, Debug)]
+pub struct StatementsPlan {
+    text: String,
+    info: Option<String>,
+    texts: String,
+    counters: Vec<Option<(usize, NumberType)>>,
+}
+
+/// A reading of the counters, with what belongs to it.
+#[derive(Debug)]
+pub struct Reading {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// Sum of `active_time` of all databases, in milliseconds (PostgreSQL 14 and later).
+    pub active_time_ms: Option<f64>,
+    /// `pg_stat_statements.max`.
+    pub max: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Info {
+    dealloc: Option<i64>,
+    stats_reset: Option<Timestamp>,
+    active_time_ms: Option<f64>,
+    max: Option<i64>,
+}
+
+impl StatementsPlan {
+    /// How to read this server.
+    ///
+    /// # Errors
+    /// [`QueryError`] that says what to run, if the extension is not there.
+    pub fn new(facts: &Facts, database: &str) -> Result<Self, QueryError> {
+        let Some(extension) = &facts.statements else {
+            return Err(missing(facts, database));
+        };
+        let column = |name: &str| facts.has_column(VIEW, name);
+        let mut text = format!(
+            "SELECT dbid::int8, userid::int8, queryid, {}, calls, total_exec_time, mean_exec_time, stddev_exec_time, \
+             min_exec_time, max_exec_time, {}, {}",
+            if column("toplevel") { "toplevel" } else { "NULL::bool" },
+            if column("stats_since") { micros("stats_since") } else { "NULL::int8".to_owned() },
+            if column("minmax_stats_since") { micros("minmax_stats_since") } else { "NULL::int8".to_owned() },
+        );
+        let (mut next, mut counters) = (12, Vec::new());
+        for counter in &STATEMENT_COUNTERS {
+            let names = std::iter::once(&counter.column).chain(counter.former);
+            let present = names.into_iter().find(|name| column(name));
+            let place = present.map(|name| {
+                // wal_bytes is numeric; everything else is int8 or float8 as it is.
+                let cast = if *name == "wal_bytes" { "::int8" } else { "" };
+                let _ = write!(text, ", {name}{cast}");
+                next += 1;
+                (next - 1, counter.number)
+            });
+            counters.push(place);
+        }
+        let schema = &extension.schema;
+        let _ = write!(text, " FROM {schema}.pg_stat_statements(false)");
+        let active = if facts.has_column("pg_stat_database", "active_time") {
+            "(SELECT sum(active_time) FROM pg_catalog.pg_stat_database)"
+        } else {
+            "NULL::float8"
+        };
+        let max = "current_setting('pg_stat_statements.max', true)::int8";
+        let info = facts.has_view(INFO).then(|| {
+            format!("SELECT dealloc, {}, {active}, {max} FROM {schema}.{INFO}", micros("stats_reset"))
+        });
+        let texts = format!(
+            "SELECT dbid::int8, queryid, left(query, {MAX_RAW_TEXT_CHARS}), length(query) > {MAX_RAW_TEXT_CHARS} \
+             FROM {schema}.pg_stat_statements(true) WHERE queryid = ANY($1) AND query IS NOT NULL"
+        );
+        Ok(Self { text, info, texts, counters })
+    }
+
+    /// Reads all counters. Runs in the transaction that is open.
+    ///
+    /// # Errors
+    /// [`QueryError`]; also if the statistics were reset while they were read, since such a reading cannot be dated.
+    pub async fn read(
+        &self,
+        connection: &mut Connection,
+        limits: Limits,
+        node: Arc<Node>,
+        taken_at: Timestamp,
+    ) -> Result<Reading, QueryError> {
+        let before = self.info(connection, limits).await?;
+        let mut snapshot = Snapshot {
+            node,
+            taken_at,
+            entries: HashMap::new(),
+            dealloc_before: before.dealloc,
+            dealloc: before.dealloc,
+            stats_reset: before.stats_reset,
+            max: before.max,
+            hidden: 0,
+            cut: 0,
+        };
+        let take = |row: &PgRow| self.take(row, &mut snapshot);
+        connection.stream("statements", limits, sqlx::query(vouched(&self.text)), take).await?;
+        let after = self.info(connection, limits).await?;
+        if after.stats_reset != before.stats_reset {
+            let message = "pg_stat_statements was reset while it was read; the next poll starts anew";
+            return Err(QueryError::new(GapReason::StatisticsReset, message));
+        }
+        snapshot.dealloc = after.dealloc;
+        Ok(Reading { snapshot, active_time_ms: after.active_time_ms, max: after.max })
+    }
+
+    /// Reads and masks the texts of these statements. Makes the server read its whole text file.
+    ///
+    /// # Errors
+    /// [`QueryError`]
+    pub async fn read_texts(
+        &self,
+        connection: &mut Connection,
+        limits: Limits,
+        keys: &[TextKey],
+    ) -> Result<Vec<(TextKey, Arc<QueryText>)>, QueryError> {
+        let ids: Vec<i64> = keys.iter().map(|(_, query_id)| *query_id).collect();
+        let mut texts: HashMap<TextKey, Arc<QueryText>> = HashMap::new();
+        let take = |row: &PgRow| {
+            let key = (oid(row, 0)?, row.try_get(1)?);
+            if keys.binary_search(&key).is_ok() && !texts.contains_key(&key) {
+                let text = query_text(row.try_get::<&str, _>(2)?, row.try_get(3)?);
+                texts.insert(key, Arc::new(text));
+            }
+            Ok(())
+        };
+        let query = sqlx::query(vouched(&self.texts)).bind(&ids);
+        connection.stream("statement texts", limits, query, take).await?;
+        Ok(texts.into_iter().collect())
+    }
+
+    async fn info(&self, connection: &mut Connection, limits: Limits) -> Result<Info, QueryError> {
+        let none = Info { dealloc: None, stats_reset: None, active_time_ms: None, max: None };
+        let Some(text) = &self.info else {
+            let text = "SELECT current_setting('pg_stat_statements.max', true)::int8";
+            let rows = connection.fetch("statements limit", limits, sqlx::query(text)).await?;
+            let max = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
+            return Ok(Info { max, ..none });
+        };
+        let rows = connection.fetch("statements info", limits, sqlx::query(vouched(text))).await?;
+        let Some(row) = rows.first() else { return Ok(none) };
+        Ok(Info {
+            dealloc: row.try_get(0)?,
+            stats_reset: row.try_get::<Option<i64>, _>(1)?.map(Timestamp::from_micros),
+            active_time_ms: row.try_get(2)?,
+            max: row.try_get(3)?,
+        })
+    }
+
+    fn take(&self, row: &PgRow, snapshot: &mut Snapshot) -> Result<(), sqlx::Error> {
+        // The server hides the identity of statements that our role may not see.
+        let Some(query_id) = row.try_get::<Option<i64>, _>(2)? else {
+            snapshot.hidden += 1;
+            return Ok(());
+        };
+        if snapshot.entries.len() >= MAX_STATEMENTS {
+            snapshot.cut += 1;
+            return Ok(());
+        }
+        let key = StatementKey {
+            database_id: oid(row, 0)?,
+            user_id: oid(row, 1)?,
+            query_id,
+            toplevel: row.try_get(3)?,
+        };
+        let entry = Entry {
+            times: Cumulative {
+                calls: whole(row.try_get(4)?),
+                total_ms: row.try_get(5)?,
+                mean_ms: row.try_get(6)?,
+                stddev_ms: row.try_get(7)?,
+            },
+            min_ms: row.try_get(8)?,
+            max_ms: row.try_get(9)?,
+            stats_since: row.try_get::<Option<i64>, _>(10)?.map(Timestamp::from_micros),
+            minmax_since: row.try_get::<Option<i64>, _>(11)?.map(Timestamp::from_micros),
+            counters: self.counters(row)?,
+        };
+        snapshot.entries.insert(key, entry);
+        Ok(())
+    }
+
+    fn counters(&self, row: &PgRow) -> Result<Box<[f64]>, sqlx::Error> {
+        let read = |place: &Option<(usize, NumberType)>| match place {
+            Some((index, NumberType::Int)) => {
+                row.try_get::<Option<i64>, _>(*index).map(|int| int.map_or(f64::NAN, whole))
+            }
+            Some((index, NumberType::Double)) => {
+                row.try_get::<Option<f64>, _>(*index).map(|double| double.unwrap_or(f64::NAN))
+            }
+            None => Ok(f64::NAN),
+        };
+        self.counters.iter().map(read).collect()
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counters are exact up to 2^53")]
+const fn whole(int: i64) -> f64 {
+    int as f64
+}
+
+fn oid(row: &PgRow, index: usize) -> Result<u32, sqlx::Error> {
+    Ok(u32::try_from(row.try_get::<i64, _>(index)?).unwrap_or(0))
+}
+
+fn missing(facts: &Facts, database: &str) -> QueryError {
+    let message = if facts.statements_preloaded {
+        format!(
+            "pg_stat_statements is not installed in database {database}; run there: CREATE EXTENSION pg_stat_statements; \
+             or set connect_database to a database that has it"
+        )
+    } else {
+        "pg_stat_statements is not loaded; add it to shared_preload_libraries, restart the server, and run: \
+         CREATE EXTENSION pg_stat_statements;"
+            .to_owned()
+    };
+    QueryError::new(GapReason::ExtensionMissing, message)
+}

@@ -1,0 +1,9 @@
+//! What the receiver remembers between polls, as pure state: differences, start times, changes.
+
+pub mod blocking;
+pub mod changes;
+pub mod gaps;
+pub mod moments;
+pub mod start_times;
+pub mod statements;
+pub mod texts;

@@ -1,0 +1,196 @@
+//! Changes of the server: restart, failover, version, resets, settings, extensions, and what happened to tables.
+//!
+//! Each function compares what was seen before with what is seen now, and says what happened in between. The first
+//! sight of anything is a baseline.
+
+use std::collections::BTreeMap;
+
+use dbintel_model::{Attribute, Change, ChangeKind, Node, Text, Timestamp};
+
+/// Settings that are compared. Their number is that of `pg_settings`, about 400.
+pub const MAX_SETTINGS: usize = 2_000;
+/// Tables whose maintenance is followed per database.
+pub const MAX_TABLES: usize = 10_000;
+/// Characters of a setting's value that leave.
+const MAX_VALUE_CHARS: usize = 200;
+
+/// Settings and extension versions of one database or of the server: name to value.
+pub type Values = BTreeMap<Text, Text>;
+
+/// What is known of one table's maintenance.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Table {
+    /// Last analysis, by hand or by autovacuum.
+    pub analyzed_at: Option<Timestamp>,
+    /// Last vacuum, by hand or by autovacuum.
+    pub vacuumed_at: Option<Timestamp>,
+    /// Rows changed since the last analysis.
+    pub modified_since_analyze: i64,
+    /// Rows, by the planner's estimate; -1 when unknown.
+    pub reltuples: f64,
+    /// Pages, by the planner's estimate.
+    pub relpages: i64,
+    /// Number of the table's file.
+    pub relfilenode: i64,
+}
+
+/// Tables of one database, as `schema.table`.
+pub type Tables = BTreeMap<Text, Table>;
+
+/// What happened to the node between two polls.
+#[must_use]
+pub fn of_node(before: &Node, now: &Node) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let another = before.system_identifier != now.system_identifier || before.address != now.address;
+    let promoted = before.timeline != now.timeline || before.in_recovery != now.in_recovery;
+    if another || promoted {
+        let mut change = Change::new(ChangeKind::Failover);
+        change.before = Some(describe(before));
+        change.after = Some(describe(now));
+        changes.push(change);
+    } else if before.started_at != now.started_at {
+        let mut change = Change::new(ChangeKind::Restart);
+        change.at = Some(now.started_at);
+        changes.push(change);
+    }
+    if before.version != now.version {
+        let mut change = Change::new(ChangeKind::Version);
+        change.before = Some(before.version.clone());
+        change.after = Some(now.version.clone());
+        changes.push(change);
+    }
+    changes
+}
+
+fn describe(node: &Node) -> Text {
+    let role = if node.in_recovery { "standby" } else { "primary" };
+    let address = node.address.as_deref().unwrap_or("local socket");
+    let timeline = node.timeline.map_or_else(String::new, |timeline| format!(" timeline {timeline}"));
+    let system = node.system_identifier.map_or_else(String::new, |id| format!(" system {id}"));
+    format!("{role} at {address}{timeline}{system}").into()
+}
+
+/// What happened to settings or extensions. A name that appears or disappears is a change as well.
+#[must_use]
+pub fn of_values(kind: ChangeKind, database: Option<&Text>, before: &Values, now: &Values) -> Vec<Change> {
+    let names = before.keys().chain(now.keys().filter(|name| !before.contains_key(*name)));
+    let changed = names.filter(|name| before.get(*name) != now.get(*name));
+    let change = |name: &Text| Change {
+        database: database.cloned(),
+        subject: Some(name.clone()),
+        before: before.get(name).map(|value| shorten(name, value)),
+        after: now.get(name).map(|value| shorten(name, value)),
+        ..Change::new(kind)
+    };
+    changed.map(change).collect()
+}
+
+/// Values that can hold a secret or a command line leave as a mark only.
+fn shorten(name: &str, value: &Text) -> Text {
+    const UNSAFE: [&str; 6] = ["conninfo", "command", "passphrase", "password", "secret", "key_file"];
+    if UNSAFE.iter().any(|part| name.contains(part)) {
+        return "[redacted]".into();
+    }
+    match value.char_indices().nth(MAX_VALUE_CHARS) {
+        Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()).into(),
+        None => value.clone(),
+    }
+}
+
+/// What happened to the tables of a database.
+#[must_use]
+pub fn of_tables(database: &Text, before: &Tables, now: &Tables) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (name, table) in now {
+        let Some(earlier) = before.get(name) else { continue };
+        let change = |kind, at| Change {
+            at,
+            database: Some(database.clone()),
+            subject: Some(name.clone()),
+            facts: table.facts(earlier),
+            ..Change::new(kind)
+        };
+        if table.analyzed_at > earlier.analyzed_at {
+            changes.push(change(ChangeKind::Analyze, table.analyzed_at));
+        }
+        if table.vacuumed_at > earlier.vacuumed_at {
+            changes.push(change(ChangeKind::Vacuum, table.vacuumed_at));
+        }
+        if table.relfilenode != earlier.relfilenode {
+            changes.push(change(ChangeKind::TableRewrite, None));
+        }
+    }
+    changes
+}
+
+impl Table {
+    /// The table as it is now; `modified_since_analyze` as it was before, since an analysis sets it to zero.
+    fn facts(&self, earlier: &Self) -> Vec<Attribute> {
+        vec![
+            Attribute::new("postgresql.table.modified_since_analyze", earlier.modified_since_analyze),
+            Attribute::new("postgresql.table.reltuples", self.reltuples),
+            Attribute::new("postgresql.table.relpages", self.relpages),
+            Attribute::new("postgresql.table.relfilenode", self.relfilenode),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> Node {
+        Node {
+            system_identifier: Some(7),
+            timeline: Some(1),
+            started_at: Timestamp::from_nanos(100),
+            in_recovery: false,
+            address: Some("10.0.0.1:5432".into()),
+            version: "17.10".into(),
+            version_number: 170_010,
+        }
+    }
+
+    #[test]
+    fn a_restart_a_failover_and_an_upgrade_are_told_apart() {
+        let kinds = |now: &Node| of_node(&node(), now).iter().map(|change| change.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(&node()), []);
+        assert_eq!(kinds(&Node { started_at: Timestamp::from_nanos(9), ..node() }), [ChangeKind::Restart]);
+        assert_eq!(kinds(&Node { timeline: Some(2), ..node() }), [ChangeKind::Failover]);
+        assert_eq!(kinds(&Node { address: None, ..node() }), [ChangeKind::Failover]);
+        let upgraded = Node { started_at: Timestamp::from_nanos(9), version: "18.4".into(), ..node() };
+        assert_eq!(kinds(&upgraded), [ChangeKind::Restart, ChangeKind::Version]);
+    }
+
+    #[test]
+    fn settings_are_compared_and_secrets_do_not_leave() {
+        let values = |pairs: &[(&'static str, &'static str)]| -> Values {
+            pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+        };
+        let before = values(&[("work_mem", "4MB"), ("jit", "on"), ("primary_conninfo", "password=a")]);
+        let now = values(&[("work_mem", "64MB"), ("jit", "on"), ("primary_conninfo", "password=b")]);
+        let changes = of_values(ChangeKind::Setting, None, &before, &now);
+        let told: Vec<_> = changes
+            .iter()
+            .map(|change| (change.subject.as_deref().unwrap(), change.after.as_deref().unwrap()))
+            .collect();
+        assert_eq!(told, [("primary_conninfo", "[redacted]"), ("work_mem", "64MB")]);
+    }
+
+    #[test]
+    fn maintenance_of_tables_is_told_with_the_numbers_that_matter() {
+        let table = Table { modified_since_analyze: 500, relfilenode: 1, ..Table::default() };
+        let later = Table {
+            analyzed_at: Some(Timestamp::from_nanos(5)),
+            modified_since_analyze: 0,
+            relfilenode: 2,
+            ..Table::default()
+        };
+        let (before, now) = (Tables::from([("s.t".into(), table)]), Tables::from([("s.t".into(), later)]));
+        let changes = of_tables(&"app".into(), &before, &now);
+        let kinds: Vec<_> = changes.iter().map(|change| change.kind).collect();
+        assert_eq!(kinds, [ChangeKind::Analyze, ChangeKind::TableRewrite]);
+        assert_eq!(changes[0].facts[0], Attribute::new("postgresql.table.modified_since_analyze", 500_i64));
+        assert_eq!(of_tables(&"app".into(), &Tables::new(), &now), []);
+    }
+}

@@ -1,0 +1,337 @@
+//! Differences between two readings of `pg_stat_statements`.
+//!
+//! Promises:
+//! * no work is counted twice, and the sum of all differences is never more than the true work;
+//! * every difference says whether it is exact or a lower bound;
+//! * the first reading, and the first one of another node, is only a baseline;
+//! * the previous reading is replaced only by [`StatementDeltas::commit`], after the lane has accepted the records: a
+//!   refusal makes the next difference cover the longer interval.
+//!
+//! What the server tells about the identity of an entry depends on the extension's version:
+//! * 1.11 (PostgreSQL 17) has `stats_since` per entry: another value is another incarnation of the entry;
+//! * 1.9 (14) has `dealloc` and `stats_reset` for all: no eviction and no reset means the same incarnations, except
+//!   after a reset of single statements, which shows only if some counter fell;
+//! * before, entries that vanished from the reading are the only sign of an eviction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dbintel_model::{Exactness, Interval, Moments, Node, Timestamp};
+
+use super::moments::{self, Cumulative};
+
+/// Identity of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StatementKey {
+    /// Database.
+    pub database_id: u32,
+    /// Role.
+    pub user_id: u32,
+    /// Query identifier.
+    pub query_id: i64,
+    /// Sent by a client, or run inside a function; `None` before PostgreSQL 14.
+    pub toplevel: Option<bool>,
+}
+
+/// One entry of a reading: cumulative counters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Executions and their times.
+    pub times: Cumulative,
+    /// Shortest execution since the entry began, in milliseconds.
+    pub min_ms: f64,
+    /// Longest execution since the entry began, in milliseconds.
+    pub max_ms: f64,
+    /// Further counters, parallel to [`dbintel_model::catalogue::STATEMENT_COUNTERS`]; NaN where the server has none.
+    pub counters: Box<[f64]>,
+    /// When the entry began (1.11 and later).
+    pub stats_since: Option<Timestamp>,
+    /// When minimum and maximum began (1.11 and later).
+    pub minmax_since: Option<Timestamp>,
+}
+
+/// One whole reading.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The node it was read from, on the same connection.
+    pub node: Arc<Node>,
+    /// When, by the server's clock.
+    pub taken_at: Timestamp,
+    /// The entries.
+    pub entries: HashMap<StatementKey, Entry>,
+    /// Rounds of evictions counted right before the entries were read (1.9 and later).
+    pub dealloc_before: Option<i64>,
+    /// The same right after, so that no eviction falls between two intervals.
+    pub dealloc: Option<i64>,
+    /// Entries the server keeps at most.
+    pub max: Option<i64>,
+    /// Last reset of all statistics (1.9 and later).
+    pub stats_reset: Option<Timestamp>,
+    /// Entries of other roles that the server did not let us see.
+    pub hidden: u64,
+    /// Entries left out because of our own bound.
+    pub cut: u64,
+}
+
+/// The last reading that was accepted.
+#[derive(Debug, Default)]
+pub struct StatementDeltas {
+    committed: Option<Snapshot>,
+}
+
+/// What happened between the last accepted reading and another one.
+#[derive(Debug)]
+pub struct Difference {
+    /// From when to when; `None` for a baseline.
+    pub interval: Option<Interval>,
+    /// What each statement did; statements that did nothing are left out.
+    pub deltas: Vec<Delta>,
+    /// Why there is only a baseline, or why everything began anew.
+    pub rebased: Option<Rebased>,
+    /// Evictions in the interval: what those entries did since the reading before is lost.
+    pub evictions: Eviction,
+    /// Entries seen for the first time whose work cannot be dated; they are baselines.
+    pub undated: u64,
+}
+
+/// What one statement did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delta {
+    /// Which statement.
+    pub key: StatementKey,
+    /// Executions.
+    pub calls: f64,
+    /// Sum of times, in milliseconds.
+    pub total_ms: f64,
+    /// Mean and variance, where the incarnation is certain.
+    pub moments: Option<Moments>,
+    /// Further counters.
+    pub counters: Box<[f64]>,
+    /// Exact, or a lower bound.
+    pub exactness: Exactness,
+}
+
+/// Why differences began anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebased {
+    /// There was no reading before.
+    First,
+    /// Another node answered, or the same one was restarted or promoted.
+    NodeChanged,
+    /// All statistics were reset: what is there now is new, what was done before the reset is lost.
+    Reset,
+}
+
+/// What is known of evictions in the interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eviction {
+    /// There was none.
+    None,
+    /// The server counted this many rounds.
+    Rounds(u64),
+    /// This many entries vanished from the reading; the server does not count evictions.
+    Vanished(u64),
+}
+
+/// How an entry relates to the one of the same key in the reading before.
+enum Incarnation<'a> {
+    /// The same entry; how certain that is decides between exact and lower bound.
+    Same(&'a Entry, Exactness),
+    /// Possibly the same; its counters did not fall.
+    Suspected(&'a Entry),
+    /// Began after the reading before.
+    New { exactness: Exactness },
+    /// It may have begun before: nothing can be said of its work.
+    Undated,
+}
+
+impl StatementDeltas {
+    /// What happened since the last accepted reading.
+    #[must_use]
+    pub fn difference(&self, current: &Snapshot) -> Difference {
+        let Some(previous) = &self.committed else {
+            return Difference::baseline(Rebased::First);
+        };
+        if !current.node.continues(&previous.node) {
+            return Difference::baseline(Rebased::NodeChanged);
+        }
+        let reset = current.stats_reset != previous.stats_reset;
+        let evictions = evictions(previous, current);
+        let mut difference = Difference {
+            interval: Some(Interval {
+                start: previous.taken_at.min(current.taken_at),
+                end: current.taken_at,
+            }),
+            deltas: Vec::new(),
+            rebased: reset.then_some(Rebased::Reset),
+            evictions: if reset { Eviction::None } else { evictions },
+            undated: 0,
+        };
+        for (key, entry) in &current.entries {
+            let incarnation = if reset {
+                Incarnation::New { exactness: Exactness::LowerBound }
+            } else {
+                incarnation(previous, current, key, entry, evictions)
+            };
+            match delta(*key, entry, &incarnation) {
+                Some(delta) if delta.is_idle() => {}
+                Some(delta) => difference.deltas.push(delta),
+                None => difference.undated += 1,
+            }
+        }
+        difference
+    }
+
+    /// Replaces the last accepted reading.
+    pub fn commit(&mut self, current: Snapshot) {
+        self.committed = Some(current);
+    }
+
+    /// Entries held for the next difference.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.committed.as_ref().map_or(0, |snapshot| snapshot.entries.len())
+    }
+
+    /// Whether there is no reading to subtract from.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// When the last accepted reading was taken, by the server's clock.
+    #[must_use]
+    pub fn taken_at(&self) -> Option<Timestamp> {
+        self.committed.as_ref().map(|snapshot| snapshot.taken_at)
+    }
+}
+
+impl Difference {
+    fn baseline(reason: Rebased) -> Self {
+        Self {
+            interval: None,
+            deltas: Vec::new(),
+            rebased: Some(reason),
+            evictions: Eviction::None,
+            undated: 0,
+        }
+    }
+}
+
+impl Delta {
+    /// Nothing ran and no counter moved.
+    fn is_idle(&self) -> bool {
+        self.calls == 0.0
+            && self.total_ms == 0.0
+            && self.counters.iter().all(|value| value.is_nan() || *value == 0.0)
+    }
+}
+
+impl Entry {
+    /// Whether no counter of `self` is below that of an earlier reading, and minimum and maximum moved only as they may.
+    fn may_continue(&self, earlier: &Self) -> bool {
+        let pairs = self.counters.iter().zip(&earlier.counters);
+        let counters_grew =
+            pairs.fold(true, |grew, (now, before)| grew && (before.is_nan() || now >= before));
+        let extremes_held = self.minmax_since != earlier.minmax_since
+            || earlier.times.calls == 0.0
+            || (self.min_ms <= earlier.min_ms && self.max_ms >= earlier.max_ms);
+        counters_grew
+            && extremes_held
+            && self.times.calls >= earlier.times.calls
+            && self.times.total_ms >= earlier.times.total_ms
+    }
+}
+
+fn evictions(previous: &Snapshot, current: &Snapshot) -> Eviction {
+    match (previous.dealloc_before, current.dealloc) {
+        (Some(before), Some(now)) if now == before => Eviction::None,
+        // A counter that fell was reset without the reset being dated: count what it shows.
+        (Some(before), Some(now)) => {
+            let rounds = if now > before { now - before } else { now.max(1) };
+            Eviction::Rounds(u64::try_from(rounds).unwrap_or(1))
+        }
+        _ => {
+            // An eviction leaves at least 95 % of the maximum; a reading well below it cannot follow one.
+            let nearly_full = current.max.is_some_and(|max| current.entries.len() as i64 * 10 >= max * 9);
+            let vanished = previous.entries.keys().filter(|key| !current.entries.contains_key(key)).count();
+            if vanished == 0 && !nearly_full { Eviction::None } else { Eviction::Vanished(vanished as u64) }
+        }
+    }
+}
+
+fn incarnation<'a>(
+    previous: &'a Snapshot,
+    current: &Snapshot,
+    key: &StatementKey,
+    entry: &Entry,
+    evictions: Eviction,
+) -> Incarnation<'a> {
+    let quiet = evictions == Eviction::None;
+    match (previous.entries.get(key), entry.stats_since) {
+        (Some(earlier), Some(since)) => {
+            // An extension update can bring `stats_since` for entries that are older than it.
+            let same = earlier.stats_since.map_or(since <= previous.taken_at, |before| before == since);
+            match (same, entry.may_continue(earlier)) {
+                (true, true) => Incarnation::Same(earlier, Exactness::Exact),
+                // The server says it is the same entry, and its counters fell: nothing it shows can be dated.
+                (true, false) => Incarnation::Undated,
+                (false, _) => Incarnation::New { exactness: Exactness::LowerBound },
+            }
+        }
+        (Some(earlier), None) if !entry.may_continue(earlier) => {
+            Incarnation::New { exactness: Exactness::LowerBound }
+        }
+        // Without a count of evictions and resets, an entry that was replaced and overtook its old counters looks the same.
+        (Some(earlier), None) if quiet => Incarnation::Same(
+            earlier,
+            if current.dealloc.is_some() { Exactness::Exact } else { Exactness::LowerBound },
+        ),
+        (Some(earlier), None) => Incarnation::Suspected(earlier),
+        (None, Some(since)) if since <= previous.taken_at => Incarnation::Undated,
+        (None, None) if previous.cut > 0 || current.hidden < previous.hidden => Incarnation::Undated,
+        (None, _) => {
+            let counted = entry.stats_since.is_some() || current.dealloc.is_some();
+            Incarnation::New {
+                exactness: if quiet && counted { Exactness::Exact } else { Exactness::LowerBound },
+            }
+        }
+    }
+}
+
+fn delta(key: StatementKey, entry: &Entry, incarnation: &Incarnation<'_>) -> Option<Delta> {
+    match incarnation {
+        Incarnation::Same(earlier, exactness) => Some(subtract(key, entry, earlier, Some(*exactness))),
+        Incarnation::Suspected(earlier) => Some(subtract(key, entry, earlier, None)),
+        Incarnation::New { exactness } => Some(Delta {
+            key,
+            calls: entry.times.calls,
+            total_ms: entry.times.total_ms,
+            moments: moments::whole(&entry.times),
+            counters: entry.counters.clone(),
+            exactness: *exactness,
+        }),
+        Incarnation::Undated => None,
+    }
+}
+
+/// The difference of two readings of one entry; `exactness` is `None` if the incarnation is only suspected to be the
+/// same, and moments would mix two of them.
+fn subtract(key: StatementKey, entry: &Entry, earlier: &Entry, exactness: Option<Exactness>) -> Delta {
+    let moments = moments::between(&earlier.times, &entry.times);
+    // Numbers that contradict each other betray another incarnation that happens to lie above the old counters.
+    let exactness = exactness.filter(|_| moments.is_ok());
+    let counters = entry.counters.iter().zip(&earlier.counters);
+    Delta {
+        key,
+        calls: entry.times.calls - earlier.times.calls,
+        total_ms: entry.times.total_ms - earlier.times.total_ms,
+        moments: moments.ok().flatten().filter(|_| exactness.is_some()),
+        // A column that appeared since (an extension update) has no difference yet.
+        counters: counters.map(|(now, before)| now - before).collect(),
+        exactness: exactness.unwrap_or(Exactness::LowerBound),
+    }
+}
+
+#[cfg(test)]
+mod tests;

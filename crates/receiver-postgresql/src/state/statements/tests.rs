@@ -1,0 +1,301 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn node(started: u64) -> Arc<Node> {
+    Arc::new(Node { started_at: Timestamp::from_nanos(started), ..Node::default() })
+}
+
+fn key(query_id: i64) -> StatementKey {
+    StatementKey { database_id: 1, user_id: 10, query_id, toplevel: Some(true) }
+}
+
+fn entry(calls: f64, total_ms: f64, stats_since: Option<u64>) -> Entry {
+    let mean_ms = if calls > 0.0 { total_ms / calls } else { 0.0 };
+    Entry {
+        times: Cumulative { calls, total_ms, mean_ms, stddev_ms: 0.0 },
+        min_ms: mean_ms,
+        max_ms: mean_ms,
+        counters: Box::new([calls * 2.0, f64::NAN]),
+        stats_since: stats_since.map(Timestamp::from_nanos),
+        minmax_since: None,
+    }
+}
+
+fn snapshot(at: u64, entries: &[(i64, Entry)]) -> Snapshot {
+    Snapshot {
+        node: node(1),
+        taken_at: Timestamp::from_nanos(at),
+        entries: entries.iter().map(|(id, entry)| (key(*id), entry.clone())).collect(),
+        dealloc_before: Some(0),
+        dealloc: Some(0),
+        max: Some(5_000),
+        stats_reset: None,
+        hidden: 0,
+        cut: 0,
+    }
+}
+
+/// What one statement is said to have done between two snapshots: calls and exactness.
+fn check(before: &Snapshot, after: &Snapshot, expected: &[(i64, f64, Exactness)]) -> Difference {
+    let mut deltas = StatementDeltas::default();
+    assert_eq!(deltas.difference(before).rebased, Some(Rebased::First));
+    deltas.commit(before.clone());
+    let mut difference = deltas.difference(after);
+    difference.deltas.sort_by_key(|delta| delta.key);
+    let found: Vec<_> = difference.deltas.iter().map(|d| (d.key.query_id, d.calls, d.exactness)).collect();
+    assert_eq!(found, expected);
+    difference
+}
+
+#[test]
+fn the_same_incarnation_is_subtracted_exactly() {
+    let before = snapshot(100, &[(1, entry(10.0, 50.0, None)), (2, entry(5.0, 5.0, None))]);
+    let after = snapshot(200, &[(1, entry(14.0, 70.0, None)), (2, entry(5.0, 5.0, None))]);
+    let difference = check(&before, &after, &[(1, 4.0, Exactness::Exact)]);
+    let delta = &difference.deltas[0];
+    assert_eq!((delta.total_ms, delta.counters[0], delta.counters[1].is_nan()), (20.0, 8.0, true));
+    assert_eq!(delta.moments.unwrap().mean_ms, 5.0);
+}
+
+#[test]
+fn another_stats_since_is_another_incarnation_even_if_every_counter_grew() {
+    let before = snapshot(100, &[(1, entry(10.0, 50.0, Some(20)))]);
+    let after = snapshot(200, &[(1, entry(14.0, 70.0, Some(150)))]);
+    check(&before, &after, &[(1, 14.0, Exactness::LowerBound)]);
+}
+
+#[test]
+fn a_fall_of_any_counter_is_another_incarnation() {
+    let before = snapshot(100, &[(1, entry(10.0, 50.0, None))]);
+    let mut after = snapshot(200, &[(1, entry(14.0, 70.0, None))]);
+    after.entries.get_mut(&key(1)).unwrap().counters[0] = 1.0;
+    check(&before, &after, &[(1, 14.0, Exactness::LowerBound)]);
+}
+
+#[test]
+fn with_evictions_the_difference_is_a_lower_bound_without_moments() {
+    let before = snapshot(100, &[(1, entry(10.0, 50.0, None))]);
+    let mut after = snapshot(200, &[(1, entry(14.0, 70.0, None))]);
+    after.dealloc = Some(3);
+    let difference = check(&before, &after, &[(1, 4.0, Exactness::LowerBound)]);
+    assert_eq!((difference.evictions, difference.deltas[0].moments), (Eviction::Rounds(3), None));
+}
+
+#[test]
+fn a_reset_counts_what_came_after_it() {
+    let before = snapshot(100, &[(1, entry(10.0, 50.0, None))]);
+    let mut after = snapshot(200, &[(1, entry(14.0, 70.0, None))]);
+    after.stats_reset = Some(Timestamp::from_nanos(150));
+    let difference = check(&before, &after, &[(1, 14.0, Exactness::LowerBound)]);
+    assert_eq!(difference.rebased, Some(Rebased::Reset));
+}
+
+#[test]
+fn a_restart_is_a_baseline() {
+    let before = snapshot(100, &[(1, entry(10.0, 50.0, None))]);
+    let mut after = snapshot(200, &[(1, entry(14.0, 70.0, None))]);
+    after.node = node(2);
+    let difference = check(&before, &after, &[]);
+    assert_eq!(difference.rebased, Some(Rebased::NodeChanged));
+}
+
+#[test]
+fn what_was_hidden_or_cut_before_is_a_baseline_when_it_is_first_seen() {
+    let mut before = snapshot(100, &[]);
+    let after = snapshot(200, &[(1, entry(14.0, 70.0, None))]);
+    before.hidden = 1;
+    assert_eq!(check(&before, &after, &[]).undated, 1);
+    before.hidden = 0;
+    before.cut = 1;
+    assert_eq!(check(&before, &after, &[]).undated, 1);
+    before.cut = 0;
+    check(&before, &after, &[(1, 14.0, Exactness::Exact)]);
+    let dated = snapshot(200, &[(1, entry(14.0, 70.0, Some(50))), (2, entry(3.0, 3.0, Some(150)))]);
+    assert_eq!(check(&before, &dated, &[(2, 3.0, Exactness::Exact)]).undated, 1);
+}
+
+#[test]
+fn a_refused_reading_makes_the_next_difference_cover_the_longer_interval() {
+    let mut deltas = StatementDeltas::default();
+    deltas.commit(snapshot(100, &[(1, entry(10.0, 50.0, None))]));
+    assert_eq!(deltas.difference(&snapshot(200, &[(1, entry(14.0, 70.0, None))])).deltas[0].calls, 4.0);
+    let difference = deltas.difference(&snapshot(300, &[(1, entry(20.0, 100.0, None))]));
+    assert_eq!(difference.deltas[0].calls, 10.0);
+    assert_eq!(difference.interval.unwrap().start, Timestamp::from_nanos(100));
+}
+
+// === Any history ===
+
+/// What a server of some version lets us know.
+#[derive(Clone, Copy, Debug)]
+struct Version {
+    stats_since: bool,
+    info: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Run { id: i64, times: u8, ms: u8 },
+    Evict { id: i64 },
+    ResetAll,
+    Restart { keeps_statistics: bool },
+    Poll { accepted: bool },
+}
+
+/// A server that executes statements and forgets some, and what it truly did.
+struct Server {
+    version: Version,
+    now: u64,
+    started: u64,
+    entries: BTreeMap<i64, Entry>,
+    dealloc: i64,
+    stats_reset: Option<u64>,
+    truth: BTreeMap<i64, f64>,
+    truth_ms: BTreeMap<i64, f64>,
+}
+
+impl Server {
+    fn apply(&mut self, step: &Step) {
+        self.now += 10;
+        match step {
+            Step::Run { id, times, ms } => self.run(*id, f64::from(*times), f64::from(*ms)),
+            Step::Evict { id } => {
+                if self.entries.remove(id).is_some() {
+                    self.dealloc += 1;
+                }
+            }
+            Step::ResetAll => {
+                self.entries.clear();
+                self.dealloc = 0;
+                self.stats_reset = Some(self.now);
+            }
+            Step::Restart { keeps_statistics } => {
+                self.started = self.now;
+                if !keeps_statistics {
+                    self.entries.clear();
+                    self.dealloc = 0;
+                }
+            }
+            Step::Poll { .. } => {}
+        }
+    }
+
+    fn run(&mut self, id: i64, times: f64, ms: f64) {
+        let since = self.version.stats_since.then_some(self.now);
+        let entry = self.entries.entry(id).or_insert_with(|| Entry {
+            min_ms: f64::INFINITY,
+            max_ms: 0.0,
+            ..entry(0.0, 0.0, since)
+        });
+        // Welford's update, one execution after the other.
+        for _ in 0..times as u32 {
+            let old = entry.times;
+            let calls = old.calls + 1.0;
+            let mean_ms = old.mean_ms + (ms - old.mean_ms) / calls;
+            let squares = old.calls * old.stddev_ms.powi(2) + (ms - old.mean_ms) * (ms - mean_ms);
+            entry.times = Cumulative {
+                calls,
+                total_ms: old.total_ms + ms,
+                mean_ms,
+                stddev_ms: (squares / calls).max(0.0).sqrt(),
+            };
+            entry.min_ms = entry.min_ms.min(ms);
+            entry.max_ms = entry.max_ms.max(ms);
+            entry.counters[0] = calls * 2.0;
+        }
+        *self.truth.entry(id).or_default() += times;
+        *self.truth_ms.entry(id).or_default() += times * ms;
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            node: node(self.started),
+            taken_at: Timestamp::from_nanos(self.now),
+            entries: self.entries.iter().map(|(id, entry)| (key(*id), entry.clone())).collect(),
+            dealloc_before: self.version.info.then_some(self.dealloc),
+            dealloc: self.version.info.then_some(self.dealloc),
+            max: Some(5_000),
+            stats_reset: self
+                .version
+                .info
+                .then_some(self.stats_reset.unwrap_or(0))
+                .map(Timestamp::from_nanos),
+            hidden: 0,
+            cut: 0,
+        }
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => (0i64..6, 1u8..20, 1u8..100).prop_map(|(id, times, ms)| Step::Run { id, times, ms }),
+        2 => (0i64..6).prop_map(|id| Step::Evict { id }),
+        1 => Just(Step::ResetAll),
+        1 => any::<bool>().prop_map(|keeps_statistics| Step::Restart { keeps_statistics }),
+        5 => prop::bool::weighted(0.7).prop_map(|accepted| Step::Poll { accepted }),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+fn versions() -> impl Strategy<Value = Version> {
+    prop_oneof![
+        Just(Version { stats_since: true, info: true }),
+        Just(Version { stats_since: false, info: true }),
+        Just(Version { stats_since: false, info: false }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever the server does, the sum of what we say is never more than the true work, per statement; an interval in
+    /// which every statement is exact and nothing was evicted or rebased accounts for all of it.
+    #[test]
+    fn never_more_than_the_truth(version in versions(), steps in steps()) {
+        let mut server = Server {
+            version, now: 1, started: 1, entries: BTreeMap::new(), dealloc: 0, stats_reset: None,
+            truth: BTreeMap::new(), truth_ms: BTreeMap::new(),
+        };
+        let mut deltas = StatementDeltas::default();
+        let mut said: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
+        // The truth at the last accepted poll, from which an exact interval must account for everything.
+        let mut accounted: Option<BTreeMap<i64, f64>> = None;
+        for step in &steps {
+            server.apply(step);
+            let Step::Poll { accepted } = step else { continue };
+            let snapshot = server.snapshot();
+            let difference = deltas.difference(&snapshot);
+            let clean = difference.rebased.is_none() && difference.evictions == Eviction::None;
+            if let (true, Some(before)) = (clean, &accounted) {
+                for delta in &difference.deltas {
+                    if delta.exactness == Exactness::Exact {
+                        let id = delta.key.query_id;
+                        let truth = server.truth[&id] - before.get(&id).copied().unwrap_or(0.0);
+                        prop_assert_eq!(delta.calls, truth, "exact but wrong: {:?}", delta);
+                    }
+                }
+            }
+            if *accepted {
+                for delta in &difference.deltas {
+                    let sum = said.entry(delta.key.query_id).or_default();
+                    sum.0 += delta.calls;
+                    sum.1 += delta.total_ms;
+                    prop_assert!(delta.calls >= 0.0 && delta.total_ms >= 0.0);
+                    if let Some(moments) = delta.moments {
+                        prop_assert!(moments.mean_ms >= 0.99 && moments.mean_ms <= 99.01, "{moments:?}");
+                        prop_assert!(moments.variance_ms2.is_none_or(|variance| variance >= 0.0));
+                    }
+                }
+                deltas.commit(snapshot);
+                accounted = Some(server.truth.clone());
+            }
+            for (id, (calls, ms)) in &said {
+                prop_assert!(*calls <= server.truth[id], "statement {id}: said {calls} of {}", server.truth[id]);
+                prop_assert!(*ms <= server.truth_ms[id] * (1.0 + 1e-9));
+            }
+        }
+    }
+}

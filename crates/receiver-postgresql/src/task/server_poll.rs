@@ -1,0 +1,251 @@
+//! The server loop: metrics of the whole server, statement statistics, settings, and which databases there are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dbintel_model::{Change, ChangeKind, GapReason, Node, Record, Text, Timestamp};
+use dbintel_pipeline::admission::Purpose;
+
+use super::connections::Leased;
+use super::families::{Families, Turn};
+use super::schedule::{Due, Poll};
+use super::shared::Shared;
+use super::statements::Statements;
+use crate::query::error::QueryError;
+use crate::query::family::Scope;
+use crate::query::{node, objects};
+use crate::state::changes::{self, Values};
+use crate::state::gaps::Part;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct ServerLoop {
+    leased: Option<Leased>,
+    families: Families,
+    statements: Statements,
+    metrics_due: Due,
+    statements_due: Option<Due>,
+    sizes_due: Due,
+    catalogue_due: Due,
+    accepted: Accepted,
+    interval: Duration,
+}
+
+/// What was last seen and handed over; replaced when the lane has accepted the records that came of it.
+#[derive(Clone, Debug, Default)]
+struct Accepted {
+    node: Option<Arc<Node>>,
+    settings: Option<Values>,
+    extensions: Option<Values>,
+}
+
+impl ServerLoop {
+    pub(super) fn new(shared: &Shared) -> Self {
+        let config = &shared.config;
+        let statements = config.top_query.map(|top_query| top_query.interval);
+        Self {
+            leased: None,
+            families: Families::default(),
+            statements: Statements::default(),
+            metrics_due: Due::every(config.collection_interval),
+            statements_due: statements.map(Due::every),
+            sizes_due: Due::every(config.size_interval),
+            catalogue_due: Due::every(config.catalogue_interval),
+            accepted: Accepted::default(),
+            interval: statements
+                .map_or(config.collection_interval, |interval| interval.min(config.collection_interval)),
+        }
+    }
+
+    /// How often the loop must run.
+    pub(super) const fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// The connection, opened and planned for if there was none.
+    async fn connect(&mut self, shared: &Shared) -> Result<Leased, QueryError> {
+        if let Some(leased) = self.leased.take() {
+            return Ok(leased);
+        }
+        let opening = shared.connections.open(&shared.config.connect_database);
+        let leased = shared.admitted(&shared.target, Purpose::Connect, opening, |_| 0).await?;
+        self.families.plan(shared, &leased.facts, Scope::Server);
+        self.statements.plan(&leased.facts, &shared.config.connect_database);
+        Ok(leased)
+    }
+
+    /// Everything that is due, in one transaction.
+    async fn read(
+        &mut self,
+        shared: &Shared,
+        leased: &mut Leased,
+        records: &mut Vec<Record>,
+    ) -> Result<Seen, QueryError> {
+        let limits = shared.config.limits;
+        leased.begin(limits).await?;
+        let Leased { connection, facts, .. } = &mut *leased;
+        let reading = node::read(connection, limits, facts);
+        let (node, time) = shared.admitted(&shared.target, Purpose::Server, reading, |_| 1).await?;
+        let mut seen = Seen { node: Arc::new(node), time, accepted: self.accepted.clone() };
+        self.compare_node(&mut seen, records);
+        let now = shared.clock.monotonic();
+        if self.catalogue_due.take(now) {
+            let catalogue = read_catalogue(shared, leased, &mut seen, records).await;
+            settle(shared, leased, "catalogue", catalogue, records).await?;
+        }
+        if self.metrics_due.take(now) {
+            let sizes = self.sizes_due.take(now);
+            let turn = Turn { target: &shared.target, time, limits, sizes };
+            self.families.read(shared, leased, &turn, records).await?;
+        }
+        if self.statements_due.as_mut().is_some_and(|due| due.take(now)) {
+            let read = self.statements.read(shared, leased, &seen.node, time, records).await;
+            settle(shared, leased, "statements", read, records).await?;
+        }
+        leased.connection.end().await?;
+        Ok(seen)
+    }
+
+    /// What happened to the node since the last reading that was accepted. Another node's sums are other sequences.
+    fn compare_node(&mut self, seen: &mut Seen, records: &mut Vec<Record>) {
+        if let Some(before) = &self.accepted.node {
+            records.extend(changes::of_node(before, &seen.node).into_iter().map(boxed));
+            if !seen.node.continues(before) {
+                self.families.starts.clear();
+                self.statements.forget_texts();
+            }
+        }
+        seen.accepted.node = Some(Arc::clone(&seen.node));
+    }
+}
+
+/// A node, its clock, and what will have been accepted if this poll is.
+struct Seen {
+    node: Arc<Node>,
+    time: Timestamp,
+    accepted: Accepted,
+}
+
+#[async_trait]
+impl Poll for ServerLoop {
+    async fn poll(&mut self, shared: &Shared) {
+        let mut records = Vec::new();
+        let part = Part::server("server");
+        let mut leased = match self.connect(shared).await {
+            Ok(leased) => leased,
+            Err(error) => {
+                shared.unreachable(&error);
+                shared.missing(&part, &error, &mut records);
+                shared.offer(&shared.target, None, records);
+                return;
+            }
+        };
+        match self.read(shared, &mut leased, &mut records).await {
+            Ok(seen) => {
+                shared.reached();
+                shared.delivered(&part, &mut records);
+                self.leased = Some(leased);
+                if shared.offer(&shared.target, Some((seen.node, seen.time)), records) {
+                    self.accepted = seen.accepted;
+                    self.statements.commit(shared);
+                }
+            }
+            Err(error) => {
+                shared.unreachable(&error);
+                shared.missing(&part, &error, &mut records);
+                shared.connections.give_up(leased, &error).await;
+                // What was read before the error is still good, but its state is not committed: records that depend on
+                // it would come again.
+                records.retain(|record| !matches!(record, Record::Query(_) | Record::Change(_)));
+                shared.offer(&shared.target, None, records);
+            }
+        }
+    }
+
+    async fn close(&mut self) {
+        if let Some(leased) = self.leased.take() {
+            leased.connection.close().await;
+        }
+    }
+}
+
+/// Turns the failure of one part into a gap and makes the connection ready for the next part.
+///
+/// # Errors
+/// The error after which the connection must be given up.
+async fn settle(
+    shared: &Shared,
+    leased: &mut Leased,
+    what: &'static str,
+    read: Result<(), QueryError>,
+    records: &mut Vec<Record>,
+) -> Result<(), QueryError> {
+    let part = Part::server(what);
+    match read {
+        Ok(()) => shared.delivered(&part, records),
+        Err(error) => {
+            shared.missing(&part, &error, records);
+            if !error.connection_usable {
+                return Err(error);
+            }
+            if error.contradicts_catalogue() {
+                // An extension was updated or dropped: the next connection looks again.
+                return Err(QueryError { connection_usable: false, ..error });
+            }
+            leased.begin(shared.config.limits).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Settings, extensions and databases.
+async fn read_catalogue(
+    shared: &Shared,
+    leased: &mut Leased,
+    seen: &mut Seen,
+    records: &mut Vec<Record>,
+) -> Result<(), QueryError> {
+    let (limits, target) = (shared.config.limits, &shared.target);
+    let settings = objects::settings(&mut leased.connection, limits);
+    let settings = shared.admitted(target, Purpose::Catalogue, settings, Values::len).await?;
+    if let Some(before) = &seen.accepted.settings {
+        records
+            .extend(changes::of_values(ChangeKind::Setting, None, before, &settings).into_iter().map(boxed));
+    }
+    seen.accepted.settings = Some(settings);
+    let extensions = objects::extensions(&mut leased.connection, limits);
+    let extensions = shared.admitted(target, Purpose::Catalogue, extensions, Values::len).await?;
+    let database: Text = leased.connection.database.clone();
+    if let Some(before) = &seen.accepted.extensions {
+        let changes = changes::of_values(ChangeKind::Extension, Some(&database), before, &extensions);
+        records.extend(changes.into_iter().map(boxed));
+    }
+    seen.accepted.extensions = Some(extensions);
+    let databases = objects::databases(&mut leased.connection, limits);
+    let databases = shared.admitted(target, Purpose::Catalogue, databases, objects::Names::len).await?;
+    note_databases(shared, databases.into_values().collect(), records);
+    Ok(())
+}
+
+/// Which databases to visit. A configuration that names none that exists is a gap with a message.
+fn note_databases(shared: &Shared, mut databases: Vec<Text>, records: &mut Vec<Record>) {
+    databases.retain(|database| {
+        shared.config.wants_database(database) && !objects::SYSTEM_DATABASES.contains(&database.as_str())
+    });
+    databases.sort_unstable();
+    let part = Part::server("databases");
+    if databases.is_empty() {
+        let message = "no database to read: none of `databases` exists, or the role may connect to none; check \
+                       `databases` and `exclude_databases`, or run: GRANT CONNECT ON DATABASE … TO the collector's role";
+        shared.missing(&part, &QueryError::new(GapReason::InsufficientPrivilege, message), records);
+    } else {
+        shared.delivered(&part, records);
+    }
+    shared.forget_databases(|database| databases.contains(database));
+    *shared.databases.lock() = Some(databases);
+}
+
+fn boxed(change: Change) -> Record {
+    Record::Change(Box::new(change))
+}

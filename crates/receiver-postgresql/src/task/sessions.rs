@@ -1,0 +1,94 @@
+//! The sessions loop: who runs what, who waits for whom.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dbintel_model::{Record, Session};
+use dbintel_pipeline::admission::Purpose;
+
+use super::connections::Leased;
+use super::schedule::Poll;
+use super::shared::Shared;
+use crate::query::error::QueryError;
+use crate::query::node;
+use crate::query::sessions::SessionsPlan;
+use crate::state::blocking;
+use crate::state::gaps::Part;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct SessionsLoop {
+    leased: Option<(Leased, SessionsPlan)>,
+    max_rows: u32,
+}
+
+impl SessionsLoop {
+    pub(super) fn new(shared: &Shared) -> Self {
+        Self { leased: None, max_rows: shared.config.query_sample.map_or(0, |sample| sample.max_rows) }
+    }
+
+    async fn connect(&mut self, shared: &Shared) -> Result<(Leased, SessionsPlan), QueryError> {
+        if let Some(leased) = self.leased.take() {
+            return Ok(leased);
+        }
+        let opening = shared.connections.open(&shared.config.connect_database);
+        let leased = shared.admitted(&shared.target, Purpose::Connect, opening, |_| 0).await?;
+        let plan = SessionsPlan::new(&leased.facts);
+        Ok((leased, plan))
+    }
+
+    async fn sample(
+        &self,
+        shared: &Shared,
+        leased: &mut Leased,
+        plan: &SessionsPlan,
+    ) -> Result<(), QueryError> {
+        let limits = shared.config.limits;
+        leased.begin(limits).await?;
+        let Leased { connection, facts, .. } = &mut *leased;
+        let (node, time) = node::read(connection, limits, facts).await?;
+        let reading = plan.read(connection, limits, self.max_rows);
+        let mut sessions = shared.admitted(&shared.target, Purpose::Sessions, reading, Vec::len).await?;
+        connection.end().await?;
+        blocking::complete(&mut sessions);
+        let wanted = |session: &Session| {
+            session.database.as_ref().is_none_or(|database| shared.config.wants_database(database))
+        };
+        let mut records: Vec<Record> =
+            sessions.into_iter().filter(wanted).map(|session| Record::Session(Box::new(session))).collect();
+        shared.delivered(&Part::server("sessions"), &mut records);
+        // A sample that is refused is gone: it was of that moment. The refusal is counted at the door.
+        shared.offer(&shared.target, Some((Arc::new(node), time)), records);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Poll for SessionsLoop {
+    async fn poll(&mut self, shared: &Shared) {
+        let sampled = match self.connect(shared).await {
+            Ok((mut leased, plan)) => match self.sample(shared, &mut leased, &plan).await {
+                Ok(()) => {
+                    self.leased = Some((leased, plan));
+                    Ok(())
+                }
+                Err(error) => {
+                    shared.connections.give_up(leased, &error).await;
+                    Err(error)
+                }
+            },
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sampled {
+            let mut records = Vec::new();
+            shared.missing(&Part::server("sessions"), &error, &mut records);
+            shared.offer(&shared.target, None, records);
+        }
+    }
+
+    async fn close(&mut self) {
+        if let Some((leased, _)) = self.leased.take() {
+            leased.connection.close().await;
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What the loops share: configuration, door, admission, gaps, and records that could not be handed over yet.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use dbintel_model::{Batch, Clock, GapReason, Node, Record, Server, Target, Text, Timestamp};
+use dbintel_pipeline::admission::{Admission, Outcome, Purpose, StatementRequest};
+use dbintel_pipeline::status::{State, StatusHandle};
+use dbintel_pipeline::telemetry::{Registry, SelfMetric, definitions};
+use dbintel_pipeline::{Door, RefuseReason};
+use parking_lot::Mutex;
+
+use super::connections::Connections;
+use crate::config::Config;
+use crate::query::error::QueryError;
+use crate::state::gaps::{Gaps, Part};
+
+/// Changes and gaps of refused batches that are kept for the next one.
+const MAX_CARRIED_RECORDS: usize = 1_000;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Arc<Config>,
+    pub(super) server: Arc<Server>,
+    /// The whole server as a target.
+    pub(super) target: Arc<Target>,
+    pub(super) connections: Connections,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) registry: Registry,
+    /// Databases to visit, as last seen; `None` before the first look.
+    pub(super) databases: Mutex<Option<Vec<Text>>>,
+    door: Door,
+    admission: Arc<dyn Admission>,
+    status: StatusHandle,
+    gaps: Mutex<Gaps>,
+    carried: Mutex<Vec<Record>>,
+}
+
+impl Shared {
+    #[allow(clippy::too_many_arguments, reason = "the parts of a receiver's context, each handed over once")]
+    pub(super) fn new(
+        config: Arc<Config>,
+        server: Arc<Server>,
+        door: Door,
+        admission: Arc<dyn Admission>,
+        clock: Arc<dyn Clock>,
+        registry: Registry,
+        status: StatusHandle,
+    ) -> Self {
+        let labels = |state| vec![("receiver", server.receiver.clone()), ("state", Text::Static(state))];
+        let open = registry.gauge(&definitions::CONNECTIONS, labels("open"));
+        let held = registry.gauge(&definitions::CONNECTIONS, labels("held"));
+        Self {
+            connections: Connections::new(Arc::clone(&config), open, held),
+            target: Arc::new(Target::server(Arc::clone(&server))),
+            databases: Mutex::new(None),
+            gaps: Mutex::default(),
+            carried: Mutex::default(),
+            config,
+            server,
+            clock,
+            registry,
+            door,
+            admission,
+            status,
+        }
+    }
+
+    /// Sends a statement with a permit, and reports how it ended. `rows` counts what it gave.
+    pub(super) async fn admitted<T>(
+        &self,
+        target: &Target,
+        purpose: Purpose,
+        statement: impl Future<Output = Result<T, QueryError>> + Send,
+        rows: impl Fn(&T) -> usize + Send,
+    ) -> Result<T, QueryError> {
+        let permit = self
+            .admission
+            .admit(&StatementRequest { target, purpose })
+            .map_err(|denied| QueryError::new(GapReason::NotAdmitted, denied.to_string()))?;
+        let started = self.clock.monotonic();
+        let result = statement.await;
+        permit.report(&Outcome {
+            wall: self.clock.monotonic().since(started),
+            database: None,
+            rows: result.as_ref().map_or(0, |value| rows(value) as u64),
+            error: result.as_ref().err().map(QueryError::for_admission),
+        });
+        result
+    }
+
+    /// Notes that a part could not be read; the record is for the next batch, if it is time to tell.
+    pub(super) fn missing(&self, part: &Part, error: &QueryError, records: &mut Vec<Record>) {
+        let now = self.clock.now();
+        let labels = vec![
+            ("receiver", self.server.receiver.clone()),
+            ("part", part.what.clone()),
+            ("reason", Text::Static(error.reason.as_str())),
+        ];
+        self.registry.counter(&definitions::GAPS, labels).increment();
+        if self.status.missing(&part.name(), error.reason.as_str(), &error.message, now) {
+            tracing::warn!(
+                receiver = %self.server.receiver, part = %part.name(), reason = error.reason.as_str(),
+                detail = %error.message, "part of a poll is missing"
+            );
+        }
+        let gap = self.gaps.lock().missing(part, error.reason, &error.message, now, self.clock.monotonic());
+        records.extend(gap.map(|gap| Record::Gap(Box::new(gap))));
+    }
+
+    /// Notes that a part was read.
+    pub(super) fn delivered(&self, part: &Part, records: &mut Vec<Record>) {
+        if self.status.delivered(&part.name()) {
+            tracing::info!(receiver = %self.server.receiver, part = %part.name(), "part of a poll is there again");
+        }
+        let gap = self.gaps.lock().delivered(part, self.clock.now());
+        records.extend(gap.map(|gap| Record::Gap(Box::new(gap))));
+    }
+
+    /// Forgets what is missing of databases that are gone.
+    pub(super) fn forget_databases(&self, exists: impl Fn(&Text) -> bool) {
+        self.gaps.lock().retain_databases(exists);
+    }
+
+    /// Notes that the server answered.
+    pub(super) fn reached(&self) {
+        if self.status.succeeded(self.clock.now()) {
+            tracing::info!(receiver = %self.server.receiver, server = %self.server, "server answers");
+        }
+    }
+
+    /// Notes that the server could not be reached.
+    pub(super) fn unreachable(&self, error: &QueryError) {
+        let reason = format!("{}: {}", error.reason.as_str(), error.message);
+        if self.status.set(State::Degraded(reason.into()), self.clock.now()) {
+            tracing::warn!(receiver = %self.server.receiver, server = %self.server, %error, "server cannot be read");
+        }
+    }
+
+    /// Counts something of this receiver under a closed-set label.
+    pub(super) fn count(
+        &self,
+        metric: &'static SelfMetric,
+        label: &'static str,
+        value: &'static str,
+        amount: u64,
+    ) {
+        let labels = vec![("receiver", self.server.receiver.clone()), (label, Text::Static(value))];
+        self.registry.counter(metric, labels).add(amount);
+    }
+
+    /// Offers records at the lane's door. Changes and gaps of a refused batch go with the next one; everything else is
+    /// covered by the next reading, since the state it came from is kept. Says whether the lane took them.
+    pub(super) fn offer(
+        &self,
+        target: &Arc<Target>,
+        node: Option<(Arc<Node>, Timestamp)>,
+        mut records: Vec<Record>,
+    ) -> bool {
+        records.append(&mut self.carried.lock());
+        if records.is_empty() {
+            return true;
+        }
+        let (node, server_clock) = node.unzip();
+        self.count_scraped(&records);
+        let observed_at = self.clock.now();
+        let batch = Batch { target: Arc::clone(target), node, observed_at, server_clock, records };
+        let Err(refused) = self.door.offer(batch) else {
+            return true;
+        };
+        if refused.reason != RefuseReason::Closed {
+            self.carry(refused.batch.records);
+        }
+        false
+    }
+
+    fn carry(&self, records: Vec<Record>) {
+        let mut carried = self.carried.lock();
+        let events =
+            records.into_iter().filter(|record| matches!(record, Record::Change(_) | Record::Gap(_)));
+        let mut lost = 0;
+        for record in events {
+            if carried.len() < MAX_CARRIED_RECORDS {
+                carried.push(record);
+            } else {
+                lost += 1;
+            }
+        }
+        if lost > 0 {
+            self.count(&definitions::LIMIT_REACHED, "limit", "carried_records", lost);
+        }
+    }
+
+    fn count_scraped(&self, records: &[Record]) {
+        let points = records.iter().filter(|record| matches!(record, Record::Metric(_))).count();
+        let labels = || vec![("receiver", self.server.receiver.clone())];
+        self.registry.counter(&definitions::SCRAPER_SCRAPED_METRIC_POINTS, labels()).add(points as u64);
+        let logs = (records.len() - points) as u64;
+        self.registry.counter(&definitions::SCRAPER_SCRAPED_LOG_RECORDS, labels()).add(logs);
+    }
+}

@@ -1,0 +1,208 @@
+//! A receiver on a real server, with a lane whose batches the test reads.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbintel_model::{Batch, Clock, Gap, MetricPoint, Number, Query, Record, Session, SystemClock, Text};
+use dbintel_pipeline::admission::Permissive;
+use dbintel_pipeline::memory::MemoryState;
+use dbintel_pipeline::status::{ComponentKind, StatusBoard};
+use dbintel_pipeline::telemetry::Registry;
+use dbintel_pipeline::{
+    Delivery, ExporterTelemetry, Lane, LaneContext, LaneHandle, LaneLimits, QueueLimits, Receiver as _,
+    ReceiverContext, Signals, Sink, Supervised, Supervisor, WeightedQueue,
+};
+use dbintel_receiver_postgresql::config::{Settings, validate};
+use dbintel_receiver_postgresql::{PostgresqlReceiver, server};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How long a test waits for something that must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running receiver.
+pub struct Watched {
+    pub registry: Registry,
+    pub board: StatusBoard,
+    pub memory: MemoryState,
+    input: Arc<WeightedQueue<Delivery>>,
+    seen: Vec<Arc<Batch>>,
+    receiver: Option<Supervised>,
+    lane: Option<LaneHandle>,
+}
+
+impl Watched {
+    /// Starts a receiver with this configuration.
+    pub fn start(yaml: &str) -> Self {
+        let settings: Settings = dbintel_config::from_yaml(yaml).expect("readable settings");
+        let config = validate(&settings).expect("valid settings").config;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let (registry, board, memory) = (Registry::default(), StatusBoard::default(), MemoryState::default());
+        let supervisor = Supervisor::new(Arc::clone(&clock), registry.clone());
+        let input = Arc::new(WeightedQueue::new(QueueLimits { max_bytes: 1 << 30, max_items: 1 << 20 }));
+        let (requests, receiver_requests) = mpsc::channel(16);
+        let id = Text::from("postgresql");
+        let lane = Lane::start(
+            LaneContext {
+                id: id.clone(),
+                limits: LaneLimits { queue: QueueLimits { max_bytes: 64 << 20, max_items: 64 } },
+                chain: Vec::new(),
+                sinks: vec![Sink {
+                    input: Arc::clone(&input),
+                    signals: Signals::ALL,
+                    telemetry: ExporterTelemetry::new(registry.clone(), "test".into()),
+                }],
+                requests,
+                store: None,
+                memory: memory.clone(),
+                clock: Arc::clone(&clock),
+                registry: registry.clone(),
+                status: board.register(ComponentKind::Lane, id.clone(), clock.now()),
+                seed: 1,
+            },
+            &supervisor,
+        );
+        let status = board.register(ComponentKind::Receiver, id.clone(), clock.now());
+        let shutdown = CancellationToken::new();
+        let mut cx = Some(ReceiverContext {
+            door: lane.door(),
+            admission: Arc::new(Permissive::new(registry.clone(), id.clone())),
+            requests: receiver_requests,
+            clock: Arc::clone(&clock),
+            registry: registry.clone(),
+            status: status.clone(),
+            shutdown: shutdown.clone(),
+        });
+        let receiver = supervisor.start("receiver".into(), status, shutdown, move || {
+            let watched = server(&config, id.clone(), &[]);
+            let receiver = Box::new(PostgresqlReceiver::new(config.clone(), watched));
+            let cx = cx.take().expect("the receiver under test does not fail");
+            async move { receiver.run(cx).await }
+        });
+        let (receiver, lane) = (Some(receiver), Some(lane));
+        Self { registry, board, memory, input, seen: Vec::new(), receiver, lane }
+    }
+
+    /// Waits until something among all batches so far gives an answer.
+    pub async fn until<T>(&mut self, what: &str, mut find: impl FnMut(&[Arc<Batch>]) -> Option<T>) -> T {
+        let waiting = async {
+            loop {
+                if let Some(found) = find(&self.seen) {
+                    return found;
+                }
+                let delivery = self.input.pop().await.expect("the lane goes on");
+                self.seen.push(delivery.batch);
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, waiting).await;
+        found.unwrap_or_else(|_| panic!("{what} did not come; status: {:#?}", self.board.components()))
+    }
+
+    /// Forgets the batches so far.
+    pub fn forget(&mut self) {
+        while let Some(delivery) = self.input.try_pop() {
+            drop(delivery);
+        }
+        self.seen.clear();
+    }
+
+    /// Every batch so far.
+    pub fn batches(&self) -> &[Arc<Batch>] {
+        &self.seen
+    }
+
+    /// Waits for a statement whose masked text contains `part`.
+    pub async fn query(&mut self, part: &str) -> Query {
+        let find =
+            |batches: &[Arc<Batch>]| queries(batches).find(|query| text_of(query).contains(part)).cloned();
+        self.until(part, find).await
+    }
+
+    /// Waits for a gap of this part.
+    pub async fn gap(&mut self, what: &str) -> Gap {
+        self.until(what, |batches| gaps(batches).find(|gap| gap.what.as_str() == what).cloned()).await
+    }
+
+    /// Stops the receiver and the lane.
+    pub async fn stop(mut self) {
+        let receiver = self.receiver.take().expect("stopped once");
+        assert!(receiver.stop(Duration::from_secs(30)).await, "the receiver did not stop");
+        let lane = self.lane.take().expect("stopped once");
+        assert!(lane.drain(Duration::from_secs(5)).await, "the lane did not drain");
+    }
+}
+
+fn records(batches: &[Arc<Batch>]) -> impl Iterator<Item = &Record> {
+    batches.iter().flat_map(|batch| &batch.records)
+}
+
+pub fn queries(batches: &[Arc<Batch>]) -> impl Iterator<Item = &Query> {
+    records(batches).filter_map(|record| match record {
+        Record::Query(query) => Some(&**query),
+        _ => None,
+    })
+}
+
+pub fn sessions(batches: &[Arc<Batch>]) -> impl Iterator<Item = &Session> {
+    records(batches).filter_map(|record| match record {
+        Record::Session(session) => Some(&**session),
+        _ => None,
+    })
+}
+
+pub fn gaps(batches: &[Arc<Batch>]) -> impl Iterator<Item = &Gap> {
+    records(batches).filter_map(|record| match record {
+        Record::Gap(gap) => Some(&**gap),
+        _ => None,
+    })
+}
+
+pub fn changes(batches: &[Arc<Batch>]) -> impl Iterator<Item = &dbintel_model::Change> {
+    records(batches).filter_map(|record| match record {
+        Record::Change(change) => Some(&**change),
+        _ => None,
+    })
+}
+
+pub fn points(batches: &[Arc<Batch>]) -> impl Iterator<Item = &MetricPoint> {
+    records(batches).filter_map(|record| match record {
+        Record::Metric(point) => Some(point),
+        _ => None,
+    })
+}
+
+/// The last value of a metric whose attributes contain these.
+pub fn value(batches: &[Arc<Batch>], name: &str, attributes: &[(&str, &str)]) -> Option<f64> {
+    let matches = |point: &&MetricPoint| {
+        let mut held = Vec::new();
+        point.for_each_attribute(&mut |key, value| {
+            if let dbintel_model::ValueRef::Text(text) = value {
+                held.push((key.to_owned(), text.to_owned()));
+            }
+        });
+        point.metric.name == name
+            && attributes.iter().all(|(key, value)| held.iter().any(|(k, v)| k == key && v == value))
+    };
+    points(batches).filter(matches).last().map(|point| point.value.as_f64())
+}
+
+pub fn text_of(query: &Query) -> &str {
+    query.text.as_ref().and_then(|text| text.masked.as_deref()).unwrap_or("")
+}
+
+pub fn int(number: Number) -> i64 {
+    match number {
+        Number::Int(int) => int,
+        Number::Double(double) => panic!("{double} is not a whole number"),
+    }
+}
+
+impl Watched {
+    /// Waits for one more batch.
+    pub async fn next(&mut self) {
+        let delivery = tokio::time::timeout(PATIENCE, self.input.pop()).await.expect("a batch comes");
+        self.seen.extend(delivery.map(|delivery| delivery.batch));
+    }
+}
