@@ -184,6 +184,16 @@ impl Signals {
         }
     }
 
+    /// What is in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self {
+            metrics: self.metrics && other.metrics,
+            logs: self.logs && other.logs,
+            traces: self.traces && other.traces,
+        }
+    }
+
     /// Whether the signal is in the set.
     #[must_use]
     pub const fn contains(self, signal: Signal) -> bool {

@@ -153,12 +153,15 @@ impl StatusBoard {
     }
 
     /// Whether every lane and exporter has been started and the process is not shutting down. A database or a backend
-    /// that is down does not change it.
+    /// that is down does not change it, and extensions alone do not make a process ready: they start first.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let components = self.components.lock();
         let started = components.values().all(|component| component.state != State::Starting);
-        !components.is_empty() && started && !self.is_shutting_down()
+        let has_work = components
+            .values()
+            .any(|component| component.kind != ComponentKind::Extension);
+        has_work && started && !self.is_shutting_down()
     }
 
     /// A component that has been at one piece of work for longer than `limit`: the process makes no progress there.

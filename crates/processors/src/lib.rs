@@ -1,1 +1,11 @@
-//! processors
+//! The processors of a lane.
+//!
+//! Promises:
+//! * no I/O and no clock of their own: readings, time and randomness are handed in;
+//! * each has serde settings, a pure `validate` to a comparable configuration, and a processor built from that;
+//! * every bound has a name.
+
+#![forbid(unsafe_code)]
+
+pub mod definitions;
+pub mod memory_limiter;

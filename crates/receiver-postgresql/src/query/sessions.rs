@@ -50,7 +50,7 @@ impl SessionsPlan {
              SELECT a.pid::int8, ({leader})::int8, a.datname::text, a.usename::text, a.application_name, \
                host(a.client_addr), a.client_port::int8, a.client_hostname, a.state, a.wait_event_type, a.wait_event, \
                {query_id}, left(a.query, {MAX_TEXT_CHARS}), \
-               octet_length(a.query) >= current_setting('track_activity_query_size')::int4 - 1 \
+               octet_length(a.query) >= pg_size_bytes(current_setting('track_activity_query_size')) - 1 \
                  OR length(a.query) > {MAX_TEXT_CHARS}, \
                {}, {}, {}, {}, \
                CASE WHEN a.state = 'active' THEN (extract(epoch FROM clock_timestamp() - a.query_start) * 1000)::float8 END, \

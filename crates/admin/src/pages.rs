@@ -1,0 +1,102 @@
+//! zPages: what a person looks at when something is wrong.
+//!
+//! `/debug/servicez` the process, `/debug/pipelinez` the flow from receivers to exporters and what is missing,
+//! `/debug/extensionz` the admin endpoints, `/debug/tracez` recent, slow and failed spans of dbintel itself.
+//!
+//! Promises:
+//! * plain HTML, all text escaped, one small inline stylesheet, no scripts, nothing loaded from elsewhere;
+//! * a page has at most [`PAGE_BYTES_MAX`] bytes and says so where it was cut;
+//! * a lane that does not answer within [`ANSWER_TIME_MAX`] is shown as such, and the rest of the page with it.
+
+mod ask;
+mod extensionz;
+mod format;
+mod html;
+mod pipelinez;
+mod redact;
+mod series;
+mod servicez;
+mod source;
+mod tracez;
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::AdminContext;
+use crate::server::AdminAddresses;
+
+pub use ask::{ANSWER_TIME_MAX, LaneAsker, LaneQuestions, LaneReplies, QUESTIONS_MAX, lane_questions};
+pub use html::PAGE_BYTES_MAX;
+pub use pipelinez::DETAILS_MAX;
+pub use redact::redact_command_line;
+pub(crate) use series::{Sample, SeriesIndex};
+pub use source::{ExporterLink, PageSource, PipelineView, ServiceView};
+
+#[derive(Clone)]
+struct Pages {
+    addresses: Arc<OnceLock<AdminAddresses>>,
+    cx: AdminContext,
+}
+
+/// What a link of a page can ask for.
+#[derive(Debug, Default, Deserialize)]
+struct Wanted {
+    receiver: Option<String>,
+    span: Option<String>,
+    bucket: Option<usize>,
+}
+
+/// `addresses` is filled once every endpoint is bound.
+pub(crate) fn router(addresses: Arc<OnceLock<AdminAddresses>>, cx: AdminContext) -> Router {
+    let pages = Pages { addresses, cx };
+    Router::new()
+        .route("/", get(start))
+        .route("/debug", get(start))
+        .route("/debug/", get(start))
+        .route("/debug/servicez", get(service))
+        .route("/debug/pipelinez", get(pipelines))
+        .route("/debug/extensionz", get(extensions))
+        .route("/debug/tracez", get(traces))
+        .fallback(elsewhere)
+        .with_state(pages)
+}
+
+#[allow(clippy::unused_async, reason = "axum's handlers are async")]
+async fn start() -> Redirect {
+    Redirect::temporary("/debug/servicez")
+}
+
+#[allow(clippy::unused_async, reason = "axum's handlers are async")]
+async fn service(State(pages): State<Pages>) -> Html<String> {
+    Html(servicez::page(&pages.cx))
+}
+
+async fn pipelines(State(pages): State<Pages>, wanted: Query<Wanted>) -> Html<String> {
+    Html(pipelinez::page(&pages.cx, wanted.receiver.as_deref()).await)
+}
+
+#[allow(clippy::unused_async, reason = "axum's handlers are async")]
+async fn extensions(State(pages): State<Pages>) -> Html<String> {
+    Html(extensionz::page(pages.addresses.get().copied().unwrap_or_default(), &pages.cx))
+}
+
+#[allow(clippy::unused_async, reason = "axum's handlers are async")]
+async fn traces(State(pages): State<Pages>, Query(wanted): Query<Wanted>) -> Html<String> {
+    Html(tracez::page(&pages.cx, wanted.span.as_deref(), wanted.bucket))
+}
+
+#[allow(clippy::unused_async, reason = "axum's handlers are async")]
+async fn elsewhere() -> Response {
+    let text = "no such page; there are /debug/servicez, /debug/pipelinez, /debug/extensionz and /debug/tracez.\n\
+                Feature gates (/debug/featurez) and expvars do not exist in dbintel.\n";
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+#[cfg(test)]
+mod tests;

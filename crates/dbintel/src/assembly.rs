@@ -1,0 +1,217 @@
+//! From a loaded configuration to what will run: every component checked, every reference resolved. Nothing has been
+//! connected to, opened or started when this is done.
+
+use std::collections::BTreeMap;
+
+use dbintel_admin::config::{AdminConfig, TelemetryConfig};
+use dbintel_config::service::{Defined, PipelineConfig, PipelineId, Signal as PipelineSignal, check};
+use dbintel_config::values::ComponentId;
+use dbintel_config::{ConfigErrors, Document, Environment, LoadOptions, Section, Warnings};
+use dbintel_model::{Attribute, Signal};
+use dbintel_pipeline::Signals;
+use dbintel_processors::memory_limiter::MemoryLimiterConfig;
+
+use crate::components::{self, EXPORTERS, ExporterPlan, PROCESSORS, ProcessorPlan, RECEIVERS, ReceiverPlan};
+use crate::resource;
+
+/// The environment variable that names the environment.
+pub const ENVIRONMENT_VARIABLE: &str = "DBINTEL_ENVIRONMENT";
+
+/// What will run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assembly {
+    /// Receivers that a pipeline names, each with its lane.
+    pub lanes: BTreeMap<ComponentId, LanePlan>,
+    /// Exporters that a pipeline names.
+    pub exporters: BTreeMap<ComponentId, ExporterPlan>,
+    /// Memory limits of the process; defaults where no `memory_limiter` is configured.
+    pub memory: MemoryLimiterConfig,
+    /// Health, metrics and pages.
+    pub admin: AdminConfig,
+    /// The collector's own logs, metrics and traces.
+    pub telemetry: TelemetryConfig,
+    /// What the process says of itself on every resource.
+    pub resource: Vec<Attribute>,
+    /// The chosen environment.
+    pub environment: Option<String>,
+}
+
+/// A receiver, its processors, and where its records go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LanePlan {
+    /// The receiver.
+    pub receiver: ReceiverPlan,
+    /// The pipelines that name it.
+    pub pipelines: Vec<PipelineId>,
+    /// Its processors, in order.
+    pub chain: Vec<(ComponentId, ProcessorPlan)>,
+    /// Its exporters, with the signals each gets.
+    pub sinks: BTreeMap<ComponentId, Signals>,
+}
+
+/// Everything that was found in the configuration.
+pub struct Checked {
+    /// What will run.
+    pub assembly: Assembly,
+    /// The merged and substituted configuration.
+    pub document: Document,
+    /// What to tell the operator.
+    pub warnings: Warnings,
+}
+
+/// Prepared components by id.
+type Plans<Plan> = BTreeMap<ComponentId, Plan>;
+
+/// Loads and checks.
+///
+/// # Errors
+/// Everything that is wrong, with file, line and path.
+pub fn load(
+    files: Vec<std::path::PathBuf>,
+    sets: Vec<String>,
+    environment: Option<String>,
+    variables: &dyn Environment,
+) -> Result<Checked, ConfigErrors> {
+    let environment =
+        environment.or_else(|| variables.variable(ENVIRONMENT_VARIABLE).ok()).filter(|name| !name.is_empty());
+    let options = LoadOptions { files, sets, environment: environment.clone() };
+    let loaded = Document::load(&options, variables)?;
+    let mut warnings = loaded.warnings;
+    let mut assembly = assemble(&loaded.document, &mut warnings)?;
+    let (resource, problems) = resource::attributes(variables);
+    for problem in problems {
+        warnings.push(dbintel_config::Warning::new(None, "environment", problem));
+    }
+    assembly.resource = resource;
+    assembly.environment = environment;
+    Ok(Checked { assembly, document: loaded.document, warnings })
+}
+
+/// Checks every component and every reference.
+fn assemble(document: &Document, warnings: &mut Warnings) -> Result<Assembly, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let receivers = prepare_all(document, Section::Receivers, RECEIVERS, warnings, &mut errors);
+    let processors = prepare_all(document, Section::Processors, PROCESSORS, warnings, &mut errors);
+    let exporters = prepare_all(document, Section::Exporters, EXPORTERS, warnings, &mut errors);
+    let service = errors.keep(document.service(warnings)).unwrap_or_default();
+    errors.keep(check(document, &service, &defined(document), warnings));
+    let admin = errors.keep(crate::admin::configure(document, &service, warnings));
+    let Some((admin, telemetry)) = admin.filter(|_| errors.is_empty()) else { return Err(errors) };
+    let mut lanes = BTreeMap::new();
+    for pipeline in &service.pipelines {
+        join(pipeline, &receivers, &processors, &exporters, &mut lanes);
+    }
+    let used = |id: &ComponentId| lanes.values().any(|lane: &LanePlan| lane.sinks.contains_key(id));
+    let exporters: Plans<ExporterPlan> = exporters.into_iter().filter(|(id, _)| used(id)).collect();
+    let memory = memory_limits(&lanes);
+    let exporters = with_flush_timeouts(exporters, &lanes);
+    Ok(Assembly { lanes, exporters, memory, admin, telemetry, resource: Vec::new(), environment: None })
+}
+
+fn prepare_all<Plan>(
+    document: &Document,
+    section: Section,
+    factories: &[components::Factory<Plan>],
+    warnings: &mut Warnings,
+    errors: &mut ConfigErrors,
+) -> Plans<Plan> {
+    let components = document.section(section).iter();
+    components
+        .filter_map(|component| {
+            let plan = errors.keep(components::prepare(factories, component, warnings))?;
+            Some((component.id().clone(), plan))
+        })
+        .collect()
+}
+
+/// What may be named: everything that is defined, and the processors that need no settings.
+fn defined(document: &Document) -> Defined {
+    let mut defined = Defined::of(document);
+    for kind in ["memory_limiter", "batch"] {
+        if let Ok(id) = kind.parse() {
+            defined.add(Section::Processors, id);
+        }
+    }
+    defined
+}
+
+/// Adds one pipeline's routes.
+fn join(
+    (id, pipeline): (&PipelineId, &PipelineConfig),
+    receivers: &Plans<ReceiverPlan>,
+    processors: &Plans<ProcessorPlan>,
+    exporters: &Plans<ExporterPlan>,
+    lanes: &mut BTreeMap<ComponentId, LanePlan>,
+) {
+    let carried = match id.signal() {
+        None => Signals::ALL,
+        Some(PipelineSignal::Metrics) => Signals::only(Signal::Metrics),
+        Some(PipelineSignal::Logs) => Signals::only(Signal::Logs),
+        Some(PipelineSignal::Traces) => Signals::only(Signal::Traces),
+    };
+    for receiver in &pipeline.receivers {
+        let Some(plan) = receivers.get(receiver) else { continue };
+        let lane = lanes.entry(receiver.clone()).or_insert_with(|| LanePlan {
+            receiver: plan.clone(),
+            pipelines: Vec::new(),
+            chain: chain(pipeline.processors.as_deref(), processors),
+            sinks: BTreeMap::new(),
+        });
+        lane.pipelines.push(id.clone());
+        for exporter in &pipeline.exporters {
+            let Some(plan) = exporters.get(exporter) else { continue };
+            let signals = carried.intersection(plan.signals());
+            let held = lane.sinks.entry(exporter.clone()).or_default();
+            *held = held.union(signals);
+        }
+    }
+}
+
+/// The processors of a pipeline; without the key, the default chain.
+fn chain(
+    named: Option<&[ComponentId]>,
+    processors: &Plans<ProcessorPlan>,
+) -> Vec<(ComponentId, ProcessorPlan)> {
+    let default: Vec<ComponentId> = "memory_limiter".parse().into_iter().collect();
+    let ids = named.unwrap_or(&default);
+    let plan = |id: &ComponentId| processors.get(id).cloned().unwrap_or_else(|| built_in(id.kind()));
+    ids.iter().map(|id| (id.clone(), plan(id))).collect()
+}
+
+/// A processor that is named without being configured.
+fn built_in(kind: &str) -> ProcessorPlan {
+    match kind {
+        "batch" => ProcessorPlan::Batch { flush_timeout: None },
+        _ => ProcessorPlan::MemoryLimiter(MemoryLimiterConfig::default()),
+    }
+}
+
+/// The limits of the process. Several limiters: the first one by lane and place counts, they share one process.
+fn memory_limits(lanes: &BTreeMap<ComponentId, LanePlan>) -> MemoryLimiterConfig {
+    let processors = lanes.values().flat_map(|lane| &lane.chain);
+    let limiter = processors.filter_map(|(_, plan)| match plan {
+        ProcessorPlan::MemoryLimiter(config) => Some(config.clone()),
+        ProcessorPlan::Batch { .. } => None,
+    });
+    limiter.into_iter().next().unwrap_or_default()
+}
+
+/// A `batch` processor's timeout goes to the exporters behind it that do not say for themselves.
+fn with_flush_timeouts(
+    mut exporters: Plans<ExporterPlan>,
+    lanes: &BTreeMap<ComponentId, LanePlan>,
+) -> Plans<ExporterPlan> {
+    for lane in lanes.values() {
+        let timeout = lane.chain.iter().find_map(|(_, plan)| match plan {
+            ProcessorPlan::Batch { flush_timeout } => *flush_timeout,
+            ProcessorPlan::MemoryLimiter(_) => None,
+        });
+        let Some(timeout) = timeout else { continue };
+        for id in lane.sinks.keys() {
+            if let Some(ExporterPlan::Otlp(config)) = exporters.get_mut(id) {
+                config.default_flush_timeout(timeout);
+            }
+        }
+    }
+    exporters
+}

@@ -1,0 +1,114 @@
+//! Exporters.
+
+use dbintel_config::{Component, ConfigErrors, Warnings};
+use dbintel_exporters::{Complaint, Validated, debug, file, otlp, prometheus};
+use dbintel_pipeline::{Exporter, Signals};
+
+use super::{Factory, errors};
+
+/// Every exporter.
+pub const EXPORTERS: &[Factory<ExporterPlan>] = &[
+    Factory {
+        kind: "otlp",
+        aliases: &["otlp_grpc"],
+        description: "Ships OTLP over gRPC.",
+        schema: || schemars::schema_for!(otlp::OtlpSettings),
+        prepare: |component, warnings| {
+            let settings = component.read_noting(warnings)?;
+            plan(component, warnings, otlp::validate(&settings), |config| {
+                ExporterPlan::Otlp(Box::new(config))
+            })
+        },
+    },
+    Factory {
+        kind: "otlphttp",
+        aliases: &["otlp_http"],
+        description: "Ships OTLP over HTTP, protobuf or JSON.",
+        schema: || schemars::schema_for!(otlp::OtlpHttpSettings),
+        prepare: |component, warnings| {
+            let settings = component.read_noting(warnings)?;
+            plan(component, warnings, otlp::validate_http(&settings), |config| {
+                ExporterPlan::Otlp(Box::new(config))
+            })
+        },
+    },
+    Factory {
+        kind: "prometheus",
+        aliases: &[],
+        description: "Serves the metrics of the databases for Prometheus to scrape.",
+        schema: || schemars::schema_for!(prometheus::Settings),
+        prepare: |component, warnings| {
+            let settings = component.read_noting(warnings)?;
+            plan(component, warnings, prometheus::validate(&settings), ExporterPlan::Prometheus)
+        },
+    },
+    Factory {
+        kind: "file",
+        aliases: &[],
+        description: "Writes OTLP/JSON lines to a file.",
+        schema: || schemars::schema_for!(file::Settings),
+        prepare: |component, warnings| {
+            let settings = component.read_noting(warnings)?;
+            plan(component, warnings, file::validate(&settings), ExporterPlan::File)
+        },
+    },
+    Factory {
+        kind: "debug",
+        aliases: &[],
+        description: "Writes what passes to the log, for people to read.",
+        schema: || schemars::schema_for!(debug::Settings),
+        prepare: |component, warnings| {
+            let settings = component.read_noting(warnings)?;
+            plan(component, warnings, debug::validate(&settings), ExporterPlan::Debug)
+        },
+    },
+];
+
+/// An exporter that can be built.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExporterPlan {
+    /// OTLP, by gRPC or HTTP.
+    Otlp(Box<otlp::OtlpConfig>),
+    /// A scrape endpoint.
+    Prometheus(prometheus::Config),
+    /// A file.
+    File(file::Config),
+    /// The log.
+    Debug(debug::Config),
+}
+
+impl ExporterPlan {
+    /// The signals it can take.
+    pub const fn signals(&self) -> Signals {
+        match self {
+            Self::Otlp(_) => otlp::SIGNALS,
+            Self::Prometheus(_) => prometheus::SIGNALS,
+            Self::File(_) => file::SIGNALS,
+            Self::Debug(_) => debug::SIGNALS,
+        }
+    }
+
+    /// Builds it.
+    pub fn build(&self) -> Box<dyn Exporter> {
+        match self {
+            Self::Otlp(config) => Box::new(otlp::OtlpExporter::new((**config).clone())),
+            Self::Prometheus(config) => Box::new(prometheus::PrometheusExporter::new(config.clone())),
+            Self::File(config) => Box::new(file::FileExporter::new(config.clone())),
+            Self::Debug(config) => Box::new(debug::DebugExporter::new(config.clone())),
+        }
+    }
+}
+
+fn plan<Config>(
+    component: &Component,
+    warnings: &mut Warnings,
+    validated: Result<Validated<Config>, Vec<Complaint>>,
+    make: impl FnOnce(Config) -> ExporterPlan,
+) -> Result<ExporterPlan, ConfigErrors> {
+    let validated = validated
+        .map_err(|complaints| errors(component, complaints.into_iter().map(|c| (c.field, c.message))))?;
+    for notice in validated.notices {
+        warnings.push(component.warning(&notice.field, notice.message));
+    }
+    Ok(make(validated.config))
+}

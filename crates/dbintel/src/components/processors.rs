@@ -1,0 +1,74 @@
+//! Processors.
+
+use dbintel_config::values::Duration;
+use dbintel_config::{Component, ConfigErrors, Warnings};
+use dbintel_processors::memory_limiter::{MemoryLimiterConfig, MemoryLimiterSettings};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Factory, errors};
+
+/// Every processor.
+pub const PROCESSORS: &[Factory<ProcessorPlan>] = &[
+    Factory {
+        kind: "memory_limiter",
+        aliases: &[],
+        description: "Refuses records at the door while the process uses more memory than it may.",
+        schema: || schemars::schema_for!(MemoryLimiterSettings),
+        prepare: prepare_memory_limiter,
+    },
+    Factory {
+        kind: "batch",
+        aliases: &[],
+        description: "Accepted from Collector configurations; batching is the exporters' own.",
+        schema: || schemars::schema_for!(BatchSettings),
+        prepare: prepare_batch,
+    },
+];
+
+/// A processor that can be built.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProcessorPlan {
+    /// Limits memory. One per process: all lanes share its limits.
+    MemoryLimiter(MemoryLimiterConfig),
+    /// Nothing of its own: exporters batch. How long they may wait for more, where it says so.
+    Batch {
+        /// `timeout` of the processor.
+        flush_timeout: Option<std::time::Duration>,
+    },
+}
+
+/// The Collector's `batch` processor as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BatchSettings {
+    /// How long to wait for more records. Becomes `sending_queue.batch.flush_timeout` of the pipeline's exporters.
+    pub timeout: Option<Duration>,
+    /// No effect: requests are bounded in bytes.
+    pub send_batch_size: Option<u64>,
+    /// No effect: requests are bounded in bytes.
+    pub send_batch_max_size: Option<u64>,
+    /// No effect: there is no client metadata.
+    pub metadata_keys: Vec<String>,
+    /// No effect: there is no client metadata.
+    pub metadata_cardinality_limit: Option<u64>,
+}
+
+fn prepare_memory_limiter(
+    component: &Component,
+    warnings: &mut Warnings,
+) -> Result<ProcessorPlan, ConfigErrors> {
+    let settings: MemoryLimiterSettings = component.read_noting(warnings)?;
+    let config = settings
+        .validate()
+        .map_err(|error| errors(component, [(error.key().to_owned(), error.to_string())]))?;
+    Ok(ProcessorPlan::MemoryLimiter(config))
+}
+
+fn prepare_batch(component: &Component, warnings: &mut Warnings) -> Result<ProcessorPlan, ConfigErrors> {
+    let settings: BatchSettings = component.read_noting(warnings)?;
+    let message = "exporters batch by themselves, bounded in bytes; `timeout` becomes their \
+                   sending_queue.batch.flush_timeout, the other keys have no effect";
+    warnings.push(component.warning("", message));
+    Ok(ProcessorPlan::Batch { flush_timeout: settings.timeout.map(Duration::get) })
+}

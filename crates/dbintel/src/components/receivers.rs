@@ -1,0 +1,54 @@
+//! Receivers.
+
+use std::sync::Arc;
+
+use dbintel_config::{Component, ConfigErrors, Warnings};
+use dbintel_model::{Attribute, Server, Text};
+use dbintel_pipeline::Receiver;
+use dbintel_receiver_postgresql as postgresql;
+
+use super::{Factory, errors};
+
+/// Every receiver.
+pub const RECEIVERS: &[Factory<ReceiverPlan>] = &[Factory {
+    kind: "postgresql",
+    aliases: &[],
+    description: "Polls PostgreSQL 13 to 18: statements, sessions, metrics and changes.",
+    schema: || schemars::schema_for!(postgresql::config::Settings),
+    prepare: prepare_postgresql,
+}];
+
+/// A receiver that can be built.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReceiverPlan {
+    /// PostgreSQL.
+    Postgresql(Box<postgresql::config::Config>),
+}
+
+impl ReceiverPlan {
+    /// The server it watches; `resource` is what the process says of itself.
+    pub fn server(&self, receiver: Text, resource: &[Attribute]) -> Arc<Server> {
+        match self {
+            Self::Postgresql(config) => postgresql::server(config, receiver, resource),
+        }
+    }
+
+    /// Builds it.
+    pub fn build(&self, server: Arc<Server>) -> Box<dyn Receiver> {
+        match self {
+            Self::Postgresql(config) => {
+                Box::new(postgresql::PostgresqlReceiver::new((**config).clone(), server))
+            }
+        }
+    }
+}
+
+fn prepare_postgresql(component: &Component, warnings: &mut Warnings) -> Result<ReceiverPlan, ConfigErrors> {
+    let settings = component.read_noting(warnings)?;
+    let validated = postgresql::config::validate(&settings)
+        .map_err(|complaints| errors(component, complaints.into_iter().map(|c| (c.field, c.message))))?;
+    for notice in validated.notices {
+        warnings.push(component.warning(&notice.field, notice.message));
+    }
+    Ok(ReceiverPlan::Postgresql(Box::new(validated.config)))
+}

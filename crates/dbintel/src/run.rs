@@ -1,0 +1,158 @@
+//! Running: everything that was assembled is started with the flow reversed (exporters, lanes, receivers) and stopped
+//! with the flow, within a deadline.
+
+mod wiring;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dbintel_admin::telemetry_export::{TelemetryExport, TelemetryExportContext};
+use dbintel_admin::{
+    Admin, AdminContext, HEARTBEAT_INTERVAL, Heartbeat, SpanStore, resources::ResourceMonitor,
+};
+use dbintel_model::{Clock, SystemClock, Text, Value};
+use dbintel_pipeline::telemetry::{Registry, definitions};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::wiring::Wiring;
+use crate::assembly::{Assembly, Checked};
+use crate::cli::Sources;
+use crate::{allocator, logging, pages};
+
+/// Worker threads of the main runtime: one for a lane's work, one for everything that must not wait for it.
+const WORKER_THREADS: usize = 2;
+/// How long the whole shutdown may take. Kubernetes gives 30 s before it kills.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
+/// How long the last answers of admin and the last export of own telemetry may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Runs until a signal says to stop.
+///
+/// # Errors
+/// What kept the collector from starting.
+pub fn run(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .thread_name("dbintel")
+        .enable_all()
+        .build()
+        .context("the runtime could not be started")?;
+    let result = runtime.block_on(serve(checked, sources));
+    // Whatever still runs past its deadline is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
+    let Checked { assembly, warnings, .. } = checked;
+    let mut signals = Signals::new()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let registry = Registry::default();
+    let spans = SpanStore::new(&registry);
+    let mut wiring = Wiring::new(Arc::clone(&clock), registry.clone());
+    let export = export_own_telemetry(&assembly, &wiring)?;
+    logging::start(&assembly.telemetry, &spans, &clock, export.as_ref());
+    for warning in warnings.iter() {
+        tracing::warn!("{warning}");
+    }
+    let (asker, questions) = pages::lane_questions();
+    let monitor = ResourceMonitor::new(Arc::clone(&clock), Some(Arc::new(allocator::allocated_bytes)));
+    monitor.observe(&registry);
+    observe_build(&registry, warnings.len());
+    let heartbeat = Heartbeat::new(clock.monotonic());
+    let cx = AdminContext {
+        started_at: clock.now(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        board: wiring.board(),
+        registry: registry.clone(),
+        heartbeat: heartbeat.clone(),
+        spans,
+        pages: Arc::new(pages::Pages::new(&assembly, sources, &warnings, asker)),
+        monitor: monitor.clone(),
+        clock: Arc::clone(&clock),
+    };
+    wiring.start(&assembly, &monitor).context("the pipelines could not be started")?;
+    let admin = Admin::start(&assembly.admin, cx).context("health, metrics or pages could not be served")?;
+    let answering = questions.serve(|lane| wiring.show(lane));
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        receivers = assembly.lanes.len(),
+        exporters = assembly.exporters.len(),
+        "dbintel runs"
+    );
+    tokio::select! {
+        () = beat(&heartbeat, &clock) => {}
+        () = answering => {}
+        () = signals.stop() => {}
+    }
+    tracing::info!(deadline_s = SHUTDOWN_DEADLINE.as_secs(), "shutting down");
+    wiring.stop(SHUTDOWN_DEADLINE).await;
+    if let Some(export) = export {
+        export.shutdown(FAREWELL).await;
+    }
+    admin.stop(FAREWELL).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The sign of life of the main runtime.
+async fn beat(heartbeat: &Heartbeat, clock: &Arc<dyn Clock>) {
+    let mut ticks = tokio::time::interval(HEARTBEAT_INTERVAL);
+    loop {
+        ticks.tick().await;
+        heartbeat.beat(clock.monotonic());
+    }
+}
+
+fn export_own_telemetry(assembly: &Assembly, wiring: &Wiring) -> anyhow::Result<Option<TelemetryExport>> {
+    let resource = assembly.resource.iter().filter_map(|attribute| match &attribute.value {
+        Value::Text(text) => Some((attribute.key.clone(), text.clone())),
+        Value::Int(_) | Value::Double(_) | Value::Bool(_) => None,
+    });
+    let service = [(Text::Static("service.name"), Text::Static("dbintel"))];
+    let cx = TelemetryExportContext {
+        registry: wiring.registry(),
+        clock: wiring.clock(),
+        board: wiring.board(),
+        resource: service.into_iter().chain(resource).collect(),
+    };
+    TelemetryExport::start(&assembly.telemetry, cx).context("own telemetry could not be set up")
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a handful of warnings")]
+fn observe_build(registry: &Registry, warnings: usize) {
+    let labels = vec![("version", Text::Static(env!("CARGO_PKG_VERSION")))];
+    registry.gauge(&definitions::BUILD_INFO, labels).set(1.0);
+    registry.gauge(&definitions::CONFIG_WARNINGS, Vec::new()).set(warnings as f64);
+}
+
+/// The signals that end the process, and the one that one might expect to do something else.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("signals cannot be received");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {
+                    tracing::warn!("SIGHUP has no effect: the configuration is read at start only; restart to apply a new one");
+                }
+            }
+        }
+    }
+}

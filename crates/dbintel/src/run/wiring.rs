@@ -1,0 +1,312 @@
+//! What ties receivers, lanes and exporters, and keeps what it needs to stop them one by one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbintel_admin::pages::LaneReplies;
+use dbintel_admin::resources::{BoundSource, MemoryBound, ResourceMonitor};
+use dbintel_config::values::ComponentId;
+use dbintel_model::{Clock, Text};
+use dbintel_pipeline::admission::Permissive;
+use dbintel_pipeline::memory::MemoryState;
+use dbintel_pipeline::status::{ComponentKind, StatusBoard};
+use dbintel_pipeline::telemetry::{Registry, definitions};
+use dbintel_pipeline::{
+    Command, Delivery, EXPORTER_INPUT_MAX_BATCHES, EXPORTER_INPUT_MAX_BYTES, ExporterContext, ExporterInput,
+    ExporterTelemetry, Lane, LaneContext, LaneHandle, LaneLimits, LossReason, Processor, ProcessorFactory,
+    QueueLimits, ReceiverContext, Sink, Supervised, Supervisor, WeightedQueue,
+};
+use dbintel_processors::memory_limiter::{
+    AvailableMemory, MemoryAccount, MemoryAccounts, MemoryLimiter, MemorySource, MemoryView,
+    MemoryWatchContext,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::assembly::{Assembly, LanePlan};
+use crate::components::{ExporterPlan, ProcessorPlan};
+
+/// What may wait at the door of one lane.
+const LANE_QUEUE: QueueLimits = QueueLimits { max_bytes: 64 * 1024 * 1024, max_items: 64 };
+/// Requests of processors that may wait for a receiver.
+const MAX_WAITING_REQUESTS: usize = 256;
+/// Shares of the shutdown deadline: receivers stop, lanes drain, exporters flush, what is left is cut off.
+const RECEIVERS_SHARE: u32 = 4;
+const LANES_SHARE: u32 = 4;
+/// How long an exporter may take to count what it could not flush.
+const ABORT_GRACE: Duration = Duration::from_secs(2);
+
+/// Everything that runs.
+pub struct Wiring {
+    clock: Arc<dyn Clock>,
+    registry: Registry,
+    board: StatusBoard,
+    memory: MemoryState,
+    view: MemoryView,
+    accounts: MemoryAccounts,
+    supervisor: Supervisor,
+    receivers: Vec<Supervised>,
+    lanes: BTreeMap<Text, LaneHandle>,
+    exporters: BTreeMap<ComponentId, RunningExporter>,
+    watch: Option<Supervised>,
+}
+
+struct RunningExporter {
+    input: ExporterInput,
+    telemetry: ExporterTelemetry,
+    abort: CancellationToken,
+    task: Supervised,
+    /// Shows the bytes of the input for as long as the exporter runs.
+    _account: MemoryAccount,
+}
+
+// === impl Wiring ===
+
+impl Wiring {
+    pub fn new(clock: Arc<dyn Clock>, registry: Registry) -> Self {
+        Self {
+            supervisor: Supervisor::new(Arc::clone(&clock), registry.clone()),
+            accounts: MemoryAccounts::new(registry.clone()),
+            board: StatusBoard::default(),
+            memory: MemoryState::default(),
+            view: MemoryView::default(),
+            receivers: Vec::new(),
+            lanes: BTreeMap::new(),
+            exporters: BTreeMap::new(),
+            watch: None,
+            clock,
+            registry,
+        }
+    }
+
+    pub fn board(&self) -> StatusBoard {
+        self.board.clone()
+    }
+
+    pub fn registry(&self) -> Registry {
+        self.registry.clone()
+    }
+
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// Starts everything, exporters first.
+    ///
+    /// # Errors
+    /// If the memory limits make no sense on this machine.
+    pub fn start(&mut self, assembly: &Assembly, monitor: &ResourceMonitor) -> anyhow::Result<()> {
+        self.start_memory_watch(assembly, monitor)?;
+        for (id, plan) in &assembly.exporters {
+            let running = self.start_exporter(id, plan.clone());
+            self.exporters.insert(id.clone(), running);
+        }
+        for (id, plan) in &assembly.lanes {
+            self.start_lane(id, plan, assembly);
+        }
+        Ok(())
+    }
+
+    /// What the processors of a lane show.
+    pub async fn show(&self, lane: Text) -> LaneReplies {
+        match self.lanes.get(&lane) {
+            Some(handle) => handle.command(Command::Show).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Stops with the flow: receivers stop, lanes drain, exporters flush. What is not done by then is counted as lost.
+    pub async fn stop(mut self, deadline: Duration) {
+        self.board.begin_shutdown();
+        let started = self.clock.monotonic();
+        let stops = self.receivers.drain(..).map(|receiver| receiver.stop(deadline / RECEIVERS_SHARE));
+        join_all(stops).await;
+        let drains = std::mem::take(&mut self.lanes).into_iter().map(|(id, lane)| {
+            let registry = self.registry.clone();
+            async move {
+                let waiting = lane.waiting() as u64;
+                if !lane.drain(deadline / LANES_SHARE).await {
+                    let labels = vec![("receiver", id), ("reason", Text::Static("shutdown"))];
+                    registry.counter(&definitions::LANE_LOST_RECORDS, labels).add(waiting);
+                    tracing::error!(batches = waiting, "a lane did not drain before the deadline");
+                }
+            }
+        });
+        join_all(drains).await;
+        let left = deadline.saturating_sub(self.clock.monotonic().since(started));
+        let flushes =
+            std::mem::take(&mut self.exporters).into_iter().map(|(id, exporter)| exporter.flush(id, left));
+        join_all(flushes).await;
+        if let Some(watch) = self.watch {
+            watch.stop(ABORT_GRACE).await;
+        }
+    }
+
+    fn start_memory_watch(&mut self, assembly: &Assembly, monitor: &ResourceMonitor) -> anyhow::Result<()> {
+        let available = monitor.limits().memory.map(available_memory);
+        let resolved = assembly.memory.resolve(available)?;
+        if let Some(warning) = &resolved.warning {
+            tracing::warn!("memory_limiter: {warning}");
+        }
+        let reader = monitor.clone();
+        let cx = MemoryWatchContext {
+            limits: resolved.limits,
+            check_interval: assembly.memory.check_interval(),
+            state: self.memory.clone(),
+            view: self.view.clone(),
+            accounts: self.accounts.clone(),
+            // jemalloc's background thread gives free pages back within a second by itself.
+            purge: Arc::new(|| {}),
+            read: Arc::new(move || reader.rss_bytes()),
+            clock: self.clock(),
+            registry: self.registry(),
+        };
+        let status = self.board.register(ComponentKind::Extension, "memory_watch".into(), self.clock.now());
+        status.set(dbintel_pipeline::status::State::Ok, self.clock.now());
+        let shutdown = CancellationToken::new();
+        let stop = shutdown.clone();
+        let run = move || cx.clone().run(stop.clone());
+        self.watch = Some(self.supervisor.start("memory_watch".into(), status, shutdown, run));
+        Ok(())
+    }
+
+    fn start_exporter(&self, id: &ComponentId, plan: ExporterPlan) -> RunningExporter {
+        let name = Text::from(id.to_string());
+        let limits =
+            QueueLimits { max_bytes: EXPORTER_INPUT_MAX_BYTES, max_items: EXPORTER_INPUT_MAX_BATCHES };
+        let input: ExporterInput = Arc::new(WeightedQueue::<Delivery>::new(limits));
+        let account = self.account(&format!("exporter {name} input"), Arc::clone(&input));
+        let telemetry = ExporterTelemetry::new(self.registry(), name.clone());
+        let status = self.board.register(ComponentKind::Exporter, name.clone(), self.clock.now());
+        let abort = CancellationToken::new();
+        let cx = ExporterContext {
+            id: name.clone(),
+            input: Arc::clone(&input),
+            clock: self.clock(),
+            registry: self.registry(),
+            telemetry: telemetry.clone(),
+            status: status.clone(),
+            abort: abort.clone(),
+        };
+        let run = move || plan.build().run(cx.clone());
+        let task = self.supervisor.start(format!("exporter/{name}").into(), status, abort.clone(), run);
+        RunningExporter { input, telemetry, abort, task, _account: account }
+    }
+
+    fn start_lane(&mut self, id: &ComponentId, plan: &LanePlan, assembly: &Assembly) {
+        let name = Text::from(id.to_string());
+        let (requests, receiver_requests) = mpsc::channel(MAX_WAITING_REQUESTS);
+        let sinks = plan.sinks.iter().filter_map(|(exporter, signals)| {
+            let running = self.exporters.get(exporter)?;
+            let (input, telemetry) = (Arc::clone(&running.input), running.telemetry.clone());
+            Some(Sink { input, signals: *signals, telemetry })
+        });
+        let cx = LaneContext {
+            id: name.clone(),
+            limits: LaneLimits { queue: LANE_QUEUE },
+            chain: plan.chain.iter().filter_map(|(id, plan)| self.processor(id, plan)).collect(),
+            sinks: sinks.collect(),
+            requests,
+            store: None,
+            memory: self.memory.clone(),
+            clock: self.clock(),
+            registry: self.registry(),
+            status: self.board.register(ComponentKind::Lane, name.clone(), self.clock.now()),
+            seed: fastrand::u64(..),
+        };
+        let lane = Lane::start(cx, &self.supervisor);
+        self.start_receiver(&name, plan, assembly, &lane, receiver_requests);
+        self.lanes.insert(name, lane);
+    }
+
+    fn start_receiver(
+        &mut self,
+        name: &Text,
+        plan: &LanePlan,
+        assembly: &Assembly,
+        lane: &LaneHandle,
+        requests: mpsc::Receiver<dbintel_pipeline::Request>,
+    ) {
+        let status = self.board.register(ComponentKind::Receiver, name.clone(), self.clock.now());
+        let shutdown = CancellationToken::new();
+        let server = plan.receiver.server(name.clone(), &assembly.resource);
+        let plan = plan.receiver.clone();
+        let (door, clock, registry) = (lane.door(), self.clock(), self.registry());
+        let admission = Arc::new(Permissive::new(self.registry(), name.clone()));
+        // A receiver that is restarted after a panic has lost its requests; new ones go to a channel nobody reads, and
+        // are counted as lost by the lane.
+        let mut requests = Some(requests);
+        let (of_receiver, stop) = (status.clone(), shutdown.clone());
+        let run = move || {
+            let cx = ReceiverContext {
+                door: door.clone(),
+                admission: Arc::clone(&admission) as Arc<dyn dbintel_pipeline::admission::Admission>,
+                requests: requests.take().unwrap_or_else(|| mpsc::channel(1).1),
+                clock: Arc::clone(&clock),
+                registry: registry.clone(),
+                status: of_receiver.clone(),
+                shutdown: stop.clone(),
+            };
+            plan.build(Arc::clone(&server)).run(cx)
+        };
+        let component = format!("receiver/{name}").into();
+        self.receivers.push(self.supervisor.start(component, status, shutdown, run));
+    }
+
+    fn processor(&self, id: &ComponentId, plan: &ProcessorPlan) -> Option<ProcessorFactory> {
+        match plan {
+            ProcessorPlan::Batch { .. } => None,
+            ProcessorPlan::MemoryLimiter(_) => {
+                let id = Text::from(id.to_string());
+                let (view, accounts, name) = (self.view.clone(), self.accounts.clone(), id.clone());
+                let build = move || -> Box<dyn Processor> {
+                    Box::new(MemoryLimiter::new(name.clone(), view.clone(), accounts.clone()))
+                };
+                Some(ProcessorFactory { id, build: Arc::new(build) })
+            }
+        }
+    }
+
+    /// Shows the bytes of a queue among those the memory limiter accounts for.
+    fn account(&self, name: &str, queue: ExporterInput) -> MemoryAccount {
+        self.accounts.open(name.to_owned().into(), move || queue.len_bytes())
+    }
+}
+
+// === impl RunningExporter ===
+
+impl RunningExporter {
+    /// Closes the input and lets the exporter ship what it has; past the time left it must count the rest as lost.
+    async fn flush(self, id: ComponentId, within: Duration) {
+        self.input.close();
+        let abort = self.abort.clone();
+        let cut_off = async {
+            tokio::time::sleep(within).await;
+            tracing::warn!(exporter = %id, "exporter did not flush before the deadline; what is left is lost");
+            abort.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            _ = self.task.join(within + ABORT_GRACE) => {}
+            () = cut_off => {}
+        }
+        while let Some(delivery) = self.input.try_pop() {
+            self.telemetry.lost_delivery(&delivery, LossReason::Shutdown);
+        }
+    }
+}
+
+/// The bound on our memory in the words of the limiter.
+const fn available_memory(bound: MemoryBound) -> AvailableMemory {
+    let source = match bound.source {
+        BoundSource::CgroupV2 | BoundSource::CgroupV1 => MemorySource::Container,
+        BoundSource::Machine => MemorySource::Machine,
+    };
+    AvailableMemory { bytes: bound.bytes, source }
+}
+
+/// Waits for all of them at the same time.
+async fn join_all<F: Future>(futures: impl Iterator<Item = F>) {
+    futures_util::future::join_all(futures).await;
+}

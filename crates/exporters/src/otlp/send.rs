@@ -1,0 +1,87 @@
+//! From the queue to the backend.
+
+use std::sync::Arc;
+
+use dbintel_model::Clock;
+use dbintel_otlp::outcome::Outcome;
+use dbintel_otlp::transport::Client;
+use dbintel_pipeline::{ExportQueue, ExporterContext, LossReason, Payload};
+
+use super::config::OtlpConfig;
+use super::health::Health;
+use super::retry::{Retry, RetryPolicy};
+use crate::ledger::Ledger;
+
+/// What the senders share.
+pub(super) struct Sender<'a> {
+    client: &'a Client,
+    policy: Option<RetryPolicy>,
+    ledger: &'a Ledger,
+    health: &'a Health,
+    clock: Arc<dyn Clock>,
+}
+
+impl<'a> Sender<'a> {
+    pub(super) fn new(
+        config: &OtlpConfig,
+        cx: &ExporterContext,
+        client: &'a Client,
+        ledger: &'a Ledger,
+        health: &'a Health,
+    ) -> Self {
+        Self { client, policy: config.retry.clone(), ledger, health, clock: Arc::clone(&cx.clock) }
+    }
+
+    /// One sender: a request at a time, until the queue is closed and empty.
+    pub(super) async fn run(&self, queue: &dyn ExportQueue) {
+        let mut random = fastrand::Rng::new();
+        while let Some(payload) = queue.pop().await {
+            self.ledger.take_payload(&payload);
+            self.deliver(&payload, &mut random).await;
+            queue.finished(&payload);
+        }
+    }
+
+    async fn deliver(&self, payload: &Payload, random: &mut fastrand::Rng) {
+        let start = self.clock.monotonic();
+        let mut retry = self.policy.clone().map(|policy| Retry::new(policy, start));
+        loop {
+            let (after, reason) = match self.client.send(payload.signal, payload.body.clone()).await {
+                Outcome::Delivered { rejected, message } => {
+                    return self.delivered(payload, rejected, message.as_deref());
+                }
+                Outcome::Permanent { reason } => {
+                    self.health.failed(payload.signal, &reason);
+                    return self.lost(payload, LossReason::PermanentError, &reason.to_string());
+                }
+                Outcome::Retry { after, reason } => (after, reason),
+            };
+            self.health.failed(payload.signal, &reason);
+            let now = self.clock.monotonic();
+            match retry.as_mut().and_then(|retry| retry.next_wait(now, after, random)) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return self.lost(payload, LossReason::RetryExhausted, &reason.to_string()),
+            }
+        }
+    }
+
+    fn delivered(&self, payload: &Payload, rejected: u64, message: Option<&str>) {
+        let items = u64::from(payload.items);
+        let rejected = rejected.min(items);
+        self.health.succeeded(payload.signal, payload.body.len());
+        self.ledger.sent(payload.signal, items - rejected);
+        if rejected > 0 {
+            let (signal, reason) = (payload.signal, LossReason::PartialSuccess);
+            self.ledger.lost(signal, rejected, reason);
+            self.health.lost(signal, rejected, reason, message.unwrap_or("the backend does not say why"));
+        } else if let Some(message) = message {
+            self.health.warned(message);
+        }
+    }
+
+    fn lost(&self, payload: &Payload, reason: LossReason, detail: &str) {
+        let items = u64::from(payload.items);
+        self.ledger.lost(payload.signal, items, reason);
+        self.health.lost(payload.signal, items, reason, detail);
+    }
+}

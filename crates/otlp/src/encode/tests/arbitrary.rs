@@ -1,0 +1,208 @@
+//! Any batch: strings with any character, extreme numbers, shared and equal labels, several servers.
+
+use std::sync::Arc;
+
+use dbintel_model::catalogue::{METRICS, STATEMENT_COUNTERS};
+use dbintel_model::{
+    Attribute, Batch, Blocking, Change, ChangeKind, Counters, Exactness, Gap, GapReason, Interval, Labels,
+    MetricPoint, Moments, Number, Query, QueryKey, QueryText, Record, Server, Session, Target, Text,
+    Timestamp, Value,
+};
+use proptest::prelude::*;
+
+/// Which doubles may occur. JSON has no numbers for the others.
+#[derive(Clone, Copy)]
+pub(super) enum Doubles {
+    All,
+    Finite,
+}
+
+/// One to three servers; batches refer to them.
+pub(super) fn batches(doubles: Doubles) -> impl Strategy<Value = Vec<Batch>> {
+    let servers = prop::collection::vec(server(doubles), 1..4);
+    servers.prop_flat_map(move |servers| prop::collection::vec(batch(servers, doubles), 0..5))
+}
+
+fn server(doubles: Doubles) -> impl Strategy<Value = Arc<Server>> {
+    ("[a-z]{1,8}(/[a-z]{1,4})?", attributes(doubles, 4)).prop_map(|(receiver, resource)| {
+        Arc::new(Server {
+            receiver: receiver.into(),
+            system: Text::Static("postgresql"),
+            address: Text::Static("db"),
+            port: 5432,
+            resource,
+        })
+    })
+}
+
+fn batch(servers: Vec<Arc<Server>>, doubles: Doubles) -> impl Strategy<Value = Batch> {
+    let labels = prop::collection::vec(labels(doubles), 1..4);
+    let records = labels.prop_flat_map(move |labels| prop::collection::vec(record(labels, doubles), 0..40));
+    let times = (time(), prop::option::of(time()));
+    (prop::sample::select(servers), times, records).prop_map(
+        |(server, (observed_at, server_clock), records)| Batch {
+            target: Arc::new(Target::server(server)),
+            node: None,
+            observed_at,
+            server_clock,
+            records,
+        },
+    )
+}
+
+fn labels(doubles: Doubles) -> impl Strategy<Value = Arc<Labels>> {
+    let resource = prop_oneof![Just(Vec::new()), attributes(doubles, 3)];
+    (resource, attributes(doubles, 4)).prop_map(|(resource, point)| Arc::new(Labels { resource, point }))
+}
+
+fn attributes(doubles: Doubles, max: usize) -> impl Strategy<Value = Vec<Attribute>> {
+    prop::collection::vec((text(), value(doubles)), 0..=max)
+        .prop_map(|pairs| pairs.into_iter().map(|(key, value)| Attribute { key, value }).collect())
+}
+
+fn text() -> impl Strategy<Value = Text> {
+    prop_oneof![any::<String>().prop_map(Text::from), "[a-z.\"\\\\]{0,300}".prop_map(Text::from)]
+}
+
+fn value(doubles: Doubles) -> impl Strategy<Value = Value> {
+    prop_oneof![
+        text().prop_map(Value::Text),
+        int().prop_map(Value::Int),
+        double(doubles).prop_map(Value::Double),
+        any::<bool>().prop_map(Value::Bool),
+    ]
+}
+
+fn int() -> impl Strategy<Value = i64> {
+    prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX), -3i64..200]
+}
+
+fn double(doubles: Doubles) -> BoxedStrategy<f64> {
+    let finite = prop_oneof![
+        prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO,
+        Just(f64::MAX),
+        Just(f64::MIN_POSITIVE),
+        (-1_000i32..1_000).prop_map(f64::from),
+    ];
+    match doubles {
+        Doubles::Finite => finite.boxed(),
+        Doubles::All => {
+            prop_oneof![finite, Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY)].boxed()
+        }
+    }
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![any::<u64>(), Just(0), Just(u64::MAX)].prop_map(Timestamp::from_nanos)
+}
+
+fn record(labels: Vec<Arc<Labels>>, doubles: Doubles) -> impl Strategy<Value = Record> {
+    prop_oneof![
+        4 => point(labels, doubles),
+        1 => query(doubles),
+        1 => session(),
+        1 => change(doubles),
+        1 => gap(),
+    ]
+}
+
+fn point(labels: Vec<Arc<Labels>>, doubles: Doubles) -> impl Strategy<Value = Record> {
+    let number = prop_oneof![int().prop_map(Number::Int), double(doubles).prop_map(Number::Double)];
+    let labels = prop::sample::select(labels);
+    (0..METRICS.len(), any::<prop::sample::Index>(), labels, number, prop::option::of(time()), time())
+        .prop_map(|(metric, source, labels, value, start, time)| {
+            let metric = &METRICS[metric];
+            Record::Metric(MetricPoint {
+                metric,
+                labels,
+                fixed: source.get(metric.sources).fixed,
+                value,
+                start,
+                time,
+            })
+        })
+}
+
+fn query_text() -> impl Strategy<Value = Arc<QueryText>> {
+    let masked = prop::option::of(prop_oneof![any::<String>(), Just("x".repeat(20_000))]);
+    (masked, any::<u64>(), prop::option::of(any::<String>()), any::<bool>()).prop_map(
+        |(masked, fingerprint, summary, truncated)| {
+            Arc::new(QueryText {
+                masked: masked.map(Into::into),
+                fingerprint,
+                kind: "select",
+                operation: truncated.then_some("SELECT"),
+                summary: summary.map(Into::into),
+                truncated,
+            })
+        },
+    )
+}
+
+fn query(doubles: Doubles) -> impl Strategy<Value = Record> {
+    let key = (text(), any::<u32>(), any::<i64>(), prop::option::of(any::<bool>())).prop_map(
+        |(database, user_id, query_id, toplevel)| QueryKey {
+            system: "postgresql",
+            database: database.clone(),
+            database_id: 1,
+            user: database,
+            user_id,
+            query_id,
+            toplevel,
+        },
+    );
+    let counters = prop::collection::vec(double(doubles), STATEMENT_COUNTERS.len());
+    let moments = (double(doubles), prop::option::of(double(doubles)));
+    let interval = (time(), time()).prop_map(|(start, end)| Interval { start, end });
+    let numbers =
+        (int(), double(doubles), prop::option::of(moments), counters, prop::option::of(any::<u32>()));
+    (key, prop::option::of(query_text()), interval, numbers).prop_map(
+        |(key, text, interval, (calls, total_time_ms, moments, counters, rank))| {
+            Record::Query(Box::new(Query {
+                key,
+                text,
+                interval,
+                calls,
+                total_time_ms,
+                moments: moments.map(|(mean_ms, variance_ms2)| Moments { mean_ms, variance_ms2 }),
+                counters: Counters::new(&STATEMENT_COUNTERS, &counters),
+                exactness: Exactness::LowerBound,
+                rank,
+            }))
+        },
+    )
+}
+
+fn session() -> impl Strategy<Value = Record> {
+    let blocking = (prop::collection::vec(int(), 0..4), int(), prop::option::of(time())).prop_map(
+        |(pids, depth, wait_start)| Box::new(Blocking { pids, depth, wait_start, ..Blocking::default() }),
+    );
+    let parts = (int(), prop::option::of(text()), prop::option::of(query_text()), prop::option::of(blocking));
+    (parts, prop::option::of(time())).prop_map(|((pid, database, text, blocking), query_start)| {
+        Record::Session(Box::new(Session {
+            pid,
+            application: database.clone(),
+            database,
+            text,
+            query_start,
+            blocking,
+            ..Session::default()
+        }))
+    })
+}
+
+fn change(doubles: Doubles) -> impl Strategy<Value = Record> {
+    (prop::option::of(text()), attributes(doubles, 3), prop::option::of(time())).prop_map(
+        |(subject, facts, at)| {
+            Record::Change(Box::new(Change { subject, facts, at, ..Change::new(ChangeKind::Setting) }))
+        },
+    )
+}
+
+fn gap() -> impl Strategy<Value = Record> {
+    (text(), text(), time(), prop::sample::select(&GapReason::ALL[..])).prop_map(
+        |(what, detail, to, reason)| {
+            Record::Gap(Box::new(Gap { what, database: None, from: None, to, reason, detail }))
+        },
+    )
+}
