@@ -62,6 +62,8 @@ impl Exporter for DebugExporter {
             };
             let Some(delivery) = delivery else { break };
             self.show(&delivery, &cx, &mut budget, &left_out);
+            // A queue that is never empty never waits.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@
 //! * signals do not wait for each other: a backend that takes metrics and refuses logs gets its metrics;
 //! * what may succeed later is tried again with growing waits, not before the backend's own hint, until
 //!   `max_elapsed_time`; a partial success is never sent again;
-//! * once the input is closed everything is sent, until the context's abort says that time is up;
+//! * once the input is closed everything is sent, with short waits, until the context's abort says that time is up;
 //! * sent + lost = taken from the input, also through panics and cancellation; after a panic the queues go on
 //!   where they were, if [`OtlpExporter::with_queues`] was given some that outlive the run.
 //!
@@ -134,6 +134,7 @@ impl Exporter for OtlpExporter {
         let encoding = async {
             encode.run().await;
             queues.close();
+            sender.drain();
         };
         let consumers = |queue| std::iter::repeat_n(queue, config.queueing.consumers);
         let consumed = consumers(&*queues.metrics).chain(consumers(&*queues.logs));

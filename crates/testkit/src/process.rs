@@ -207,11 +207,10 @@ impl Dbintel {
     pub async fn wait(&mut self, timeout: Duration) -> ExitStatus {
         // `try_wait` is cheap and does not block; the sleeping does, so it is done elsewhere.
         let pid = self.process.id();
-        blocking(move || poll_until(timeout, || has_ended(pid).then_some(()))).await;
-        match self.process.try_wait() {
-            Ok(Some(status)) => status,
-            _ => panic!("dbintel (process {pid}) did not end within {timeout:?}:\n{}", self.stderr()),
-        }
+        let ended = blocking(move || poll_until(timeout, || has_ended(pid).then_some(()))).await;
+        assert!(ended.is_some(), "dbintel (process {pid}) did not end within {timeout:?}:\n{}", self.stderr());
+        // The first thread has ended; the process is there for the moment until the others have.
+        self.process.wait().expect("a child of ours")
     }
 
     /// SIGTERM, then [`Self::wait`].

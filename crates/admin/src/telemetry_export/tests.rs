@@ -5,7 +5,7 @@ use std::time::Duration;
 use dbintel_config::from_yaml;
 use dbintel_model::SystemClock;
 use dbintel_pipeline::telemetry::definitions as shared;
-use dbintel_testkit::otlp_sink::{Behaviour, OtlpSink};
+use dbintel_testkit::otlp_sink::{Behaviour, Options, OtlpSink};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
@@ -103,5 +103,23 @@ async fn a_backend_that_refuses_is_counted_and_shown() {
     .unwrap();
     let reason = state(&cx).reason().unwrap().to_string();
     assert!(reason.contains("own metrics are not sent"), "{reason}");
+    drop(export);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_whose_certificate_nobody_vouches_for_gets_nothing() {
+    let (sink, cx) = (OtlpSink::start_with(Options::new().tls()).await, context());
+    cx.registry.gauge(&shared::EXPORTER_QUEUE_SIZE, Vec::new()).set(1.0);
+    let export = TelemetryExport::start(&config(&sink.http_endpoint()), cx.clone()).unwrap().unwrap();
+    tokio::time::timeout(SOON, async {
+        while state(&cx) == State::Ok {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+    let reason = state(&cx).reason().unwrap().to_string();
+    assert!(reason.contains("certificate"), "{reason}");
+    assert_eq!(sink.totals().attempts, 0);
     drop(export);
 }

@@ -69,7 +69,11 @@ impl<'a> Encode<'a> {
             };
             tokio::select! {
                 delivery = self.input.pop() => match delivery {
-                    Some(delivery) => self.take(&delivery).await,
+                    Some(delivery) => {
+                        self.take(&delivery).await;
+                        // A queue that is never empty never waits, and the senders run in the same task.
+                        tokio::task::yield_now().await;
+                    }
                     None => break,
                 },
                 () = flush => self.flush().await,

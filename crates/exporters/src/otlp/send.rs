@@ -1,11 +1,14 @@
 //! From the queue to the backend.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dbintel_model::Clock;
 use dbintel_otlp::outcome::Outcome;
 use dbintel_otlp::transport::Client;
 use dbintel_pipeline::{ExportQueue, ExporterContext, LossReason, Payload};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::config::OtlpConfig;
 use super::health::Health;
@@ -19,7 +22,12 @@ pub(super) struct Sender<'a> {
     ledger: &'a Ledger,
     health: &'a Health,
     clock: Arc<dyn Clock>,
+    /// Cancelled once nothing more will be put into the queues.
+    draining: CancellationToken,
 }
+
+/// Longest back-off once the exporter is to end: the deadline may be near, and the backend may be back.
+const DRAINING_WAIT_MAX: Duration = Duration::from_secs(1);
 
 impl<'a> Sender<'a> {
     pub(super) fn new(
@@ -29,7 +37,19 @@ impl<'a> Sender<'a> {
         ledger: &'a Ledger,
         health: &'a Health,
     ) -> Self {
-        Self { client, policy: config.retry.clone(), ledger, health, clock: Arc::clone(&cx.clock) }
+        Self {
+            client,
+            policy: config.retry.clone(),
+            ledger,
+            health,
+            clock: Arc::clone(&cx.clock),
+            draining: CancellationToken::new(),
+        }
+    }
+
+    /// Says that the queues are closed: waits get short from now on.
+    pub(super) fn drain(&self) {
+        self.draining.cancel();
     }
 
     /// One sender: a request at a time, until the queue is closed and empty.
@@ -59,8 +79,20 @@ impl<'a> Sender<'a> {
             self.health.failed(payload.signal, &reason);
             let now = self.clock.monotonic();
             match retry.as_mut().and_then(|retry| retry.next_wait(now, after, random)) {
-                Some(wait) => tokio::time::sleep(wait).await,
+                Some(wait) => self.pause(wait, after).await,
                 None => return self.lost(payload, LossReason::RetryExhausted, &reason.to_string()),
+            }
+        }
+    }
+
+    /// Waits; once draining, no longer than the backend's hint or [`DRAINING_WAIT_MAX`].
+    async fn pause(&self, wait: Duration, hint: Option<Duration>) {
+        let start = Instant::now();
+        tokio::select! {
+            () = sleep_until(start + wait) => {}
+            () = self.draining.cancelled() => {
+                let shorter = hint.unwrap_or_default().max(DRAINING_WAIT_MAX).min(wait);
+                sleep_until(start + shorter).await;
             }
         }
     }

@@ -156,6 +156,24 @@ async fn the_backends_hint_is_obeyed() {
     }
 }
 
+/// A deadline may be near when the exporter is to end; a long back-off does not let it pass.
+#[tokio::test]
+async fn waits_are_short_once_the_exporter_is_to_end() {
+    let sink = OtlpSink::start().await;
+    let retry = json!({"initial_interval": "1m", "max_interval": "1m", "max_elapsed_time": "0s"});
+    for config in
+        [grpc(&sink, json!({"retry_on_failure": retry})), http(&sink, json!({"retry_on_failure": retry}))]
+    {
+        sink.forget();
+        sink.next_times(2, &Behaviour::unavailable());
+        let exporter = run(config);
+        exporter.push(numbered(&server(), 0, 1, 1));
+        sink.wait_for(PATIENCE, |received| received.attempts.len() == 2).await;
+        let cx = exporter.finish().await;
+        assert_eq!((counts(&cx).sent(), counts(&cx).lost()), (2, 0));
+    }
+}
+
 #[tokio::test]
 async fn certificates_come_from_the_settings() {
     let sink = OtlpSink::start_with(Options::new().mutual_tls()).await;

@@ -1,0 +1,41 @@
+# The two commands of README.md, and what they are made of. Everything a fresh Debian or Ubuntu machine needs beside a
+# Rust toolchain, a C compiler and root is set up by `make setup`, which the others call.
+
+SECONDS ?=
+CARGO ?= cargo
+
+.PHONY: demo test setup build gate lint unit docs bench fuzz deploy-test advisories clean
+
+## A private PostgreSQL with a live workload, the collector beside it, a live summary. Ends with SECONDS=60.
+demo: setup
+	$(CARGO) build --quiet -p dbintel -p dbintel-testkit --bins
+	./target/debug/demo $(SECONDS)
+
+## The whole gate: format, lints, dependencies, every test on real servers, deployment files.
+test: setup
+	bash scripts/gate.sh
+
+setup:
+	bash scripts/setup.sh
+
+build:
+	$(CARGO) build --profile dist -p dbintel
+
+## Rewrites the documents that are generated from code.
+docs:
+	DBINTEL_UPDATE=1 $(CARGO) test --quiet -p dbintel --test docs
+
+## Micro-benches and the whole process on a private PostgreSQL; prints machine and table, writes target/bench.json.
+bench: setup
+	bash scripts/bench.sh
+
+## Coverage-guided fuzzing of the parsers, see fuzz/README.md.
+fuzz:
+	bash scripts/fuzz.sh
+
+## Known vulnerabilities of dependencies; needs the network.
+advisories:
+	$(CARGO) deny check advisories
+
+clean:
+	$(CARGO) clean

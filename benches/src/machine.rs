@@ -1,0 +1,82 @@
+//! The machine on which was measured.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use dbintel_testkit::process::Launch;
+use serde::Serialize;
+
+/// What a figure depends on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    /// Model of the processor.
+    pub cpu: String,
+    /// Cores this process may use.
+    pub cores: usize,
+    /// Memory.
+    pub memory_gib: f64,
+    /// Kernel.
+    pub kernel: String,
+    /// `rustc --version`
+    pub rustc: String,
+    /// The server measured with.
+    pub postgresql: String,
+    /// The program measured, as it calls itself.
+    pub dbintel: String,
+    /// Path of the program; its directory is named after the Cargo profile.
+    pub program: String,
+    /// Cargo profile of the program.
+    pub profile: String,
+    /// Size of the program's file.
+    pub program_mib: f64,
+    /// Load average over 1, 5 and 15 minutes before the measurement.
+    pub load_before: String,
+    /// The same after it.
+    pub load_after: String,
+}
+
+impl Machine {
+    /// This machine; `program` is the `dbintel` that is measured.
+    pub async fn describe(program: &Path, postgresql: String) -> Self {
+        let version = Launch::command(&["--version"]).output().await.stdout;
+        let profile = program.parent().and_then(Path::file_name);
+        Self {
+            cpu: proc_field("/proc/cpuinfo", "model name").unwrap_or_default(),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            memory_gib: memory_kib() / 1024.0 / 1024.0,
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            rustc: rustc(),
+            postgresql,
+            dbintel: String::from_utf8_lossy(&version).trim().to_owned(),
+            program: program.display().to_string(),
+            profile: profile.unwrap_or_default().to_string_lossy().into_owned(),
+            program_mib: fs::metadata(program).map_or(0.0, |file| file.len() as f64 / f64::from(1 << 20)),
+            load_before: load(),
+            load_after: String::new(),
+        }
+    }
+}
+
+/// Load average over 1, 5 and 15 minutes.
+#[must_use]
+pub fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
+
+fn memory_kib() -> f64 {
+    let total = proc_field("/proc/meminfo", "MemTotal").unwrap_or_default();
+    total.split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or_default()
+}
+
+fn proc_field(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn rustc() -> String {
+    let output = Command::new("rustc").arg("--version").output();
+    output.map_or_else(|_| "unknown".to_owned(), |it| String::from_utf8_lossy(&it.stdout).trim().to_owned())
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# The whole gate, in the order in which it fails fastest. `make test` sets up what it needs and calls it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export RUST_BACKTRACE="${RUST_BACKTRACE:-0}"
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "format"
+cargo fmt --all --check
+
+step "dependencies: licences, bans, sources"
+cargo deny --log-level error check licenses bans sources
+
+step "lints"
+cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+step "program"
+cargo build --quiet -p dbintel -p dbintel-testkit --bins
+
+step "tests: unit, property, integration and end to end, on PostgreSQL of these versions"
+for server in "$(bash -c '. scripts/common.sh && printf %s "$CACHE"')"/postgres/*/; do
+  "$server"/package/native/bin/postgres --version 2>/dev/null || "$server"/native/bin/postgres --version
+done
+cargo test --workspace --quiet
+
+step "deployment files"
+bash deploy/test.sh
+
+step "gate passed"

@@ -1,0 +1,139 @@
+//! The command line: what a person types before anything runs, and what they are told when something is wrong.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::process::Output;
+
+use dbintel_testkit::process::Launch;
+
+const VALID: &str = "receivers:\n  postgresql:\n    endpoint: localhost:5432\n    username: dbintel\n    \
+    password: ${env:PG_SECRET}\nexporters:\n  debug:\nservice:\n  pipelines:\n    metrics:\n      \
+    receivers: [postgresql]\n      exporters: [debug]\n";
+const SECRET: &str = "CANARY-hunter2";
+
+/// `dbintel COMMAND --config dbintel.yaml` with this text in the file.
+async fn with_config(command: &str, config: &str) -> Output {
+    let launch = Launch::command(&[command, "--config"]).env("PG_SECRET", SECRET);
+    let file = launch.write_file("dbintel.yaml", config);
+    launch.argument(file).output().await
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_valid_configuration_is_said_to_be_valid() {
+    let output = with_config("validate", VALID).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("configuration is valid: 1 receivers, 1 exporters"));
+}
+
+/// Each mistake is answered with file, line and path, with exit code 2, by `run` too: before any connection is made.
+#[tokio::test]
+async fn a_mistake_is_answered_with_file_line_and_path_and_exit_code_2() {
+    let check = |from: &str, to: &str, expected: &'static str| {
+        let config = VALID.replace(from, to);
+        async move {
+            for command in ["validate", "run"] {
+                let output = with_config(command, &config).await;
+                let told = text(&output.stderr);
+                assert_eq!(output.status.code(), Some(2), "{command}: {told}");
+                assert!(told.contains("dbintel.yaml:") && told.contains(expected), "{command}: {told}");
+                assert!(!told.contains(SECRET), "{told}");
+            }
+        }
+    };
+    check("endpoint:", "endpont:", "receivers.postgresql.endpont: unknown key; did you mean `endpoint`?")
+        .await;
+    check("localhost:5432", "[1, 2]", "receivers.postgresql.endpoint").await;
+    check(
+        "exporters: [debug]",
+        "exporters: [debgu]",
+        "exporter `debgu` is not defined; did you mean `debug`?",
+    )
+    .await;
+    check("username: dbintel", "username: dbintel\n    collection_interval: 10", "write a unit").await;
+    check(
+        "username: dbintel",
+        "username: dbintel\n    lock_timeout: 1h",
+        "receivers.postgresql.lock_timeout",
+    )
+    .await;
+    check("  debug:", "  debag:", "there is no exporter of type `debag`").await;
+    check("${env:PG_SECRET}", "${env:NOT_SET_ANYWHERE}", "NOT_SET_ANYWHERE").await;
+}
+
+#[tokio::test]
+async fn the_effective_configuration_is_printed_without_secrets_and_can_be_loaded_again() {
+    let inline = VALID.replace("${env:PG_SECRET}", SECRET);
+    for config in [VALID, &inline] {
+        let output = with_config("print-config", config).await;
+        let printed = text(&output.stdout);
+        assert!(output.status.success() && printed.contains("endpoint: localhost:5432"), "{printed}");
+        assert!(!printed.contains(SECRET) && !text(&output.stderr).contains(SECRET), "{printed}");
+        assert!(with_config("validate", &printed).await.status.success());
+    }
+    let warned = with_config("validate", &inline).await;
+    assert!(
+        text(&warned.stderr).contains("password"),
+        "an inline secret is a warning: {}",
+        text(&warned.stderr)
+    );
+}
+
+#[tokio::test]
+async fn components_and_schema_name_what_there_is() {
+    let components = Launch::command(&["components"]).output().await;
+    let listed = text(&components.stdout);
+    for name in
+        ["postgresql", "memory_limiter", "otlp", "otlphttp", "prometheus", "file", "debug", "health_check"]
+    {
+        assert!(listed.contains(&format!("name: {name}\n")), "{name} in {listed}");
+    }
+    assert!(listed.contains("aliases: [otlp_grpc]") && listed.contains("aliases: [otlp_http]"), "{listed}");
+    let schema = Launch::command(&["schema"]).output().await;
+    let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
+    assert!(schema["properties"]["receivers"]["patternProperties"]["^postgresql(/.+)?$"].is_object());
+}
+
+#[tokio::test]
+async fn configurations_are_generated_for_every_environment_and_are_valid() {
+    for environment in ["production", "staging", "development"] {
+        let launch =
+            Launch::command(&["generate-config", environment]).env("DBINTEL_PG_ENDPOINT", "db.example:5433");
+        let generated = text(&launch.output().await.stdout);
+        assert!(generated.contains("endpoint: db.example:5433"), "{generated}");
+        assert!(generated.contains("${env:DBINTEL_PG_PASSWORD}"), "a secret is a reference: {generated}");
+        let launch = Launch::command(&["validate", "--config"]).env("DBINTEL_PG_PASSWORD", SECRET);
+        let file = launch.write_file("generated.yaml", &generated);
+        let validated = launch.argument(file).output().await;
+        assert!(validated.status.success(), "{}", text(&validated.stderr));
+    }
+    let map = Launch::command(&["generate-config", "production", "--format", "configmap"]).output().await;
+    let map = text(&map.stdout);
+    assert!(
+        map.starts_with("apiVersion: v1\nkind: ConfigMap\n")
+            && map.contains("  dbintel.yaml: |\n    # dbintel")
+    );
+}
+
+#[tokio::test]
+async fn a_collector_file_with_batch_and_alias_names_is_accepted_with_notices() {
+    let config = "receivers:\n  postgresql:\n    endpoint: localhost:5432\n    username: otel\n    password: ${env:PG_SECRET}\n\
+        processors:\n  batch:\n    timeout: 5s\n  memory_limiter:\n    check_interval: 1s\n    limit_mib: 200\n\
+        exporters:\n  otlp_http:\n    endpoint: http://localhost:4318\n  otlp_grpc:\n    endpoint: localhost:4317\n    \
+        tls:\n      insecure: true\nextensions:\n  health_check:\n    endpoint: localhost:13133\n  zpages:\n\
+        service:\n  extensions: [health_check, zpages]\n  pipelines:\n    metrics:\n      receivers: [postgresql]\n      \
+        processors: [memory_limiter, batch]\n      exporters: [otlp_http, otlp_grpc]\n";
+    let output = with_config("validate", config).await;
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("processors.batch") && told.contains("flush_timeout"), "{told}");
+}
