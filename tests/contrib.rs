@@ -159,7 +159,7 @@ async fn every_metric_of_contrib_and_both_events_with_the_contrib_layout() {
         for key in metric["attributes"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()) {
             match moved.iter().find(|(from, _)| *from == key) {
                 Some((_, to)) => {
-                    assert!(found.resource.contains(*to) && !found.attributes.contains(key), "{name}: {key}")
+                    assert!(found.resource.contains(*to) && !found.attributes.contains(key), "{name}: {key}");
                 }
                 None => assert!(found.attributes.contains(key), "{name}: {key}"),
             }

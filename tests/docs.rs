@@ -57,7 +57,8 @@ fn telemetry() -> String {
     text.push_str(
         "\n## Self-metrics\n\nOn `127.0.0.1:8888/metrics`.\n\n| metric | type | meaning |\n|---|---|---|\n",
     );
-    for metric in definitions::ALL {
+    let own = [definitions::ALL, dbintel_admin::definitions::ALL, dbintel_processors::definitions::ALL];
+    for metric in own.into_iter().flatten() {
         let kind = match metric.kind {
             SelfMetricKind::Counter => "counter",
             SelfMetricKind::Gauge => "gauge",

@@ -162,7 +162,7 @@ async fn beyond_the_queue_each_loss_is_counted() {
     let exporter = exporter(
         &sink.http_endpoint(),
         "    retry_on_failure: {initial_interval: 100ms, max_interval: 300ms, max_elapsed_time: 0}\n    \
-         sending_queue: {sizer: bytes, queue_size: 20000}\n",
+         sending_queue: {sizer: requests, queue_size: 3}\n",
     );
     let mut program = ports.apply(Launch::run(&config(cluster.port(), &exporter))).start();
     sink.wait_for(PATIENCE, |received| received.data_points() > 0).await;

@@ -1,9 +1,14 @@
 //! How fast, and how much, a request of 500 statements with 1 KiB of masked text each is compressed.
 //!
-//! `cargo bench -p dbintel-benches --bench compress`. Bytes are those before compression; the ratio is in the name of
-//! nothing, so it is printed.
+//! `cargo bench -p dbintel-benches --bench compress`. Bytes are those before compression; the ratio is
+//! printed beside.
 
-#![allow(missing_docs, clippy::print_stderr, reason = "criterion_group, and the ratio, which criterion cannot show")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "criterion_group; a broken bench stops loudly; the ratio is nothing criterion could show"
+)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dbintel_benches::fixtures;
@@ -11,14 +16,13 @@ use dbintel_otlp::compress::{Compression, Compressor, GzipLevel, ZstdLevel};
 use dbintel_otlp::encode::{Format, LogsEncoder, RequestBytes};
 
 fn compression(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("compress");
+    let mut group = criterion.benchmark_group("compression");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut body = request();
     group.throughput(Throughput::Bytes(body.len() as u64));
     let gzip = |level| GzipLevel::try_new(level).map(Compression::Gzip);
     let zstd = |level| ZstdLevel::try_new(level).map(Compression::Zstd);
-    let kinds =
-        [("gzip_1", gzip(1)), ("gzip_6", gzip(6)), ("zstd_1", zstd(1)), ("zstd_3", zstd(3))];
+    let kinds = [("gzip_1", gzip(1)), ("gzip_6", gzip(6)), ("zstd_1", zstd(1)), ("zstd_3", zstd(3))];
     for (name, kind) in kinds {
         let mut compressor = Compressor::new(kind.expect("a valid level"));
         let mut once = |body: &mut Vec<u8>| {
@@ -29,7 +33,7 @@ fn compression(criterion: &mut Criterion) {
         };
         let compressed = once(&mut body);
         let ratio = body.len() as f64 / compressed as f64;
-        eprintln!("compress/{name}: {} bytes to {compressed}, ratio {ratio:.2}", body.len());
+        eprintln!("compression/{name}: {} bytes to {compressed}, ratio {ratio:.2}", body.len());
         group.bench_function(name, |bench| bench.iter(|| once(&mut body)));
     }
     group.finish();

@@ -4,7 +4,7 @@
 //! `cargo bench -p dbintel-benches --bench lane`. One iteration is one poll's batch: 5,000 statements of which 200
 //! leave, or 2,000 points. Making the batch is not timed, dropping it is.
 
-#![allow(missing_docs, reason = "criterion_group makes undocumented functions")]
+#![allow(missing_docs, clippy::expect_used, reason = "criterion_group; a broken bench stops loudly")]
 
 use std::sync::Arc;
 
@@ -35,22 +35,26 @@ fn lane(criterion: &mut Criterion) {
     let mut logs = LogsEncoder::new(Format::Protobuf, RequestBytes::default());
     group.throughput(Throughput::Elements(STATEMENTS as u64));
     group.bench_function("statements_5000_of_which_200_leave", |bench| {
-        let pass = |batch| runtime.block_on(pass(&door, &input, batch, |batch, full| {
-            logs.push_batch(batch, |_| true, full);
-            full.extend(logs.finish());
-            full.drain(..).for_each(|request| logs.recycle(request.body));
-        }));
+        let pass = |batch| {
+            runtime.block_on(pass(&door, &input, batch, |batch, full| {
+                logs.push_batch(batch, |_| true, full);
+                full.extend(logs.finish());
+                full.drain(..).for_each(|request| logs.recycle(request.body));
+            }))
+        };
         bench.iter_batched(|| statements.clone(), pass, BatchSize::LargeInput);
     });
     let points = fixtures::points(POINTS);
     let mut metrics = MetricsEncoder::new(Format::Protobuf, RequestBytes::default());
     group.throughput(Throughput::Elements(POINTS as u64));
     group.bench_function("metric_points_2000", |bench| {
-        let pass = |batch| runtime.block_on(pass(&door, &input, batch, |batch, full| {
-            metrics.push_batch(batch, |_| true, full);
-            full.extend(metrics.finish());
-            full.drain(..).for_each(|request| metrics.recycle(request.body));
-        }));
+        let pass = |batch| {
+            runtime.block_on(pass(&door, &input, batch, |batch, full| {
+                metrics.push_batch(batch, |_| true, full);
+                full.extend(metrics.finish());
+                full.drain(..).for_each(|request| metrics.recycle(request.body));
+            }))
+        };
         bench.iter_batched(|| points.clone(), pass, BatchSize::LargeInput);
     });
     group.finish();

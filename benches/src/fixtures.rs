@@ -18,9 +18,30 @@ pub const RECORDS: usize = 512;
 const TIME: Timestamp = Timestamp::from_nanos(1_795_236_205_000_000_000);
 /// Columns and tables of the statements: enough of them that compression has something to do.
 const NOUNS: [&str; 24] = [
-    "account", "address", "basket", "booking", "category", "channel", "customer", "delivery", "discount",
-    "document", "event", "inventory", "invoice", "item", "ledger", "message", "order", "payment", "price",
-    "product", "region", "shipment", "supplier", "warehouse",
+    "account",
+    "address",
+    "basket",
+    "booking",
+    "category",
+    "channel",
+    "customer",
+    "delivery",
+    "discount",
+    "document",
+    "event",
+    "inventory",
+    "invoice",
+    "item",
+    "ledger",
+    "message",
+    "order",
+    "payment",
+    "price",
+    "product",
+    "region",
+    "shipment",
+    "supplier",
+    "warehouse",
 ];
 
 /// A statement as an application writes it, `bytes` long or a few bytes more, with literals in its predicates.
@@ -172,7 +193,8 @@ fn point(index: usize) -> Record {
 #[must_use]
 pub fn snapshot(entries: usize, reading: u32, idle_but_one_in: usize) -> Snapshot {
     let minutes = u64::from(reading) * 60_000_000_000;
-    let times_run = |index: usize| if index % idle_but_one_in == 0 { f64::from(reading) } else { 0.0 };
+    let times_run =
+        |index: usize| if index.is_multiple_of(idle_but_one_in) { f64::from(reading) } else { 0.0 };
     Snapshot {
         node: Arc::new(Node::default()),
         taken_at: TIME.plus(std::time::Duration::from_nanos(minutes)),
@@ -187,12 +209,7 @@ pub fn snapshot(entries: usize, reading: u32, idle_but_one_in: usize) -> Snapsho
 }
 
 fn key(index: usize) -> StatementKey {
-    StatementKey {
-        database_id: 16_384,
-        user_id: 16_385,
-        query_id: query_id(index),
-        toplevel: Some(true),
-    }
+    StatementKey { database_id: 16_384, user_id: 16_385, query_id: query_id(index), toplevel: Some(true) }
 }
 
 fn entry(index: usize, times_run: f64) -> Entry {
@@ -229,7 +246,11 @@ mod tests {
             for text in [statement(index, bytes), normalised_statement(index, bytes)] {
                 assert!((bytes * 8 / 10..bytes + 100).contains(&text.len()), "{} {text}", text.len());
                 let masked = mask(&text, MaskLimits::default());
-                assert!(masked.text_may_leave() && masked.text.starts_with("SELECT t0.id"), "{}", masked.text);
+                assert!(
+                    masked.text_may_leave() && masked.text.starts_with("SELECT t0.id"),
+                    "{}",
+                    masked.text
+                );
             }
         }
     }

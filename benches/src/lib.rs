@@ -13,7 +13,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a bench that is broken stops loudly"
+    clippy::print_stdout,
+    reason = "a program for people to look at; one that is broken stops loudly"
 )]
 #![allow(
     clippy::disallowed_types,

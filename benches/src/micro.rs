@@ -25,14 +25,12 @@ struct Benchmark {
 }
 
 #[derive(Deserialize)]
-#[allow(missing_docs, reason = "criterion's own format")]
 enum Throughput {
     Bytes(u64),
     BytesDecimal(u64),
     Elements(u64),
     ElementsAndBytes { elements: u64, bytes: u64 },
-    #[serde(other)]
-    Other,
+    Bits(u64),
 }
 
 #[derive(Deserialize)]
@@ -46,7 +44,7 @@ struct Estimate {
 }
 
 /// The groups of this crate's benches. Others lie below the same directory.
-const GROUPS: [&str; 5] = ["otlp", "sql", "statements", "compress", "lane"];
+const GROUPS: [&str; 5] = ["otlp", "sql", "statements", "compression", "lane"];
 
 /// Everything there is of our groups, by name.
 #[must_use]
@@ -86,7 +84,8 @@ fn one(directory: &Path) -> Option<Micro> {
         Some(Throughput::Bytes(bytes) | Throughput::BytesDecimal(bytes)) => (None, Some(bytes)),
         Some(Throughput::Elements(elements)) => (Some(elements), None),
         Some(Throughput::ElementsAndBytes { elements, bytes }) => (Some(elements), Some(bytes)),
-        Some(Throughput::Other) | None => (None, None),
+        Some(Throughput::Bits(bits)) => (None, Some(bits / 8)),
+        None => (None, None),
     };
     let per_second = |amount: u64| amount as f64 / median_ns * 1e9;
     Some(Micro {

@@ -40,6 +40,7 @@ main() {
     [ -x "$BIN/postgres" ] || fail "no server at $BIN: run scripts/setup-postgres.sh"
     work=$(mktemp -d /tmp/dbintel-deploy.XXXXXX)
     trap clean_up EXIT
+    trap 'exit 1' INT TERM
     start_server
     check_setup
     check_role
@@ -74,9 +75,8 @@ check_setup() {
         admin -c 'CREATE ROLE dbintel SUPERUSER' -f "$here/../postgresql/setup.sql"
     equal 'after a refused set-up' 'f' "$(admin -c "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements')")"
     admin -c 'DROP ROLE dbintel'
-    output=$(admin -f "$here/../postgresql/setup.sql")
-    equal 'output of setup.sql' '' "$output"
-    output=$(admin -f "$here/../postgresql/setup.sql")
+    equal 'output of setup.sql' '' "$(admin -f "$here/../postgresql/setup.sql")"
+    output=$(admin -f "$here/../postgresql/setup.sql") || fail "setup.sql a second time: $output"
     case $output in *ERROR* | *WARNING*) fail "setup.sql a second time: $output" ;; esac
     # As \password does it: a hash that the client has computed.
     admin -c "SET password_encryption = 'scram-sha-256'" -c "ALTER ROLE dbintel PASSWORD '${PASSWORD//\'/\'\'}'"
@@ -84,11 +84,14 @@ check_setup() {
 }
 
 check_role() {
-    local setting
-    for setting in default_transaction_read_only=on statement_timeout=5s lock_timeout=100ms \
-        idle_in_transaction_session_timeout=30s pg_stat_statements.track=none is_superuser=off; do
-        equal "${setting%%=*}" "${setting#*=}" "$(sql dbintel -c "SHOW ${setting%%=*}")"
+    local settings=(default_transaction_read_only=on statement_timeout=5s lock_timeout=100ms
+        idle_in_transaction_session_timeout=30s pg_stat_statements.track=none is_superuser=off)
+    local setting shows=() expected=
+    for setting in "${settings[@]}"; do
+        shows+=(-c "SHOW ${setting%%=*}")
+        expected+="${setting#*=} "
     done
+    equal "settings of the role (${settings[*]})" "$expected" "$(sql dbintel "${shows[@]}" | tr '\n' ' ')"
     admin -c 'CREATE TABLE secrets (secret text)' -c "INSERT INTO secrets VALUES ('canary')"
     refused 'reading a table' 'permission denied for table secrets' sql dbintel -c 'SELECT * FROM secrets'
     refused 'making a table' 'read-only transaction' sql dbintel -c 'CREATE TABLE t ()'
@@ -178,6 +181,7 @@ check_drop() {
     admin -c 'DROP SCHEMA kept'
     admin -c 'CREATE DATABASE orders' -c 'GRANT CONNECT ON DATABASE orders TO dbintel' -c 'GRANT USAGE ON SCHEMA public TO dbintel'
     DATABASE=orders admin -c 'GRANT USAGE ON SCHEMA public TO dbintel'
+    [ "$MAJOR" -lt 15 ] || admin -c 'GRANT SET ON PARAMETER pg_stat_statements.track TO dbintel'
     refused 'drop.sql for a role with privileges elsewhere' 'database orders' admin -f "$here/../postgresql/drop.sql"
     DATABASE=orders admin -c 'DROP OWNED BY dbintel'
     equal 'output of drop.sql' '' "$(admin -f "$here/../postgresql/drop.sql")"

@@ -2,7 +2,7 @@
 //!
 //! * [`otlp`]: the exporters `otlp` (gRPC) and `otlphttp`;
 //! * [`prometheus`]: a scrape endpoint for the metrics of the databases;
-//! * [`file`]: OTLP/JSON lines;
+//! * [`mod@file`]: OTLP/JSON lines;
 //! * [`debug`]: readable text in the log.
 //!
 //! Each has `Settings` as written, a pure `validate` that gives a `Config` that can be compared and cannot be

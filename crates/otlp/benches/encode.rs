@@ -120,7 +120,7 @@ fn measure(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, mut encode: imp
 
 fn encoders(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode");
-    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
+    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     let shapes = [
         ("query_1KiB", batch((0..RECORDS).map(|n| query(n, 1_024)).collect())),
         ("query_10KiB", batch((0..RECORDS).map(|n| query(n, 10_240)).collect())),
@@ -157,6 +157,7 @@ fn encoders(criterion: &mut Criterion) {
 /// What the model costs alone: visiting every attribute of the records, writing nothing.
 fn visiting(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("visit_only");
+    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Elements(RECORDS as u64));
     for (name, records) in [
         ("query_1KiB", (0..RECORDS).map(|n| query(n, 1_024)).collect::<Vec<_>>()),
@@ -183,6 +184,7 @@ fn visiting(criterion: &mut Criterion) {
 /// The three ways to write the length of a record, on the same attributes.
 fn length_prefix(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("length_prefix");
+    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Elements(RECORDS as u64));
     for (name, records) in [
         ("query_1KiB", (0..RECORDS).map(|n| query(n, 1_024)).collect::<Vec<_>>()),
@@ -298,6 +300,7 @@ mod naive {
 
 fn compression(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("compress");
+    group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let batch = batch((0..RECORDS).map(|n| query(n, 1_024)).collect());
     let mut encoder = LogsEncoder::new(Format::Protobuf, RequestBytes::MAX);

@@ -10,10 +10,11 @@
 //!   does not use.
 //!
 //! Lengths in protobuf are backpatched: two bytes are kept free before a record and four before a group, and the
-//! length is written there once it is known (records of 16 KiB and more are moved by two bytes). Against a size
-//! pre-pass, which visits every attribute twice, and against building the inner message first and copying it, this
-//! was the fastest of the three in `benches/encode.rs`, group `length_prefix`. Padded lengths are valid protobuf, and
-//! only groups and records below 128 bytes are padded.
+//! length is written there once it is known (records of 16 KiB and more are moved by two bytes). Padded lengths are
+//! valid protobuf, and only groups and records below 128 bytes are padded. `benches/encode.rs`, group `length_prefix`,
+//! on two busy cores: a statement with 40 attributes and 1 KiB of text takes 2.2 us so, 2.8 us when the inner message
+//! is built first and copied, 4.1 us with a size pre-pass, which visits every attribute twice; a small session takes
+//! 0.16, 0.15 and 0.28 us.
 //!
 //! Precondition: attribute names are unique within a record and within a resource; OTLP demands it and the model
 //! provides it.

@@ -94,7 +94,7 @@ impl Wire for Protobuf {
     fn point(out: &mut Vec<u8>, point: &MetricPoint) {
         let start = open_record(out, tag::DATA_POINTS);
         if let Some(time) = point.start
-            
+            && point.metric.instrument.is_sum()
         {
             fixed64(out, tag::POINT_START, time.as_nanos());
         }

@@ -75,7 +75,7 @@ fn check_requests(requests: &[Encoded], pushed: Pushed, limit: RequestBytes) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn protobuf_is_what_prost_decodes(batches in batches(Doubles::All)) {
@@ -180,13 +180,21 @@ fn a_large_record_goes_alone_and_a_larger_one_is_counted() {
     let limit = RequestBytes::MIN;
     for format in [Format::Protobuf, Format::Json] {
         let (mut logs, mut full) = (LogsEncoder::new(format, limit), Vec::new());
-        let records = [10, 20_000, 10, RECORD_BYTES_MAX, RECORD_BYTES_MAX * 5, 10];
-        let records = records.map(|length| gap_with("x".repeat(length))).to_vec();
-        let pushed = logs.push_batch(&batch(&server("a"), records), ALL, &mut full);
-        assert_eq!(pushed, Pushed { items: 4, too_large: 2 });
+        let of = |lengths: &[usize]| {
+            let records = lengths.iter().map(|length| gap_with("x".repeat(*length)));
+            batch(&server("a"), records.collect())
+        };
+        let lengths = [10, 20_000, 10, RECORD_BYTES_MAX, 10, RECORD_BYTES_MAX * 5, 10];
+        let pushed = logs.push_batch(&of(&lengths), ALL, &mut full);
+        assert_eq!(pushed, Pushed { items: 5, too_large: 2 });
         full.extend(logs.finish());
         let items: Vec<usize> = full.iter().map(|request| request.items).collect();
-        assert_eq!(items, [1, 1, 1, 1]);
+        assert_eq!(items, [1, 1, 1, 2]);
+        let decoded = match format {
+            Format::Protobuf => decoded_logs(&from_protobuf(&full)),
+            Format::Json => decoded_logs(&from_json(&full)),
+        };
+        assert_eq!(decoded, expected_logs(&[of(&[10, 20_000, 10, 10, 10])]));
         assert!(full[1].body.len() > limit.get() && full[1].body.len() < 21_000);
     }
 }

@@ -69,6 +69,9 @@ pub struct Settings {
     /// How exact sizes are read. (dbintel only)
     #[serde(default)]
     pub size_collection: SizeCollection,
+    /// How settings, extensions, names and tables are compared. (dbintel only)
+    #[serde(default)]
+    pub catalogue_collection: CatalogueCollection,
     /// Metrics by name, to switch on or off.
     #[serde(default)]
     pub metrics: BTreeMap<String, Switch>,
@@ -225,6 +228,15 @@ pub struct SizeCollection {
     pub collection_interval: Duration,
 }
 
+/// How settings, extensions, names of databases and maintenance of tables are compared.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogueCollection {
+    /// How often. A change is told at the next comparison.
+    #[serde(default = "default_catalogue_interval")]
+    pub collection_interval: Duration,
+}
+
 fn default_endpoint() -> String {
     "localhost:5432".to_owned()
 }
@@ -261,6 +273,10 @@ const fn default_size_interval() -> Duration {
     Duration::from_secs(60)
 }
 
+const fn default_catalogue_interval() -> Duration {
+    Duration::from_secs(60)
+}
+
 impl Default for QuerySampleCollection {
     fn default() -> Self {
         Self { max_rows_per_query: default_max_rows(), collection_interval: None }
@@ -283,6 +299,12 @@ impl Default for TopQueryCollection {
 impl Default for SizeCollection {
     fn default() -> Self {
         Self { collection_interval: default_size_interval() }
+    }
+}
+
+impl Default for CatalogueCollection {
+    fn default() -> Self {
+        Self { collection_interval: default_catalogue_interval() }
     }
 }
 

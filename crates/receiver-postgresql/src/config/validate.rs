@@ -13,7 +13,6 @@ const STATEMENT_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3_600);
 const SAMPLE_INTERVAL_MAX: Duration = Duration::from_secs(10);
-const CATALOGUE_INTERVAL: Duration = Duration::from_secs(60);
 /// One for the server, one for sessions, one for the databases in turn.
 const CONNECTIONS_DEFAULT: usize = 3;
 const CONNECTIONS_MAX: usize = 16;
@@ -64,7 +63,10 @@ pub fn validate(settings: &Settings) -> Result<Validated, Vec<Complaint>> {
             "size_collection.collection_interval",
             settings.size_collection.collection_interval.get(),
         ),
-        catalogue_interval: CATALOGUE_INTERVAL,
+        catalogue_interval: checks.interval(
+            "catalogue_collection.collection_interval",
+            settings.catalogue_collection.collection_interval.get(),
+        ),
         metrics: checks.metrics(settings),
         layout: match settings.resource_layout {
             Layout::Server => ResourceLayout::Server,

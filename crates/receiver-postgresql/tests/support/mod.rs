@@ -2,13 +2,19 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod client;
+pub mod proxy;
+pub mod settings;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{Batch, Clock, Gap, MetricPoint, Number, Query, Record, Session, SystemClock, Text};
+use dbintel_model::{
+    Batch, Clock, Gap, GapReason, MetricPoint, Number, Query, Record, Session, SystemClock, Text,
+};
 use dbintel_pipeline::admission::Permissive;
-use dbintel_pipeline::memory::MemoryState;
-use dbintel_pipeline::status::{ComponentKind, StatusBoard};
+use dbintel_pipeline::memory::{MemoryLimits, MemoryState};
+use dbintel_pipeline::status::{ComponentKind, Missing, State, StatusBoard};
 use dbintel_pipeline::telemetry::Registry;
 use dbintel_pipeline::{
     Delivery, ExporterTelemetry, Lane, LaneContext, LaneHandle, LaneLimits, QueueLimits, Receiver as _,
@@ -125,6 +131,68 @@ impl Watched {
         self.until(what, |batches| gaps(batches).find(|gap| gap.what.as_str() == what).cloned()).await
     }
 
+    /// Waits for a gap of this part with this reason.
+    pub async fn gap_because(&mut self, what: &str, reason: GapReason) -> Gap {
+        let find = |batches: &[Arc<Batch>]| {
+            gaps(batches).find(|gap| gap.what.as_str() == what && gap.reason == reason).cloned()
+        };
+        self.until(&format!("{what}: {}", reason.as_str()), find).await
+    }
+
+    /// Waits until what has come so far is old, and new data of this metric come.
+    pub async fn still_delivers(&mut self, metric: &str, attributes: &[(&str, &str)]) -> f64 {
+        self.forget();
+        self.until(metric, |batches| value(batches, metric, attributes)).await
+    }
+
+    /// What the status board says is missing of this part.
+    pub fn missing(&self, part: &str) -> Option<Missing> {
+        self.status().and_then(|status| status.missing.get(part).cloned())
+    }
+
+    /// Waits until the status board says that nothing of this part is missing.
+    pub async fn until_not_missing(&self, part: &str) {
+        let waiting = async {
+            while self.missing(part).is_some() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, waiting).await;
+        found.unwrap_or_else(|_| panic!("{part} is still missing: {:#?}", self.board.components()));
+    }
+
+    /// The state of the receiver.
+    pub fn state(&self) -> State {
+        self.status().expect("registered").state
+    }
+
+    /// A self-metric of this receiver.
+    pub fn own(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let labels: Vec<_> = [("receiver", "postgresql")].iter().chain(labels).copied().collect();
+        self.registry.value(name, &labels)
+    }
+
+    /// Waits until a self-metric of this receiver satisfies a condition.
+    pub async fn until_own(&self, name: &str, labels: &[(&str, &str)], wanted: impl Fn(f64) -> bool) {
+        let waiting = async {
+            while !self.own(name, labels).is_some_and(&wanted) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, waiting).await;
+        found.unwrap_or_else(|_| panic!("{name} {labels:?} is {:?}", self.own(name, labels)));
+    }
+
+    /// Makes the lane refuse everything, as under memory pressure, or take everything again.
+    pub fn refuse(&self, refuse: bool) {
+        let limits = MemoryLimits { soft_bytes: 1, hard_bytes: 2 };
+        self.memory.update(&limits, if refuse { 2 } else { 0 });
+    }
+
+    fn status(&self) -> Option<dbintel_pipeline::status::ComponentStatus> {
+        self.board.components().into_iter().find(|status| status.kind == ComponentKind::Receiver)
+    }
+
     /// Stops the receiver and the lane.
     pub async fn stop(mut self) {
         let receiver = self.receiver.take().expect("stopped once");
@@ -176,16 +244,27 @@ pub fn points(batches: &[Arc<Batch>]) -> impl Iterator<Item = &MetricPoint> {
 /// The last value of a metric whose attributes contain these.
 pub fn value(batches: &[Arc<Batch>], name: &str, attributes: &[(&str, &str)]) -> Option<f64> {
     let matches = |point: &&MetricPoint| {
-        let mut held = Vec::new();
-        point.for_each_attribute(&mut |key, value| {
-            if let dbintel_model::ValueRef::Text(text) = value {
-                held.push((key.to_owned(), text.to_owned()));
-            }
-        });
+        let held = texts_of(point);
         point.metric.name == name
             && attributes.iter().all(|(key, value)| held.iter().any(|(k, v)| k == key && v == value))
     };
     points(batches).filter(matches).last().map(|point| point.value.as_f64())
+}
+
+/// The attributes of a point that are texts.
+pub fn texts_of(point: &MetricPoint) -> Vec<(String, String)> {
+    let mut held = Vec::new();
+    point.for_each_attribute(&mut |key, value| {
+        if let dbintel_model::ValueRef::Text(text) = value {
+            held.push((key.to_owned(), text.to_owned()));
+        }
+    });
+    held
+}
+
+/// All calls of one statement that were reported.
+pub fn calls(batches: &[Arc<Batch>], query_id: i64) -> i64 {
+    queries(batches).filter(|query| query.key.query_id == query_id).map(|query| query.calls).sum()
 }
 
 pub fn text_of(query: &Query) -> &str {

@@ -190,6 +190,30 @@ fn unknown_and_empty() {
     check("/* x", Empty);
 }
 
+/// A second list beside the match, so that a change of one alone is noticed.
+#[test]
+fn the_kinds_whose_text_stays_inside() {
+    let stay: Vec<_> = StatementKind::ALL.into_iter().filter(|kind| !kind.text_may_leave()).collect();
+    let expected = [
+        ExplainOther,
+        Set,
+        Copy,
+        Do,
+        CreateRole,
+        AlterRole,
+        Comment,
+        DdlOther,
+        Execute,
+        Listen,
+        Unlisten,
+        Notify,
+        SecurityLabel,
+        Import,
+        Other,
+    ];
+    assert_eq!(stay, expected);
+}
+
 #[test]
 fn one_statement_that_stays_keeps_all_inside() {
     for (text, may_leave) in [

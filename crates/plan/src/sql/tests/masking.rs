@@ -205,7 +205,7 @@ fn lists_of_values_collapse() {
 #[test]
 fn other_lists_keep_their_length() {
     check("f(1, 2)", "f(?, ?)");
-    check("a IN (SELECT b, 1, 1 FROM t, t)", "a IN (SELECT b, ?, ? FROM t, t)");
+    check("a IN (SELECT b, 1, 1, c, c FROM t)", "a IN (SELECT b, ?, ?, c, c FROM t)");
     check("a IN (WITH b AS (SELECT 1, 1) TABLE b)", "a IN (WITH b AS (SELECT ?, ?) TABLE b)");
     check("ROW(1, 2), (1, 2)", "ROW(?, ?), (?, ?)");
     check("t.in (1, 2), \"in\" (1, 2)", "t.in (?, ?), \"in\" (?, ?)");
@@ -221,6 +221,7 @@ fn rows_of_values_collapse() {
     check("(VALUES (1), (2)) AS v, (VALUES (3), (4)) AS w", "(VALUES (?)) AS v, (VALUES (?)) AS w");
     check("a IN (VALUES (1), (2))", "a IN (VALUES (?))");
     check("VALUES (ARRAY[1, 2]), (ARRAY[3])", "VALUES (ARRAY[?])");
+    check("VALUES (ARRAY[a]), (ARRAY[b])", "VALUES (ARRAY[a]), (ARRAY[b])");
     check("VALUES (1), (2), 3", "VALUES (?), ?");
 }
 

@@ -1,0 +1,342 @@
+//! Machine, targets and measurements, as a table and as JSON.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::database_time::{Cost, DatabaseTime};
+use crate::machine::Machine;
+use crate::micro::{self, Micro};
+use crate::scenario::Extent;
+use crate::scenario::idle::Idle;
+use crate::scenario::overload::Overload;
+use crate::scenario::start::Start;
+use crate::scenario::steady::Steady;
+
+/// Statements in the table of database time.
+const TOP_STATEMENTS: usize = 10;
+
+/// Everything that was measured. What was left out is absent.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Where.
+    pub machine: Machine,
+    /// How long.
+    pub extent: Extent,
+    /// Targets and what became of them, filled in at the end.
+    pub rows: Vec<Row>,
+    /// See [`crate::scenario::start`].
+    pub start: Option<Start>,
+    /// See [`crate::scenario::idle`].
+    pub idle: Option<Idle>,
+    /// One server, two databases.
+    pub one_server: Option<Steady>,
+    /// The same server with more databases than connections are kept for.
+    pub many_databases: Option<Steady>,
+    /// Ten servers in one process.
+    pub ten_servers: Option<Steady>,
+    /// See [`crate::scenario::overload`].
+    pub overload: Option<Overload>,
+    /// Micro-benches that were run before.
+    pub micro: Vec<Micro>,
+}
+
+/// One line of the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// What is measured.
+    pub what: String,
+    /// The target, in words; empty where there is none.
+    pub target: String,
+    /// The figure, in words.
+    pub measured: String,
+    /// Whether the target is met; absent where there is none.
+    pub ok: Option<bool>,
+}
+
+impl Report {
+    /// A report without measurements.
+    #[must_use]
+    pub fn new(machine: Machine, extent: Extent, micro: Vec<Micro>) -> Self {
+        Self {
+            machine,
+            extent,
+            rows: Vec::new(),
+            start: None,
+            idle: None,
+            one_server: None,
+            many_databases: None,
+            ten_servers: None,
+            overload: None,
+            micro,
+        }
+    }
+
+    /// Derives the rows from the measurements.
+    pub fn conclude(&mut self) {
+        let mut rows = Vec::new();
+        if let Some(start) = &self.start {
+            of_start(start, &mut rows);
+        }
+        if let Some(idle) = &self.idle {
+            of_idle(idle, &mut rows);
+        }
+        if let Some(one) = &self.one_server {
+            of_one_server(one, &mut rows);
+        }
+        if let Some(many) = &self.many_databases {
+            of_more(many, "5 databases more", &mut rows);
+        }
+        if let Some(ten) = &self.ten_servers {
+            of_more(ten, &format!("{} servers", ten.servers), &mut rows);
+        }
+        if let Some(overload) = &self.overload {
+            of_overload(overload, &mut rows);
+        }
+        of_micro(&self.micro, &mut rows);
+        self.rows = rows;
+    }
+
+    /// The whole report for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = machine(&self.machine, self.extent);
+        text += &table(&self.rows);
+        if let Some(one) = &self.one_server {
+            text += &statements("one server, per poll", &one.database);
+            text += &statements("one server, until the second poll", &one.database_before);
+        }
+        if let Some(many) = &self.many_databases {
+            text += &statements("5 databases more, per poll", &many.database);
+        }
+        text
+    }
+}
+
+// === Rows ===
+
+fn met(what: &str, target: &str, measured: String, ok: bool) -> Row {
+    Row { what: what.to_owned(), target: target.to_owned(), measured, ok: Some(ok) }
+}
+
+fn info(what: impl Into<String>, measured: String) -> Row {
+    Row { what: what.into(), target: String::new(), measured, ok: None }
+}
+
+fn of_start(start: &Start, rows: &mut Vec<Row>) {
+    let (median, worst) = (start.ready_median_ms(), start.ready_worst_ms());
+    let runs = start.ready_ms.len();
+    rows.push(met(
+        "start to ready",
+        "< 100 ms",
+        format!("median {median:.1} ms, worst {worst:.1} of {runs}"),
+        worst < 100.0,
+    ));
+    let first = crate::watch::median(start.first_data_ms.iter().copied());
+    rows.push(info("start to first data at the backend, initial_delay 0", format!("median {first:.0} ms")));
+}
+
+fn of_idle(idle: &Idle, rows: &mut Vec<Row>) {
+    let watched = &idle.watched;
+    let (rss, anonymous) = (watched.rss_median_mib, watched.anonymous_median_mib);
+    let measured = format!("{rss:.1} MiB ({anonymous:.1} anonymous) after {:.0} s", idle.after_seconds);
+    rows.push(met("idle RSS, one database", "< 20 MiB", measured, rss < 20.0));
+    let cpu = format!("{:.2} % over {:.0} s", watched.cpu_percent, watched.seconds);
+    rows.push(info("idle CPU", cpu));
+    rows.push(info("idle threads, open files", format!("{}, {}", watched.threads, watched.open_files)));
+}
+
+fn of_one_server(one: &Steady, rows: &mut Vec<Row>) {
+    let (watched, database) = (&one.watched, &one.database);
+    rows.push(met(
+        "CPU, one server, 5,000 statements active, every 10 s",
+        "< 0.5 % of a core",
+        format!("{:.2} % over {:.0} s", watched.cpu_percent, watched.seconds),
+        watched.cpu_percent < 0.5,
+    ));
+    rows.push(met(
+        "database time per poll, by the database",
+        "< 15 ms",
+        format!(
+            "{:.2} ms (execution {:.2}, planning {:.2})",
+            database.ms_per_poll, database.exec_ms_per_poll, database.plan_ms_per_poll
+        ),
+        database.ms_per_poll < 15.0,
+    ));
+    rows.push(info("  of which pg_stat_statements", format!("{:.2} ms", database.counters_ms_per_poll)));
+    rows.push(info("  statements per poll", format!("{:.1}", database.statements_per_poll)));
+    if let Some(cpu) = database.backend_cpu_ms_per_poll {
+        rows.push(info("  CPU of our backends per poll, by the kernel", format!("{cpu:.2} ms")));
+    }
+    rows.push(info(
+        "  until the second poll, texts included",
+        format!("{:.1} ms", one.database_before.ms_per_poll),
+    ));
+    memory("RSS, one server", one, rows);
+    rows.push(info(
+        "poll duration, server loop / databases loop",
+        format!("median {:.1} / {:.1} ms", one.server_loop_median_ms(), one.databases_loop_median_ms()),
+    ));
+    rows.push(info(
+        "per poll: points, statements to the lane, statements sent, bytes",
+        format!(
+            "{:.0}, {:.0}, {:.0}, {:.0} KiB",
+            one.points_per_poll,
+            one.log_records_per_poll,
+            one.log_records_sent_per_poll,
+            one.wire_bytes_per_poll / 1024.0
+        ),
+    ));
+    rows.push(info("records lost, parts missing", format!("{:.0}, {:.0}", one.lost_records, one.gaps)));
+}
+
+fn of_more(steady: &Steady, name: &str, rows: &mut Vec<Row>) {
+    let cpu = steady.watched.cpu_percent;
+    let per_server = cpu / steady.servers as f64;
+    rows.push(info(
+        format!("{name}: CPU, {} statements active each", steady.active_statements),
+        format!("{cpu:.2} %, {per_server:.2} % per server"),
+    ));
+    memory(&format!("{name}: RSS"), steady, rows);
+    rows.push(info(
+        format!("{name}: database time per poll of one server"),
+        format!("{:.2} ms", steady.database.ms_per_poll),
+    ));
+    rows.push(info(
+        format!("{name}: poll duration, server loop / databases loop, slowest"),
+        format!("median {:.1} / {:.1} ms", steady.server_loop_median_ms(), steady.databases_loop_median_ms()),
+    ));
+    rows.push(info(
+        format!("{name}: records lost, parts missing"),
+        format!("{:.0}, {:.0}", steady.lost_records, steady.gaps),
+    ));
+}
+
+fn memory(what: &str, steady: &Steady, rows: &mut Vec<Row>) {
+    let watched = &steady.watched;
+    rows.push(info(
+        what,
+        format!(
+            "median {:.1} MiB ({:.1} anonymous), peak {:.1}",
+            watched.rss_median_mib, watched.anonymous_median_mib, watched.rss_peak_mib
+        ),
+    ));
+}
+
+fn of_overload(overload: &Overload, rows: &mut Vec<Row>) {
+    let watched = &overload.watched;
+    rows.push(met(
+        &format!("overload {:.1}x: RSS flat below the limit", overload.factor()),
+        &format!("<= {} MiB, flat", overload.limit_mib),
+        format!(
+            "{:.0} to {:.0} MiB, peak {:.0}",
+            watched.rss_first_third_mib, watched.rss_last_third_mib, watched.rss_peak_mib
+        ),
+        overload.is_flat(),
+    ));
+    rows.push(info(
+        "overload: records/s offered, accepted, dropped, refused",
+        format!(
+            "{:.0}, {:.0}, {:.0}, {:.0}",
+            overload.offered_records_per_second,
+            overload.accepted_records_per_second,
+            overload.dropped_records_per_second,
+            overload.refused_records_per_second
+        ),
+    ));
+    rows.push(info(
+        "overload: CPU; records/s without hindrance",
+        format!("{:.1} %; {:.0}", watched.cpu_percent, overload.free_records_per_second),
+    ));
+}
+
+fn of_micro(all: &[Micro], rows: &mut Vec<Row>) {
+    if let Some(rate) = micro::find(all, "otlp/protobuf/text_1KiB").and_then(|it| it.bytes_per_second) {
+        let measured = format!("{:.2} GB/s", rate / 1e9);
+        rows.push(met("OTLP encoder, 1 KiB texts", ">= 2 GB/s", measured, rate >= 2e9));
+    }
+    let small = micro::find(all, "otlp/protobuf/small_record").and_then(|it| it.elements_per_second);
+    if let Some(rate) = small {
+        let measured = format!("{:.2} M/s", rate / 1e6);
+        rows.push(met("OTLP encoder, small records", ">= 1 M/s", measured, rate >= 1e6));
+    }
+    for micro in all {
+        let mut measured = time(micro.median_ns);
+        if let Some(rate) = micro.elements_per_second {
+            let _ = write!(measured, ", {:.3} M/s, {:.0} ns each", rate / 1e6, 1e9 / rate);
+        }
+        if let Some(rate) = micro.bytes_per_second {
+            let _ = write!(measured, ", {:.0} MB/s", rate / 1e6);
+        }
+        rows.push(info(format!("micro {}", micro.name), measured));
+    }
+}
+
+fn time(ns: f64) -> String {
+    if ns < 1e4 { format!("{ns:.0} ns") } else { format!("{:.1} us", ns / 1e3) }
+}
+
+// === Text ===
+
+fn machine(machine: &Machine, extent: Extent) -> String {
+    format!(
+        "\nmachine     {}, {} cores, {:.0} GiB, Linux {}\nload        {} before, {} after\n\
+         server      {}\nprogram     {}, profile {}, {:.1} MiB, {}\nmeasured    {extent:?}: {}\n\n",
+        machine.cpu,
+        machine.cores,
+        machine.memory_gib,
+        machine.kernel,
+        machine.load_before,
+        machine.load_after,
+        machine.postgresql,
+        machine.dbintel,
+        machine.profile,
+        machine.program_mib,
+        machine.rustc,
+        machine.program,
+    )
+}
+
+fn table(rows: &[Row]) -> String {
+    let width = |of: fn(&Row) -> &String| rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0);
+    let (what, target, measured) =
+        (width(|row| &row.what), width(|row| &row.target), width(|row| &row.measured));
+    let mut text = format!("{:what$}  {:target$}  {:measured$}  ok\n", "", "target", "measured");
+    for row in rows {
+        let ok = match row.ok {
+            Some(true) => "yes",
+            Some(false) => "MISSED",
+            None => "",
+        };
+        let line = format!("{:what$}  {:target$}  {:measured$}  {ok}", row.what, row.target, row.measured);
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn statements(title: &str, time: &DatabaseTime) -> String {
+    let mut text = format!(
+        "\ndatabase time by statement, {title}: {:.2} ms, of which execution {:.2}\n  \
+         ms/poll    exec    plan  calls/poll   rows/call  mean exec   min exec  statement\n",
+        time.ms_per_poll, time.exec_ms_per_poll
+    );
+    for cost in time.statements.iter().take(TOP_STATEMENTS) {
+        let _ = writeln!(
+            text,
+            "{:>9.3} {:>7.3} {:>7.3} {:>11.2} {:>11.1} {:>10.3} {:>10.3}  {}",
+            cost.ms_per_poll(),
+            cost.exec_ms_per_poll,
+            cost.plan_ms_per_poll,
+            cost.calls_per_poll,
+            cost.rows_per_call,
+            cost.mean_exec_ms,
+            cost.min_exec_ms,
+            cost.what
+        );
+    }
+    let rest: f64 = time.statements.iter().skip(TOP_STATEMENTS).map(Cost::ms_per_poll).sum();
+    let count = time.statements.len().saturating_sub(TOP_STATEMENTS);
+    let _ = writeln!(text, "{rest:>9.3}  {count} others");
+    text
+}

@@ -1,0 +1,214 @@
+//! Servers with 5,000 known statements, polled every 10 s.
+//!
+//! The order of one interval: poll, a pause of two seconds, then the statements run. So the polls and the load do not
+//! get into each other's way, and the figures are those of the collector.
+
+use std::time::{Duration, Instant};
+
+use dbintel_testkit::otlp_sink::{Options, OtlpSink, Totals};
+use serde::Serialize;
+
+use super::server::{Server, keep_active};
+use crate::collector::{Collector, Plan};
+use crate::database_time::{Account, DatabaseTime};
+use crate::scrape::Page;
+use crate::watch::{Watched, median, watch};
+
+/// How often is polled.
+pub const INTERVAL: Duration = Duration::from_secs(10);
+/// After a poll was seen to have ended: the sending of its data falls into this.
+const AFTER_POLL: Duration = Duration::from_millis(1_500);
+/// How often the end of a poll is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long the first polls may take.
+const FIRST_POLLS_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// What is to be measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Polls in the window. Sizes and catalogue are read every sixth poll: a multiple of six has them in full.
+    pub polls: u32,
+    /// Statements of each server that run in each interval.
+    pub active: u32,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Steady {
+    /// Servers, one receiver each.
+    pub servers: usize,
+    /// Statements of each server that ran in each interval.
+    pub active_statements: u32,
+    /// Polls of each server in the window.
+    pub polls: f64,
+    /// Memory and CPU.
+    pub watched: Watched,
+    /// Durations of the loop with the statements: the slowest server of each poll.
+    pub server_loop_ms: Vec<f64>,
+    /// Durations of the loop over the databases.
+    pub databases_loop_ms: Vec<f64>,
+    /// Points per poll of one server.
+    pub points_per_poll: f64,
+    /// Log records per poll of one server that reached the lane.
+    pub log_records_per_poll: f64,
+    /// Log records per poll of one server that the backend accepted.
+    pub log_records_sent_per_poll: f64,
+    /// Bytes per poll of one server as they went over the wire.
+    pub wire_bytes_per_poll: f64,
+    /// Records refused at doors or lost by exporters. More than 0 means that something is wrong.
+    pub lost_records: f64,
+    /// Parts of polls that could not be read. More than 0 means that something is wrong.
+    pub gaps: f64,
+    /// What the collector cost the databases in the window, mean of all servers.
+    pub database: DatabaseTime,
+    /// What it had cost until then, as if it were one poll: connecting, first poll, texts of all statements.
+    pub database_before: DatabaseTime,
+}
+
+/// One reading of everything that only grows.
+struct Reading {
+    page: Page,
+    totals: Totals,
+    accounts: Vec<Account>,
+}
+
+/// Runs the program beside these servers.
+pub async fn measure(servers: &[Server], window: Window) -> Steady {
+    let sink = OtlpSink::start_with(Options::new().counts_only()).await;
+    let ports = servers.iter().map(|server| server.cluster.port()).collect();
+    let interval = format!("{{collection_interval: {}s}}", INTERVAL.as_secs());
+    let plan = Plan::new(ports, &servers[0].password, &sink.http_endpoint())
+        .receiver(format!("collection_interval: {}s", INTERVAL.as_secs()))
+        .receiver(format!("top_query_collection: {interval}"));
+    let untouched = accounts(servers).await;
+    let collector = Collector::start(&plan).await;
+    let measuring = async {
+        wait_for_polls(&collector, servers.len() as f64 * 2.0).await;
+        tokio::time::sleep(AFTER_POLL).await;
+        // One interval with load before the window, so that the window begins in the steady state.
+        tokio::select! {
+            () = keep_active(servers, window.active, INTERVAL) => unreachable!("it never ends"),
+            measured = in_window(&collector, &sink, servers, window) => measured,
+        }
+    };
+    let measured = measuring.await;
+    let log = collector.stop().await;
+    let steady = Steady::new(servers.len(), window, &untouched, measured);
+    if steady.lost_records + steady.gaps > 0.0 {
+        println!("  attention: records were lost or parts are missing; the log of dbintel:\n{log}");
+    }
+    steady
+}
+
+/// Durations of the loops, in milliseconds: server, databases.
+type Loops = [Vec<f64>; 2];
+
+/// What happened in the window.
+struct Measured {
+    before: Reading,
+    after: Reading,
+    watched: Watched,
+    loops: Loops,
+}
+
+async fn in_window(collector: &Collector, sink: &OtlpSink, servers: &[Server], window: Window) -> Measured {
+    tokio::time::sleep(INTERVAL).await;
+    let before = read(collector, sink, servers).await;
+    let begun = Instant::now();
+    let looking = async {
+        let mut loops = Loops::default();
+        for poll in 1..=window.polls {
+            // Just before the end of each interval, when its poll has long ended.
+            let at = begun + INTERVAL * poll - Duration::from_millis(200);
+            tokio::time::sleep_until(at.into()).await;
+            let page = collector.metrics().await;
+            for (durations, name) in loops.iter_mut().zip(["server", "databases"]) {
+                let label = format!("loop=\"{name}\"");
+                durations.push(page.max("dbintel_poll_duration_seconds", &[&label]) * 1e3);
+            }
+        }
+        loops
+    };
+    let (watched, loops) = tokio::join!(watch(collector, begun + INTERVAL * window.polls), looking);
+    let after = read(collector, sink, servers).await;
+    Measured { before, after, watched, loops }
+}
+
+async fn read(collector: &Collector, sink: &OtlpSink, servers: &[Server]) -> Reading {
+    Reading { page: collector.metrics().await, totals: sink.totals(), accounts: accounts(servers).await }
+}
+
+async fn accounts(servers: &[Server]) -> Vec<Account> {
+    let mut accounts = Vec::new();
+    for server in servers {
+        accounts.push(Account::read(&server.cluster).await);
+    }
+    accounts
+}
+
+/// Waits until the server loops have polled so often, all together.
+async fn wait_for_polls(collector: &Collector, polls: f64) {
+    let waiting = async {
+        while server_polls(&collector.metrics().await) < polls {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let waited = tokio::time::timeout(FIRST_POLLS_TIMEOUT, waiting).await;
+    assert!(waited.is_ok(), "the first polls did not end:\n{}", collector.log());
+}
+
+fn server_polls(page: &Page) -> f64 {
+    page.sum("dbintel_polls", &["loop=\"server\""])
+}
+
+impl Steady {
+    fn new(servers: usize, window: Window, untouched: &[Account], measured: Measured) -> Self {
+        let Measured { before, after, watched, loops: [server_loop_ms, databases_loop_ms] } = measured;
+        let grown = |name: &str| after.page.sum(name, &[]) - before.page.sum(name, &[]);
+        let polls = server_polls(&after.page) - server_polls(&before.page);
+        let lost = [
+            "otelcol_receiver_refused_metric_points",
+            "otelcol_receiver_refused_log_records",
+            "otelcol_exporter_send_failed_metric_points",
+            "otelcol_exporter_send_failed_log_records",
+            "otelcol_exporter_enqueue_failed_metric_points",
+            "otelcol_exporter_enqueue_failed_log_records",
+        ];
+        let polls_per_server = polls / servers as f64;
+        let costs = after.accounts.iter().zip(&before.accounts);
+        let earlier_costs = before.accounts.iter().zip(untouched);
+        let wire_bytes = after.totals.accepted_wire_bytes - before.totals.accepted_wire_bytes;
+        Self {
+            servers,
+            active_statements: window.active,
+            polls: polls_per_server,
+            watched,
+            server_loop_ms,
+            databases_loop_ms,
+            points_per_poll: grown("otelcol_receiver_accepted_metric_points") / polls,
+            log_records_per_poll: grown("otelcol_receiver_accepted_log_records") / polls,
+            log_records_sent_per_poll: grown("otelcol_exporter_sent_log_records") / polls,
+            wire_bytes_per_poll: wire_bytes as f64 / polls,
+            lost_records: lost.iter().map(|name| after.page.sum(name, &[])).sum(),
+            gaps: after.page.sum("dbintel_gaps", &[]),
+            database: DatabaseTime::mean(
+                costs.map(|(now, then)| now.since(then, polls_per_server)).collect(),
+            ),
+            database_before: DatabaseTime::mean(
+                earlier_costs.map(|(now, then)| now.since(then, 1.0)).collect(),
+            ),
+        }
+    }
+
+    /// Median duration of the loop with the statements.
+    #[must_use]
+    pub fn server_loop_median_ms(&self) -> f64 {
+        median(self.server_loop_ms.iter().copied())
+    }
+
+    /// Median duration of the loop over the databases.
+    #[must_use]
+    pub fn databases_loop_median_ms(&self) -> f64 {
+        median(self.databases_loop_ms.iter().copied())
+    }
+}
