@@ -30,13 +30,13 @@ pub fn attributes(environment: &dyn Environment) -> (Vec<Attribute>, Vec<String>
         match pair.split_once('=').and_then(|(key, value)| Some((decode(key.trim())?, decode(value.trim())?)))
         {
             Some((key, value)) if attributes.len() < MAX_ATTRIBUTES && !key.is_empty() => {
-                set(&mut attributes, &key, value)
+                set(&mut attributes, &key, value);
             }
             Some(_) => {
-                problems.push(format!("OTEL_RESOURCE_ATTRIBUTES has more than {MAX_ATTRIBUTES} attributes"))
+                problems.push(format!("OTEL_RESOURCE_ATTRIBUTES has more than {MAX_ATTRIBUTES} attributes"));
             }
             None => {
-                problems.push("OTEL_RESOURCE_ATTRIBUTES: expected key=value, separated by commas".to_owned())
+                problems.push("OTEL_RESOURCE_ATTRIBUTES: expected key=value, separated by commas".to_owned());
             }
         }
     }

@@ -158,9 +158,7 @@ impl StatusBoard {
     pub fn is_ready(&self) -> bool {
         let components = self.components.lock();
         let started = components.values().all(|component| component.state != State::Starting);
-        let has_work = components
-            .values()
-            .any(|component| component.kind != ComponentKind::Extension);
+        let has_work = components.values().any(|component| component.kind != ComponentKind::Extension);
         has_work && started && !self.is_shutting_down()
     }
 

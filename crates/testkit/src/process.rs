@@ -208,7 +208,11 @@ impl Dbintel {
         // `try_wait` is cheap and does not block; the sleeping does, so it is done elsewhere.
         let pid = self.process.id();
         let ended = blocking(move || poll_until(timeout, || has_ended(pid).then_some(()))).await;
-        assert!(ended.is_some(), "dbintel (process {pid}) did not end within {timeout:?}:\n{}", self.stderr());
+        assert!(
+            ended.is_some(),
+            "dbintel (process {pid}) did not end within {timeout:?}:\n{}",
+            self.stderr()
+        );
         // The first thread has ended; the process is there for the moment until the others have.
         self.process.wait().expect("a child of ours")
     }

@@ -88,13 +88,19 @@ impl ExporterPlan {
         }
     }
 
-    /// Builds it.
-    pub fn build(&self) -> Box<dyn Exporter> {
+    /// What builds it, now and after every failure. Requests that wait for a backend outlive the exporter that made
+    /// them.
+    pub fn builder(self) -> Box<dyn FnMut() -> Box<dyn Exporter> + Send> {
         match self {
-            Self::Otlp(config) => Box::new(otlp::OtlpExporter::new((**config).clone())),
-            Self::Prometheus(config) => Box::new(prometheus::PrometheusExporter::new(config.clone())),
-            Self::File(config) => Box::new(file::FileExporter::new(config.clone())),
-            Self::Debug(config) => Box::new(debug::DebugExporter::new(config.clone())),
+            Self::Otlp(config) => {
+                let queues = otlp::Queues::in_memory(&config);
+                Box::new(move || Box::new(otlp::OtlpExporter::with_queues((*config).clone(), queues.clone())))
+            }
+            Self::Prometheus(config) => {
+                Box::new(move || Box::new(prometheus::PrometheusExporter::new(config.clone())))
+            }
+            Self::File(config) => Box::new(move || Box::new(file::FileExporter::new(config.clone()))),
+            Self::Debug(config) => Box::new(move || Box::new(debug::DebugExporter::new(config.clone()))),
         }
     }
 }

@@ -189,7 +189,8 @@ impl Wiring {
             status: status.clone(),
             abort: abort.clone(),
         };
-        let run = move || plan.build().run(cx.clone());
+        let mut build = plan.builder();
+        let run = move || build().run(cx.clone());
         let task = self.supervisor.start(format!("exporter/{name}").into(), status, abort.clone(), run);
         RunningExporter { input, telemetry, abort, task, _account: account }
     }

@@ -138,7 +138,7 @@ fn settings_are_bounded_and_the_rest_is_answered_by_name() {
 }
 
 /// Every line of every page is one that the formats allow. This is our own reading of the two specifications;
-/// `promtool_takes_the_page` is Prometheus'.
+/// `the_parser_of_prometheus_takes_the_page` is Prometheus'.
 #[test]
 fn every_line_is_well_formed() {
     for settings in [json!({}), json!({"send_timestamps": true}), json!({"add_metric_suffixes": false})] {
@@ -175,21 +175,27 @@ fn check_line(line: &str) {
     }
 }
 
-/// Prometheus' own judge. Not run by default: the program comes with Debian's package `prometheus`.
+/// Prometheus' own Python client reads both formats; its OpenMetrics parser is the strict one.
 #[test]
-#[ignore = "needs promtool in the PATH: apt-get install prometheus, then cargo test -- --ignored"]
-fn promtool_takes_the_page() {
-    let mut promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("promtool is in the PATH: apt-get install prometheus");
-    let page = page(json!({}), Format::Text);
-    std::io::Write::write_all(&mut promtool.stdin.take().unwrap(), page.as_bytes()).unwrap();
-    let output = promtool.wait_with_output().unwrap();
-    let told =
-        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{told}");
+fn the_parser_of_prometheus_takes_the_page() {
+    let check = |module: &str, format: Format| {
+        let program = format!(
+            "import sys\nfrom {module} import text_string_to_metric_families\n\
+             print(len(list(text_string_to_metric_families(sys.stdin.read()))))"
+        );
+        let mut parser = Command::new(dbintel_testkit::cache::oracle_python())
+            .args(["-c", &program])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the Python that `make setup` has set up");
+        let page = page(json!({}), format);
+        std::io::Write::write_all(&mut parser.stdin.take().unwrap(), page.as_bytes()).unwrap();
+        let output = parser.wait_with_output().unwrap();
+        let families = String::from_utf8_lossy(&output.stdout).trim().parse::<usize>();
+        assert!(families.is_ok_and(|count| count > 3), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    check("prometheus_client.parser", Format::Text);
+    check("prometheus_client.openmetrics.parser", Format::OpenMetrics);
 }
