@@ -33,6 +33,10 @@ bench: setup
 fuzz:
 	bash scripts/fuzz.sh
 
+## The deployment files alone; part of `make test`.
+deploy-test: setup
+	bash deploy/test.sh
+
 ## Known vulnerabilities of dependencies; needs the network.
 advisories:
 	$(CARGO) deny check advisories

@@ -40,7 +40,7 @@ fn lane(criterion: &mut Criterion) {
                 logs.push_batch(batch, |_| true, full);
                 full.extend(logs.finish());
                 full.drain(..).for_each(|request| logs.recycle(request.body));
-            }))
+            }));
         };
         bench.iter_batched(|| statements.clone(), pass, BatchSize::LargeInput);
     });
@@ -53,7 +53,7 @@ fn lane(criterion: &mut Criterion) {
                 metrics.push_batch(batch, |_| true, full);
                 full.extend(metrics.finish());
                 full.drain(..).for_each(|request| metrics.recycle(request.body));
-            }))
+            }));
         };
         bench.iter_batched(|| points.clone(), pass, BatchSize::LargeInput);
     });

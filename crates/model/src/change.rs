@@ -73,7 +73,7 @@ impl Change {
     pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
         visit("dbintel.change.kind", ValueRef::Text(self.kind.as_str()));
         if let Some(at) = self.at {
-            visit("dbintel.change.time", ValueRef::Text(&at.to_string()));
+            visit("dbintel.change.time", ValueRef::Text(at.to_rfc3339().as_str()));
         }
         let texts = [
             ("db.namespace", &self.database),

@@ -123,9 +123,9 @@ impl Gap {
             visit("db.namespace", ValueRef::Text(database));
         }
         if let Some(from) = self.from {
-            visit("dbintel.interval.start", ValueRef::Text(&from.to_string()));
+            visit("dbintel.interval.start", ValueRef::Text(from.to_rfc3339().as_str()));
         }
-        visit("dbintel.interval.end", ValueRef::Text(&self.to.to_string()));
+        visit("dbintel.interval.end", ValueRef::Text(self.to.to_rfc3339().as_str()));
     }
 
     /// Bytes this record keeps alive beyond its own size.

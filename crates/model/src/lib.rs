@@ -27,4 +27,4 @@ pub use record::{Batch, MetricPoint, Number, Record, Signal};
 pub use session::{Blocking, Session};
 pub use target::{Node, ResourceLayout, Server, Target};
 pub use text::Text;
-pub use time::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
+pub use time::{Clock, ManualClock, Monotonic, Rfc3339, SystemClock, Timestamp};

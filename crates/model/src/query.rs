@@ -126,8 +126,8 @@ impl Query {
             }
         }
         visit("dbintel.query.exactness", ValueRef::Text(self.exactness.as_str()));
-        visit("dbintel.interval.start", ValueRef::Text(&self.interval.start.to_string()));
-        visit("dbintel.interval.end", ValueRef::Text(&self.interval.end.to_string()));
+        visit("dbintel.interval.start", ValueRef::Text(self.interval.start.to_rfc3339().as_str()));
+        visit("dbintel.interval.end", ValueRef::Text(self.interval.end.to_rfc3339().as_str()));
         if let Some(rank) = self.rank {
             visit("dbintel.query.rank", ValueRef::Int(i64::from(rank)));
         }
@@ -148,8 +148,8 @@ impl QueryKey {
         visit("db.system.name", ValueRef::Text(self.system));
         visit("db.namespace", ValueRef::Text(&self.database));
         visit("postgresql.rolname", ValueRef::Text(&self.user));
-        visit("userid", ValueRef::Text(&self.user_id.to_string()));
-        visit("postgresql.queryid", ValueRef::Text(&self.query_id.to_string()));
+        visit("userid", ValueRef::Text(itoa::Buffer::new().format(self.user_id)));
+        visit("postgresql.queryid", ValueRef::Text(itoa::Buffer::new().format(self.query_id)));
         if let Some(toplevel) = self.toplevel {
             visit("dbintel.query.toplevel", ValueRef::Bool(toplevel));
         }
@@ -170,7 +170,7 @@ impl QueryText {
         if let Some(operation) = self.operation {
             visit("db.operation.name", ValueRef::Text(operation));
         }
-        visit("dbintel.query.fingerprint", ValueRef::Text(&format!("{:016x}", self.fingerprint)));
+        visit("dbintel.query.fingerprint", ValueRef::Text(hexadecimal(self.fingerprint, &mut [0; 16])));
         visit("dbintel.query.kind", ValueRef::Text(self.kind));
         if self.truncated {
             visit("dbintel.query.text.truncated", ValueRef::Bool(true));
@@ -184,6 +184,15 @@ impl QueryText {
             + self.masked.as_ref().map_or(0, |text| text.len())
             + self.summary.as_ref().map_or(0, |text| text.len())
     }
+}
+
+/// Sixteen lower-case hexadecimal digits, without allocating.
+fn hexadecimal(value: u64, digits: &mut [u8; 16]) -> &str {
+    for (index, digit) in digits.iter_mut().enumerate() {
+        let nibble = value >> (60 - 4 * index) & 0xf;
+        *digit = char::from_digit(u32::try_from(nibble).unwrap_or(0), 16).map_or(b'0', |digit| digit as u8);
+    }
+    std::str::from_utf8(digits).unwrap_or_default()
 }
 
 // === impl Exactness ===
@@ -241,5 +250,17 @@ impl PartialEq for Counters {
     fn eq(&self, other: &Self) -> bool {
         self.values.len() == other.values.len()
             && self.values.iter().zip(&other.values).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_have_sixteen_digits() {
+        for value in [0, 1, 0xff, 0x0123_4567_89ab_cdef, u64::MAX] {
+            assert_eq!(hexadecimal(value, &mut [0; 16]), format!("{value:016x}"));
+        }
     }
 }

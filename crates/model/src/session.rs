@@ -98,7 +98,7 @@ impl Session {
             visit("dbintel.session.leader_pid", ValueRef::Int(leader));
         }
         if let Some(id) = self.query_id {
-            visit("postgresql.query_id", ValueRef::Text(&id.to_string()));
+            visit("postgresql.query_id", ValueRef::Text(itoa::Buffer::new().format(id)));
         }
         if let Some(text) = &self.text {
             text.for_each_attribute(visit);
@@ -174,7 +174,7 @@ fn visit_texts(texts: &[(&str, &Option<Text>)], visit: &mut dyn FnMut(&str, Valu
 fn visit_times(times: &[(&str, Option<Timestamp>)], visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
     for (key, time) in times {
         if let Some(time) = time {
-            visit(key, ValueRef::Text(&time.to_string()));
+            visit(key, ValueRef::Text(time.to_rfc3339().as_str()));
         }
     }
 }

@@ -13,6 +13,10 @@ use parking_lot::Mutex;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 
+/// A time as text, held in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rfc3339([u8; 27]);
+
 /// A point on a clock that never goes back. Only differences have a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Monotonic(Duration);
@@ -77,6 +81,23 @@ impl Timestamp {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// RFC 3339 with microseconds, in UTC: `2026-11-21T04:43:25.000001Z`. Allocates nothing.
+    #[must_use]
+    pub fn to_rfc3339(self) -> Rfc3339 {
+        let seconds = self.as_secs();
+        let (year, month, day) = civil_from_days(seconds / 86_400);
+        let of_day = seconds % 86_400;
+        let mut text = Rfc3339(*b"0000-00-00T00:00:00.000000Z");
+        text.digits::<4>(0, year);
+        text.digits::<2>(5, month);
+        text.digits::<2>(8, day);
+        text.digits::<2>(11, of_day / 3_600);
+        text.digits::<2>(14, of_day / 60 % 60);
+        text.digits::<2>(17, of_day % 60);
+        text.digits::<6>(20, self.as_micros() % 1_000_000);
+        text
+    }
+
     /// This time moved forward, stopping at the largest representable one.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
@@ -90,20 +111,28 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// RFC 3339 with microseconds, in UTC: `2026-11-21T04:43:25.000001Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.as_secs();
-        let (year, month, day) = civil_from_days(seconds / 86_400);
-        let of_day = seconds % 86_400;
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z",
-            of_day / 3_600,
-            of_day / 60 % 60,
-            of_day % 60,
-            self.as_micros() % 1_000_000
-        )
+        f.pad(self.to_rfc3339().as_str())
+    }
+}
+
+// === impl Rfc3339 ===
+
+impl Rfc3339 {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Only ASCII digits and separators are ever written.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Writes `value` with leading zeros into the digits at `at`.
+    fn digits<const N: usize>(&mut self, at: usize, mut value: u64) {
+        for digit in self.0.iter_mut().skip(at).take(N).rev() {
+            *digit = b'0' + u8::try_from(value % 10).unwrap_or(0);
+            value /= 10;
+        }
     }
 }
 

@@ -137,7 +137,7 @@ pub struct TlsSettings {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionPool {
-    /// Connections at the same time, at most; from 2 to 16, default 3.
+    /// Connections at the same time, at most; from 2 to 16, default 5.
     #[serde(default)]
     pub max_open: Option<usize>,
     /// Accepted and not needed: every connection in use is kept.

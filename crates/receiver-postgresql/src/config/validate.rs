@@ -13,8 +13,8 @@ const STATEMENT_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3_600);
 const SAMPLE_INTERVAL_MAX: Duration = Duration::from_secs(10);
-/// One for the server, one for sessions, one for the databases in turn.
-const CONNECTIONS_DEFAULT: usize = 3;
+/// One for the server, one for sessions, three for the databases.
+const CONNECTIONS_DEFAULT: usize = 5;
 const CONNECTIONS_MAX: usize = 16;
 const TAGS_MAX: usize = 64;
 

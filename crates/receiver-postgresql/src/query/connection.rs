@@ -21,6 +21,15 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Server-side limit on idling within a transaction: it ends our session if we stop in the middle.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Where systems keep the roots they trust: Debian and Alpine, Red Hat, older Red Hat, SUSE, FreeBSD.
+const SYSTEM_ROOTS: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/usr/local/etc/ssl/cert.pem",
+];
+
 /// Where and as whom to connect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectSettings {
@@ -214,8 +223,10 @@ impl Tls {
             Self::Unverified(identity) => identity.apply(options.ssl_mode(PgSslMode::Require)),
             Self::Verified { ca_file, identity } => {
                 let options = identity.apply(options.ssl_mode(PgSslMode::VerifyFull));
-                match ca_file {
+                let system = || SYSTEM_ROOTS.iter().map(PathBuf::from).find(|file| file.is_file());
+                match ca_file.clone().or_else(system) {
                     Some(file) => options.ssl_root_cert(file),
+                    // A machine without roots of its own: those that are compiled in.
                     None => options,
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use dbintel_model::{Attribute, GapReason, Text};
+use dbintel_model::GapReason;
 use sqlx::Row as _;
 
 use super::connection::{Connection, Limits};
@@ -104,21 +104,6 @@ impl Facts {
         let columns =
             columns.iter().map(|(view, column)| ((*view).to_owned(), (*column).to_owned())).collect();
         Self { columns, ..Self::default() }
-    }
-
-    /// What a page shows of it.
-    #[must_use]
-    pub fn describe(&self) -> Vec<Attribute> {
-        let version: Text = match &self.statements {
-            Some(extension) => extension.version.clone().into(),
-            None => "not installed".into(),
-        };
-        vec![
-            Attribute::new("pg_stat_statements", version),
-            Attribute::new("sees other roles' statements", self.may_read_all_stats),
-            Attribute::new("leaves no trace in pg_stat_statements", self.may_untrack),
-            Attribute::new("reads system identifier", self.may_read_control),
-        ]
     }
 }
 

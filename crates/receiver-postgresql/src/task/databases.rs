@@ -73,10 +73,14 @@ impl DatabasesLoop {
 impl Poll for DatabasesLoop {
     async fn poll(&mut self, shared: &Shared) {
         self.update(shared);
-        let keep = self.databases.len() <= self.max_kept;
-        for (name, database) in &mut self.databases {
+        // If there are more databases than connections, all but one connection stay where they are, and the last one
+        // goes from database to database: opening one costs the server a process.
+        let kept = if self.databases.len() <= self.max_kept { self.max_kept } else { self.max_kept - 1 };
+        for (index, (name, database)) in self.databases.iter_mut().enumerate() {
             database.visit(shared, name).await;
-            if !keep && let Some(leased) = database.leased.take() {
+            if index >= kept
+                && let Some(leased) = database.leased.take()
+            {
                 shared.connections.close(leased).await;
             }
         }
