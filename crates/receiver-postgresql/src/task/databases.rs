@@ -159,7 +159,8 @@ impl Database {
         let limits = shared.config.limits;
         leased.begin(limits).await?;
         let Leased { connection, facts, .. } = &mut *leased;
-        let (node, time) = node::read(connection, limits, facts).await?;
+        let reading = node::read(connection, limits, facts);
+        let (node, time) = shared.admitted(&self.target, Purpose::Objects, reading, |_| 1).await?;
         let mut accepted = self.accepted.clone();
         if self.accepted.node.as_ref().is_some_and(|before| !node.continues(before)) {
             self.families.starts.clear();

@@ -46,7 +46,8 @@ impl SessionsLoop {
         let limits = shared.config.limits;
         leased.begin(limits).await?;
         let Leased { connection, facts, .. } = &mut *leased;
-        let (node, time) = node::read(connection, limits, facts).await?;
+        let reading = node::read(connection, limits, facts);
+        let (node, time) = shared.admitted(&shared.target, Purpose::Sessions, reading, |_| 1).await?;
         let reading = plan.read(connection, limits, self.max_rows);
         let mut sessions = shared.admitted(&shared.target, Purpose::Sessions, reading, Vec::len).await?;
         connection.end().await?;
