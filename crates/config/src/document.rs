@@ -63,12 +63,14 @@ impl Document {
         errors.or(loaded)
     }
 
-    /// As [`load`](Self::load), for a validation that reports as much as it can: errors that say nothing
-    /// about the rest (an unknown section, a component id that is none) come beside the document, not
-    /// instead of it.
+    /// As [`load`](Self::load), for a validation that reports as much as it can: errors that say little about
+    /// the rest (an unknown section, a component id that is none, a reference that cannot be replaced) come
+    /// beside the document, not instead of it. What is found later goes with them through
+    /// [`ConfigErrors::without_consequences`].
     ///
     /// # Errors
-    /// What leaves nothing to look at: unreadable files, bad YAML, references that cannot be replaced.
+    /// What leaves nothing to look at: unreadable files, bad YAML, a whole section that is a reference and
+    /// cannot be replaced.
     pub fn load_leniently(
         options: &LoadOptions,
         environment: &dyn Environment,
@@ -81,13 +83,13 @@ impl Document {
         for argument in &options.sets {
             root = set::apply(root, argument)?;
         }
-        let (root, mut unreplaced) = substitute::substitute(root, environment);
-        let mut errors = ConfigErrors::default();
+        let (root, mut errors) = substitute::substitute(root, environment);
+        let lacks_section = errors.iter().any(|error| !error.path().contains('.'));
         let components = split(&root, &mut errors);
         warnings.extend(tree::inline_secrets(&root));
-        if !unreplaced.is_empty() {
-            unreplaced.0.extend(errors.0);
-            return Err(unreplaced);
+        let errors = errors.without_consequences();
+        if lacks_section {
+            return Err(errors);
         }
         Ok((Loaded { document: Self { root, components }, warnings }, errors))
     }

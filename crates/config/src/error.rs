@@ -3,6 +3,7 @@
 //! `Display` is one line per error: `dbintel.yaml:12:5: receivers.postgresql.endpoint: what is wrong`.
 //! No variant holds the text of a value that may be secret; whoever builds one has redacted it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::limits::{ERRORS_SHOWN_MAX, KEYS_LISTED_MAX};
@@ -181,6 +182,19 @@ impl ConfigErrors {
                 None
             }
         }
+    }
+
+    /// Without what is wrong only because a `${…}` at the same place was not replaced: no text in its place is
+    /// the number or the name that it would have been.
+    #[must_use]
+    pub fn without_consequences(mut self) -> Self {
+        let is_cause =
+            |error: &ConfigError| matches!(error.problem(), Problem::Substitution(_) | Problem::Limit { .. });
+        let causes: BTreeSet<Position> =
+            self.0.iter().filter(|error| is_cause(error)).filter_map(|error| error.position.clone()).collect();
+        let is_consequence = |position: &Position| causes.contains(position);
+        self.0.retain(|error| is_cause(error) || !error.position().is_some_and(is_consequence));
+        self
     }
 
     /// The errors.

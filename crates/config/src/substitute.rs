@@ -31,12 +31,15 @@ mod tests;
 use template::{Piece, Template};
 
 /// Replaces every reference below `root`. Those that cannot be replaced are left as they are, each with an
-/// error.
+/// error; what they would have been is unknown, so they count as private and are never shown.
 pub(crate) fn substitute(root: Node, environment: &dyn Environment) -> (Node, ConfigErrors) {
     let mut pass = Pass { environment, references: 0, included_files: 0, errors: ConfigErrors::default() };
     let root = pass.node(root, &ConfigPath::Root(""), 0);
     (root, pass.errors)
 }
+
+/// How a reference that could not be replaced is shown; what is around it may be a secret.
+const UNREPLACED: &str = "${…}";
 
 struct Pass<'a> {
     environment: &'a dyn Environment,
@@ -103,7 +106,10 @@ impl Pass<'_> {
             });
         result.unwrap_or_else(|failure: Failure| {
             self.errors.0.extend(failure.at(position, path));
-            Node::new(Value::Scalar(scalar), position.clone())
+            let written: Arc<str> = scalar.text().into();
+            let (reference, text) = (UNREPLACED.into(), Some(Arc::clone(&written)));
+            let history = Substituted { origin: Origin::File, written, reference, text };
+            Node::new(Value::Scalar(scalar), position.clone()).with_substituted(Arc::new(history))
         })
     }
 

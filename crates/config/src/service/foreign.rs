@@ -8,7 +8,7 @@ use crate::node::{Entry, Map, Node, Value};
 use crate::path::Path;
 
 /// What the Collector has and dbintel does not, below `service.telemetry`; `*` is any item of a list.
-const FOREIGN: [&[&str]; 29] = [
+const FOREIGN: [&[&str]; 25] = [
     &["logs", "development"],
     &["logs", "disable_caller"],
     &["logs", "disable_stacktrace"],
@@ -21,9 +21,6 @@ const FOREIGN: [&[&str]; 29] = [
     &["metrics", "views"],
     &["metrics", "readers", "*", "periodic", "cardinality_limits"],
     &["metrics", "readers", "*", "periodic", "producers"],
-    &["metrics", "readers", "*", "periodic", "exporter", "otlp", "default_histogram_aggregation"],
-    &["metrics", "readers", "*", "periodic", "exporter", "otlp", "headers_list"],
-    &["metrics", "readers", "*", "periodic", "exporter", "otlp", "temporality_preference"],
     &["metrics", "readers", "*", "pull", "cardinality_limits"],
     &["metrics", "readers", "*", "pull", "producers"],
     &["metrics", "readers", "*", "pull", "exporter", "prometheus", "translation_strategy"],
@@ -33,17 +30,36 @@ const FOREIGN: [&[&str]; 29] = [
     &["metrics", "readers", "*", "pull", "exporter", "prometheus", "without_units"],
     &["traces", "level"],
     &["traces", "limits"],
-    &["traces", "processors", "*", "batch", "exporter", "otlp", "headers_list"],
     &["traces", "propagators"],
     &["traces", "sampler"],
     &["resource", "detectors"],
     &["resource", "schema_url"],
 ];
 
+/// The same below an OTLP exporter of [`OTLP_EXPORTERS`].
+const FOREIGN_OF_OTLP: [&str; 10] = [
+    "certificate",
+    "certificate_file",
+    "client_certificate",
+    "client_certificate_file",
+    "client_key",
+    "client_key_file",
+    "compression",
+    "default_histogram_aggregation",
+    "headers_list",
+    "temporality_preference",
+];
+
+const OTLP_EXPORTERS: [&[&str]; 2] = [
+    &["metrics", "readers", "*", "periodic", "exporter", "otlp"],
+    &["traces", "processors", "*", "batch", "exporter", "otlp"],
+];
+
 /// Of these the whole item of the list goes: without them it is nothing.
-const FOREIGN_ITEMS: [&[&str]; 3] = [
+const FOREIGN_ITEMS: [&[&str]; 4] = [
     &["metrics", "readers", "*", "periodic", "exporter", "console"],
     &["traces", "processors", "*", "batch", "exporter", "console"],
+    &["traces", "processors", "*", "batch", "exporter", "zipkin"],
     &["traces", "processors", "*", "simple"],
 ];
 
@@ -58,23 +74,28 @@ pub(super) fn without_foreign_settings(mut service: Node, warnings: &mut Warning
         for keys in FOREIGN {
             remove(&mut entry.value, keys, false, &path, warnings);
         }
+        for exporter in OTLP_EXPORTERS {
+            for key in FOREIGN_OF_OTLP {
+                remove(&mut entry.value, &[exporter, &[key]].concat(), false, &path, warnings);
+            }
+        }
         flatten_attributes(&mut entry.value);
     }
     service
 }
 
-/// Takes out what the keys lead to, or with `items` the item of the list on the way. True when it was there.
+/// Takes out what the keys lead to, or with `items` the item of the list on the way, which leaves nothing in its
+/// place. True when it was there.
 fn remove(node: &mut Node, keys: &[&str], items: bool, path: &Path<'_>, warnings: &mut Warnings) -> bool {
     let Some((key, below)) = keys.split_first() else {
         return false;
     };
     if let Value::Seq(list) = node.value_mut() {
-        let mut index = 0;
-        list.retain_mut(|item| {
-            let found = remove(item, below, items, &path.index(index), warnings);
-            index += 1;
-            !(found && items)
-        });
+        for (index, item) in list.iter_mut().enumerate() {
+            if remove(item, below, items, &path.index(index), warnings) && items {
+                item.take();
+            }
+        }
         return false;
     }
     let Some(map) = map_of(node) else { return false };

@@ -1,11 +1,11 @@
 //! The collector's own telemetry, `service.telemetry` of the Collector.
 //!
 //! What a Collector configuration has here is read; what dbintel does not do is taken out before, with a
-//! warning for each (see `foreign`).
+//! warning for each (see `foreign`). An item of a list that was taken out is nothing in its place, so that
+//! paths of errors count as the file does.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
@@ -73,22 +73,24 @@ pub struct MetricsConfig {
     pub level: MetricsLevel,
     /// Where Prometheus finds them; the older form of a pull reader.
     pub address: Option<Endpoint>,
-    /// Where they are read from and sent to. Without readers and address: Prometheus on localhost:8888.
-    pub readers: Vec<ReaderConfig>,
+    /// Where they are read from and sent to. Without readers and address: Prometheus on 127.0.0.1:8888. An
+    /// empty list switches both off.
+    #[schemars(with = "Option<Vec<ReaderConfig>>")]
+    pub readers: Option<Vec<Option<ReaderConfig>>>,
 }
 
-/// How many metrics the collector has of itself.
+/// How many metrics the collector has of itself: none, or all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricsLevel {
-    /// None at all.
+    /// None is served or sent.
     None,
-    /// What a service needs at least.
+    /// All.
     Basic,
-    /// What operating it needs.
+    /// All.
     #[default]
     Normal,
-    /// Everything.
+    /// All.
     Detailed,
 }
 
@@ -133,13 +135,11 @@ pub struct PrometheusPull {
 #[serde(deny_unknown_fields)]
 pub struct PeriodicReader {
     /// The time between two of them; a number is milliseconds, as in the Collector.
-    #[serde(default = "default_interval", deserialize_with = "duration_or_millis")]
-    #[schemars(with = "DurationOrMillis")]
-    pub interval: Duration,
-    /// The time to send one; a number is milliseconds.
-    #[serde(default = "default_timeout", deserialize_with = "duration_or_millis")]
-    #[schemars(with = "DurationOrMillis")]
-    pub timeout: Duration,
+    #[serde(default = "default_interval")]
+    pub interval: DurationOrMillis,
+    /// The time to send one, where the exporter does not say; a number is milliseconds. Default: 10s.
+    #[serde(default)]
+    pub timeout: Option<DurationOrMillis>,
     /// Where to.
     pub exporter: PushExporter,
 }
@@ -156,9 +156,9 @@ pub enum PushExporter {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpExporter {
-    /// The server, `https://host:4318` or `host:4317`.
+    /// The server, `https://host:4318` or `host:4318`. Without a path, `/v1/metrics` or `/v1/traces` is added.
     pub endpoint: Address,
-    /// The protocol.
+    /// The protocol; the collector's own telemetry is sent with `http/protobuf` only.
     #[serde(default)]
     pub protocol: OtlpProtocol,
     /// Headers of each request.
@@ -167,22 +167,9 @@ pub struct OtlpExporter {
     /// No TLS, where the endpoint does not say.
     #[serde(default)]
     pub insecure: bool,
-    /// Compression of requests.
+    /// The time to send, all attempts together; a number is milliseconds.
     #[serde(default)]
-    pub compression: OtlpCompression,
-    /// The time for one request; a number is milliseconds.
-    #[serde(default = "default_request_timeout", deserialize_with = "duration_or_millis")]
-    #[schemars(with = "DurationOrMillis")]
-    pub timeout: Duration,
-    /// The file with the certificates of authorities to trust.
-    #[serde(default)]
-    pub certificate: Option<PathBuf>,
-    /// The file with the collector's own certificate.
-    #[serde(default)]
-    pub client_certificate: Option<PathBuf>,
-    /// The file with the key of the collector's own certificate.
-    #[serde(default)]
-    pub client_key: Option<PathBuf>,
+    pub timeout: Option<DurationOrMillis>,
 }
 
 /// The protocol of OTLP.
@@ -197,23 +184,13 @@ pub enum OtlpProtocol {
     Grpc,
 }
 
-/// The compression of OTLP requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OtlpCompression {
-    /// Least traffic.
-    #[default]
-    Gzip,
-    /// Least work.
-    None,
-}
-
 /// The collector's traces of its own work. Without processors there are none.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TracesConfig {
     /// Where spans go.
-    pub processors: Vec<SpanProcessor>,
+    #[schemars(with = "Vec<SpanProcessor>")]
+    pub processors: Vec<Option<SpanProcessor>>,
 }
 
 /// One way of spans.
@@ -231,75 +208,74 @@ pub struct BatchSpans {
     /// Where to.
     pub exporter: PushExporter,
     /// The longest time a span waits; a number is milliseconds.
-    #[serde(default = "default_schedule_delay", deserialize_with = "duration_or_millis")]
-    #[schemars(with = "DurationOrMillis")]
-    pub schedule_delay: Duration,
-    /// The time to send a batch; a number is milliseconds.
-    #[serde(default = "default_timeout", deserialize_with = "duration_or_millis")]
-    #[schemars(with = "DurationOrMillis")]
-    pub export_timeout: Duration,
+    #[serde(default = "default_schedule_delay")]
+    pub schedule_delay: DurationOrMillis,
+    /// The time to send a batch, where the exporter does not say; a number is milliseconds. Default: 10s.
+    #[serde(default)]
+    pub export_timeout: Option<DurationOrMillis>,
     /// Spans that wait at most; more are dropped.
     #[serde(default = "default_queue_size")]
     pub max_queue_size: u32,
-    /// Spans in one request at most.
-    #[serde(default = "default_batch_size")]
-    pub max_export_batch_size: u32,
+    /// Spans in one request at most. Default: 512, or the size of the queue if that is smaller.
+    #[serde(default)]
+    pub max_export_batch_size: Option<u32>,
 }
+
+/// A time as the declarative configuration of OpenTelemetry writes it, as a plain number of milliseconds, or
+/// as a duration with units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DurationOrMillis(Duration);
 
 // === defaults, those of the OpenTelemetry SDK ===
 
 impl Default for PrometheusPull {
     fn default() -> Self {
-        Self { host: "localhost".to_owned(), port: 8888 }
+        Self { host: "127.0.0.1".to_owned(), port: 8888 }
     }
 }
 
-fn default_interval() -> Duration {
-    Duration::from_secs(60)
+fn default_interval() -> DurationOrMillis {
+    DurationOrMillis(Duration::from_secs(60))
 }
 
-fn default_timeout() -> Duration {
-    Duration::from_secs(30)
-}
-
-fn default_request_timeout() -> Duration {
-    Duration::from_secs(10)
-}
-
-fn default_schedule_delay() -> Duration {
-    Duration::from_secs(5)
+fn default_schedule_delay() -> DurationOrMillis {
+    DurationOrMillis(Duration::from_secs(5))
 }
 
 fn default_queue_size() -> u32 {
     2048
 }
 
-fn default_batch_size() -> u32 {
-    512
+// === impl DurationOrMillis ===
+
+impl DurationOrMillis {
+    /// The time.
+    pub const fn get(self) -> std::time::Duration {
+        self.0.get()
+    }
 }
 
-// === milliseconds ===
-
-fn duration_or_millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    deserializer.deserialize_any(DurationOrMillis)
+impl<'de> Deserialize<'de> for DurationOrMillis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DurationOrMillisVisitor)
+    }
 }
 
-/// The declarative configuration of OpenTelemetry writes times as plain milliseconds.
-struct DurationOrMillis;
+struct DurationOrMillisVisitor;
 
-impl Visitor<'_> for DurationOrMillis {
-    type Value = Duration;
+impl Visitor<'_> for DurationOrMillisVisitor {
+    type Value = DurationOrMillis;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a duration such as 10s, or a number of milliseconds")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-        text.parse().map_err(|error: ValueError| error.of_text(text))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<DurationOrMillis, E> {
+        text.parse().map(DurationOrMillis).map_err(|error: ValueError| error.of_text(text))
     }
 
-    fn visit_u64<E: de::Error>(self, millis: u64) -> Result<Duration, E> {
-        Ok(Duration::from_millis(millis))
+    fn visit_u64<E: de::Error>(self, millis: u64) -> Result<DurationOrMillis, E> {
+        Ok(DurationOrMillis(Duration::from_millis(millis)))
     }
 }
 

@@ -159,7 +159,7 @@ pub(crate) fn validate(options: &LoadOptions, environment: &dyn Environment) -> 
     if let Some(service) = errors.keep(document.service(&mut warnings)) {
         errors.keep(service::check(&document, &service, &Defined::of(&document), &mut warnings));
     }
-    Report { document: Some(document), errors, warnings }
+    Report { document: Some(document), errors: errors.without_consequences(), warnings }
 }
 
 fn validate_component(component: &Component, warnings: &mut Warnings) -> Result<(), ConfigErrors> {
