@@ -9,7 +9,7 @@ use dbintel_model::{
     QueryKey, Record, Server, Session, Target, Text, Timestamp,
 };
 use dbintel_receiver_postgresql::state::moments::Cumulative;
-use dbintel_receiver_postgresql::state::statements::{Entry, Snapshot, StatementKey};
+use dbintel_receiver_postgresql::state::statements::{Entry, Shape, Snapshot, StatementKey};
 use dbintel_receiver_postgresql::state::texts::query_text;
 
 /// Records per batch.
@@ -197,6 +197,7 @@ pub fn snapshot(entries: usize, reading: u32, idle_but_one_in: usize) -> Snapsho
         |index: usize| if index.is_multiple_of(idle_but_one_in) { f64::from(reading) } else { 0.0 };
     Snapshot {
         node: Arc::new(Node::default()),
+        shape: Shape { toplevel: true, info: true },
         taken_at: TIME.plus(std::time::Duration::from_nanos(minutes)),
         entries: (0..entries).map(|index| (key(index), entry(index, times_run(index)))).collect(),
         dealloc_before: Some(0),

@@ -1,11 +1,11 @@
-//! Settings of the admin endpoints: `extensions.health_check`, `extensions.zpages` and `service.telemetry`.
+//! Settings of the admin endpoints: `extensions.health_check` and `extensions.zpages`, and what `service.telemetry`
+//! means, whose settings are in the crate `config`.
 //!
 //! Field names are the OpenTelemetry Collector's. A field of the Collector that is known and not supported is answered
 //! by name, with what to do instead; anything else unknown is refused by serde. `validate` is pure and reports
 //! everything that is wrong at once.
 
 mod listen;
-mod millis;
 mod problem;
 mod telemetry;
 
@@ -14,14 +14,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use listen::Listen;
-pub use millis::Millis;
 pub use problem::{SettingsError, SettingsProblem};
-pub use telemetry::{
-    BatchSettings, LogEncoding, LogLevel, LogSettings, MetricsLevel, MetricsSettings, OtlpConfig,
-    OtlpPushSettings, OtlpSettings, PeriodicConfig, PeriodicSettings, PrometheusPullSettings,
-    PrometheusSettings, PullSettings, ReaderSettings, SpanBatchConfig, SpanProcessorSettings,
-    TelemetryConfig, TelemetrySettings, TracesSettings,
-};
+pub use telemetry::{OtlpConfig, PeriodicConfig, SpanBatchConfig, TelemetryConfig};
 
 use problem::with_unsupported;
 

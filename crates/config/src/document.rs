@@ -69,8 +69,8 @@ impl Document {
     /// [`ConfigErrors::without_consequences`].
     ///
     /// # Errors
-    /// What leaves nothing to look at: unreadable files, bad YAML, a whole section that is a reference and
-    /// cannot be replaced.
+    /// What leaves nothing to look at: unreadable files, bad YAML, also in an included file, and a whole
+    /// section that is a reference and cannot be replaced.
     pub fn load_leniently(
         options: &LoadOptions,
         environment: &dyn Environment,
@@ -84,6 +84,7 @@ impl Document {
             root = set::apply(root, argument)?;
         }
         let (root, mut errors) = substitute::substitute(root, environment);
+        // Errors in included files have no path.
         let lacks_section = errors.iter().any(|error| !error.path().contains('.'));
         let components = split(&root, &mut errors);
         warnings.extend(tree::inline_secrets(&root));

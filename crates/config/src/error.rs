@@ -148,6 +148,11 @@ impl ConfigError {
     pub fn problem(&self) -> &Problem {
         &self.problem
     }
+
+    /// Whether a `${…}` could not be replaced.
+    pub(crate) fn is_of_substitution(&self) -> bool {
+        matches!(*self.problem, Problem::Substitution(_) | Problem::Limit { .. })
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -184,16 +189,13 @@ impl ConfigErrors {
         }
     }
 
-    /// Without what is wrong only because a `${…}` at the same place was not replaced: no text in its place is
+    /// Without what is wrong only because a `${…}` in the same setting was not replaced: no text in its place is
     /// the number or the name that it would have been.
     #[must_use]
     pub fn without_consequences(mut self) -> Self {
-        let is_cause =
-            |error: &ConfigError| matches!(error.problem(), Problem::Substitution(_) | Problem::Limit { .. });
-        let causes: BTreeSet<Position> =
-            self.0.iter().filter(|error| is_cause(error)).filter_map(|error| error.position.clone()).collect();
-        let is_consequence = |position: &Position| causes.contains(position);
-        self.0.retain(|error| is_cause(error) || !error.position().is_some_and(is_consequence));
+        let unreplaced = self.0.iter().filter(|error| error.is_of_substitution());
+        let unreplaced: BTreeSet<String> = unreplaced.map(|error| error.path.clone()).collect();
+        self.0.retain(|error| error.is_of_substitution() || !unreplaced.contains(&error.path));
         self
     }
 

@@ -76,7 +76,7 @@ pub(crate) fn read_noting<'n, T: Deserialize<'n>>(
             Err(error) => {
                 let error = error.into_config_error(path);
                 let goes_on = error.path() != path;
-                if !reading.is_consequence(&error) {
+                if !reading.is_consequence(&error) && !errors.0.contains(&error) {
                     reading.note_misspelling(&error);
                     errors.push(error.clone());
                 }

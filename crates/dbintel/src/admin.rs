@@ -5,8 +5,8 @@
 //! is used all the same, with a warning: the program has it in any case.
 
 use dbintel_admin::config::{
-    AdminConfig, HealthCheckConfig, HealthCheckSettings, Listen, SettingsError, TelemetryConfig,
-    TelemetrySettings, ZPAGES_PORT, ZpagesSettings,
+    AdminConfig, HealthCheckConfig, HealthCheckSettings, Listen, SettingsError, TelemetryConfig, ZPAGES_PORT,
+    ZpagesSettings,
 };
 use dbintel_config::service::ServiceConfig;
 use dbintel_config::{Component, ConfigError, ConfigErrors, Document, Problem, Section, Warnings};
@@ -42,7 +42,7 @@ pub fn configure(
             }
         }
     }
-    let telemetry = errors.keep(telemetry(document)).unwrap_or_default();
+    let telemetry = errors.keep(telemetry(document, service)).unwrap_or_default();
     let admin = AdminConfig::try_new(Some(health), telemetry.metrics_listen.clone(), Some(zpages));
     match admin {
         Ok(admin) => errors.or((admin, telemetry)),
@@ -70,20 +70,13 @@ fn of_component(extension: &Component, errors: &[SettingsError]) -> ConfigErrors
 /// The path of the collector's own telemetry.
 const TELEMETRY: &str = "service.telemetry";
 
-fn telemetry(document: &Document) -> Result<TelemetryConfig, ConfigErrors> {
-    let Some(node) = document.root().at(TELEMETRY).filter(|node| !node.is_null()) else {
-        return Ok(TelemetryConfig::default());
+fn telemetry(document: &Document, service: &ServiceConfig) -> Result<TelemetryConfig, ConfigErrors> {
+    let node = document.root().at(TELEMETRY);
+    let located = |error: &SettingsError| {
+        let position = node.map(|node| node.at(&error.path).unwrap_or(node).position().clone());
+        let path = format!("{TELEMETRY}.{}", error.path);
+        ConfigError::new(position, path, Problem::Invalid(error.to_string()))
     };
-    let settings: TelemetrySettings = dbintel_config::read(node, TELEMETRY)?;
-    settings.validate().map_err(|errors| {
-        let error = |error: &SettingsError| {
-            let position = node.at(&error.path).unwrap_or(node).position().clone();
-            ConfigError::new(
-                Some(position),
-                format!("{TELEMETRY}.{}", error.path),
-                Problem::Invalid(error.to_string()),
-            )
-        };
-        ConfigErrors(errors.iter().map(error).collect())
-    })
+    TelemetryConfig::from_settings(&service.telemetry)
+        .map_err(|errors| ConfigErrors(errors.iter().map(located).collect()))
 }

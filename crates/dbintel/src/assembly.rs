@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use dbintel_admin::config::{AdminConfig, TelemetryConfig};
 use dbintel_config::service::{Defined, PipelineConfig, PipelineId, Signal as PipelineSignal, check};
 use dbintel_config::values::ComponentId;
-use dbintel_config::{ConfigErrors, Document, Environment, LoadOptions, Section, Warnings};
+use dbintel_config::{ConfigErrors, Document, Environment, LoadOptions, Loaded, Section, Warnings};
 use dbintel_model::{Attribute, Signal};
 use dbintel_pipeline::Signals;
 use dbintel_processors::memory_limiter::MemoryLimiterConfig;
@@ -75,16 +75,18 @@ pub fn load(
     let environment =
         environment.or_else(|| variables.variable(ENVIRONMENT_VARIABLE).ok()).filter(|name| !name.is_empty());
     let options = LoadOptions { files, sets, environment: environment.clone() };
-    let loaded = Document::load(&options, variables)?;
-    let mut warnings = loaded.warnings;
-    let mut assembly = assemble(&loaded.document, &mut warnings)?;
+    let (Loaded { document, mut warnings }, mut errors) = Document::load_leniently(&options, variables)?;
+    let assembly = errors.keep(assemble(&document, &mut warnings));
+    let Some(mut assembly) = assembly.filter(|_| errors.is_empty()) else {
+        return Err(errors.without_consequences());
+    };
     let (resource, problems) = resource::attributes(variables);
     for problem in problems {
         warnings.push(dbintel_config::Warning::new(None, "environment", problem));
     }
     assembly.resource = resource;
     assembly.environment = environment;
-    Ok(Checked { assembly, document: loaded.document, warnings })
+    Ok(Checked { assembly, document, warnings })
 }
 
 /// Checks every component and every reference.
@@ -93,8 +95,11 @@ fn assemble(document: &Document, warnings: &mut Warnings) -> Result<Assembly, Co
     let receivers = prepare_all(document, Section::Receivers, RECEIVERS, warnings, &mut errors);
     let processors = prepare_all(document, Section::Processors, PROCESSORS, warnings, &mut errors);
     let exporters = prepare_all(document, Section::Exporters, EXPORTERS, warnings, &mut errors);
-    let service = errors.keep(document.service(warnings)).unwrap_or_default();
-    errors.keep(check(document, &service, &defined(document), warnings));
+    let service = errors.keep(document.service(warnings));
+    if let Some(service) = &service {
+        errors.keep(check(document, service, &defined(document), warnings));
+    }
+    let service = service.unwrap_or_default();
     let admin = errors.keep(crate::admin::configure(document, &service, warnings));
     let Some((admin, telemetry)) = admin.filter(|_| errors.is_empty()) else { return Err(errors) };
     let mut lanes = BTreeMap::new();
@@ -215,3 +220,6 @@ fn with_flush_timeouts(
     }
     exporters
 }
+
+#[cfg(test)]
+mod tests;

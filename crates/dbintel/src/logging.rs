@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use dbintel_admin::config::{LogEncoding, LogLevel, TelemetryConfig};
+use dbintel_admin::config::TelemetryConfig;
 use dbintel_admin::telemetry_export::TelemetryExport;
 use dbintel_admin::{SpanStore, TracezLayer};
+use dbintel_config::service::telemetry::{LogEncoding, LogLevel};
 use dbintel_model::Clock;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;

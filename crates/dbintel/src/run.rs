@@ -11,6 +11,7 @@ use dbintel_admin::telemetry_export::{TelemetryExport, TelemetryExportContext};
 use dbintel_admin::{
     Admin, AdminContext, HEARTBEAT_INTERVAL, Heartbeat, SpanStore, resources::ResourceMonitor,
 };
+use dbintel_config::Warning;
 use dbintel_model::{Clock, SystemClock, Text, Value};
 use dbintel_pipeline::telemetry::{Registry, definitions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -45,10 +46,13 @@ pub fn run(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
 }
 
 async fn serve(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
-    let Checked { assembly, warnings, .. } = checked;
+    let Checked { assembly, mut warnings, .. } = checked;
     let mut signals = Signals::new()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let registry = Registry::default();
+    let monitor = ResourceMonitor::new(Arc::clone(&clock), Some(Arc::new(allocator::allocated_bytes)));
+    let memory = wiring::memory_limits(&assembly.memory, &monitor).context("the memory limits")?;
+    warnings.extend(memory.warning.map(|text| Warning::new(None, "memory_limiter", text.to_string())));
     let spans = SpanStore::new(&registry);
     let mut wiring = Wiring::new(Arc::clone(&clock), registry.clone());
     let export = export_own_telemetry(&assembly, &wiring)?;
@@ -57,7 +61,6 @@ async fn serve(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     let (asker, questions) = pages::lane_questions();
-    let monitor = ResourceMonitor::new(Arc::clone(&clock), Some(Arc::new(allocator::allocated_bytes)));
     monitor.observe(&registry);
     observe_build(&registry, warnings.len());
     let heartbeat = Heartbeat::new(clock.monotonic());
@@ -72,7 +75,7 @@ async fn serve(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
         monitor: monitor.clone(),
         clock: Arc::clone(&clock),
     };
-    wiring.start(&assembly, &monitor).context("the pipelines could not be started")?;
+    wiring.start(&assembly, memory.limits, &monitor);
     let admin = Admin::start(&assembly.admin, cx).context("health, metrics or pages could not be served")?;
     let answering = questions.serve(|lane| wiring.show(lane));
     tracing::info!(

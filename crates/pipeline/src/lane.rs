@@ -193,6 +193,12 @@ impl LaneHandle {
         self.task.join(within).await
     }
 
+    /// Reads the bytes that wait at the door, for as long as anybody asks.
+    pub fn queue_bytes(&self) -> impl Fn() -> usize + Send + Sync + 'static {
+        let queue = Arc::clone(&self.queue);
+        move || queue.len_bytes()
+    }
+
     /// Batches that wait at the door now.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -9,7 +9,7 @@ mod validate;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dbintel_model::{Attribute, MetricDefinition, ResourceLayout};
+use dbintel_model::{Attribute, MetricDefinition, ResourceLayout, Text};
 
 pub use self::settings::Settings;
 pub use self::validate::{Complaint, Validated, validate};
@@ -23,7 +23,7 @@ pub struct Config {
     /// Command that prints a password or token, run before each connect; instead of a password.
     pub password_command: Option<Vec<String>>,
     /// Database for what concerns the whole server.
-    pub connect_database: String,
+    pub connect_database: Text,
     /// Databases to read; empty means all.
     pub databases: BTreeSet<String>,
     /// Databases to leave out.

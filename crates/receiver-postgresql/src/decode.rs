@@ -26,7 +26,8 @@ pub struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    /// Appends the points of a row. A value that is NULL gives no point: unknown is not zero.
+    /// Appends the points of a row. A value that is NULL gives no point: unknown is not zero. Says whether there was
+    /// such a value.
     ///
     /// # Errors
     /// If a column is not of the type the query asked for.
@@ -35,18 +36,22 @@ impl Decoder<'_> {
         plan: &FamilyPlan,
         row: &PgRow,
         records: &mut Vec<Record>,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<bool, sqlx::Error> {
         let texts: Vec<Option<String>> =
             (0..plan.label_columns).map(|index| row.try_get(index)).collect::<Result<_, _>>()?;
         let labels = Arc::new(labels(self.layout, self.database, plan.family.labels, texts));
         let reset: Option<i64> = row.try_get(plan.label_columns)?;
+        let mut unknown = false;
         for (offset, (metric, source)) in plan.points.iter().enumerate() {
             let index = plan.label_columns + 1 + offset;
             let value = match metric.number {
                 NumberType::Int => row.try_get::<Option<i64>, _>(index)?.map(Number::Int),
                 NumberType::Double => row.try_get::<Option<f64>, _>(index)?.map(Number::Double),
             };
-            let Some(value) = value else { continue };
+            let Some(value) = value else {
+                unknown = true;
+                continue;
+            };
             let start = metric.instrument.is_sum().then(|| {
                 let known = reset.filter(|_| metric.is_monotonic()).map(Timestamp::from_micros);
                 known.unwrap_or_else(|| {
@@ -57,7 +62,7 @@ impl Decoder<'_> {
             let (labels, fixed, time) = (Arc::clone(&labels), source.fixed, self.time);
             records.push(Record::Metric(MetricPoint { metric, labels, fixed, value, start, time }));
         }
-        Ok(())
+        Ok(unknown)
     }
 }
 

@@ -18,4 +18,4 @@ pub mod sessions;
 pub(crate) mod sql;
 pub mod statements;
 
-pub(crate) use sql::vouched as sql_text;
+pub(crate) use sql::{identifier as sql_identifier, vouched as sql_text};

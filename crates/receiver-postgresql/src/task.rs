@@ -3,6 +3,7 @@
 mod connections;
 mod databases;
 mod families;
+mod password;
 mod schedule;
 mod server_poll;
 mod sessions;

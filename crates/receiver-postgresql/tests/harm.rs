@@ -1,6 +1,15 @@
 //! What happens when the server is in trouble, or when we are: nothing is made worse, every part that can be read is
 //! read, and every part that cannot has a reason in the records, on the status board and in self-metrics.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests, which clippy sees only in functions marked as such"
+)]
+
 mod support;
 
 use std::sync::Arc;
@@ -18,6 +27,9 @@ use support::{Watched, calls, changes, gaps, points, queries, value};
 const ORDERS: [(&str, &str); 2] = [("db.namespace", "postgres|public"), ("db.collection.name", "orders")];
 const FREE: [(&str, &str); 2] = [("db.namespace", "postgres|public"), ("db.collection.name", "free")];
 const SECOND: [(&str, &str); 2] = [("db.namespace", "second|public"), ("db.collection.name", "orders")];
+
+/// One place for each loop.
+const THREE: (&str, &str) = ("connection_pool", "{max_open: 3}");
 
 async fn with_second_database(major: Major) -> Cluster {
     let cluster = cluster(major, Options::new()).await;
@@ -115,7 +127,7 @@ fn connections_to(port: u16) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_is_not_given_more_connections() {
     let cluster = cluster(Major::V17, Options::new()).await;
-    let mut watched = Watched::start(&yaml(cluster.port(), &[("timeout", "1s"), SAMPLES]));
+    let mut watched = Watched::start(&yaml(cluster.port(), &[("timeout", "1s"), THREE, SAMPLES]));
     watched.still_delivers("postgresql.rows", &ORDERS).await;
     watched.until_own("dbintel_connections", &[("state", "open")], |open| open == 3.0).await;
     watched.forget();
@@ -149,7 +161,7 @@ async fn a_server_that_hangs_is_not_given_more_connections() {
 async fn a_server_that_hangs_at_the_first_connection_is_not_given_more() {
     let cluster = cluster(Major::V17, Options::new()).await;
     cluster.sigstop();
-    let mut watched = Watched::start(&yaml(cluster.port(), &[SAMPLES]));
+    let mut watched = Watched::start(&yaml(cluster.port(), &[THREE, SAMPLES]));
     watched.gap_because("server", GapReason::DeadlineExceeded).await;
     watched.until_own("dbintel_polls_total", &[("loop", "server")], |polls| polls >= 4.0).await;
     assert!(connections_to(cluster.port()) <= 3, "{}", connections_to(cluster.port()));
@@ -165,6 +177,19 @@ async fn fill(cluster: &Cluster, crowd: &mut Vec<PgConnection>) {
     }
 }
 
+/// While the server refuses an attempt of ours it has a slot for it, so a superuser can find none for that moment.
+async fn superuser(cluster: &Cluster) -> PgConnection {
+    let connecting = async {
+        loop {
+            match cluster.socket_options("postgres", "postgres").connect().await {
+                Ok(connection) => break connection,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), connecting).await.expect("a reserved slot is free")
+}
+
 /// When every slot of the server is taken, that is told, what we have goes on working, the slots that are reserved for
 /// superusers stay free, and everything is read again when others leave.
 async fn no_free_slots(major: Major) {
@@ -174,8 +199,8 @@ async fn no_free_slots(major: Major) {
         cluster.create_database(database).await;
         orders(&cluster, database).await;
     }
-    // Three databases and two places for them: each is connected to for its visit only.
-    let mut watched = Watched::start(&yaml(cluster.port(), &[]));
+    // Three databases and two places for them: one is kept, the others are connected to for their visit only.
+    let mut watched = Watched::start(&yaml(cluster.port(), &[THREE]));
     watched.still_delivers("postgresql.rows", &SECOND).await;
     let mut crowd = Vec::new();
     let crowding = async {
@@ -191,7 +216,7 @@ async fn no_free_slots(major: Major) {
     assert!(gap.detail.contains("reserved"), "{}", gap.detail);
     let mut superusers = Vec::new();
     for _ in 0..3 {
-        superusers.push(cluster.connect("postgres").await);
+        superusers.push(superuser(&cluster).await);
         watched.still_delivers("postgresql.backends", &[]).await;
     }
     let database = gap.database.unwrap();

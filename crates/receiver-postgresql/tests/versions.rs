@@ -1,5 +1,14 @@
 //! What every supported major version gives, on real servers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests, which clippy sees only in functions marked as such"
+)]
+
 mod support;
 
 use std::collections::BTreeSet;

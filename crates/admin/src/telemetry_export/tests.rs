@@ -9,7 +9,6 @@ use dbintel_testkit::otlp_sink::{Behaviour, Options, OtlpSink};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
-use crate::config::TelemetrySettings;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -22,7 +21,7 @@ traces: {{processors: [{{batch: {{schedule_delay: 50, exporter: {{otlp: {{endpoi
 resource: {{deployment.environment.name: test, service.instance.id: }}
 "
     );
-    from_yaml::<TelemetrySettings>(&yaml).unwrap().validate().unwrap()
+    TelemetryConfig::from_settings(&from_yaml(&yaml).unwrap()).unwrap()
 }
 
 fn context() -> TelemetryExportContext {

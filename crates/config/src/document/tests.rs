@@ -226,3 +226,49 @@ fn debug_shows_no_values() {
     assert!(!debug.contains("CANARY"), "{debug}");
     assert!(debug.contains("password") && debug.contains("t.yaml:2:17"), "{debug}");
 }
+
+/// What is missing comes with all else that is wrong, and nothing is wrong only because it is missing.
+#[test]
+fn errors_of_references_and_of_components_come_together() {
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Strict {
+        #[serde(rename = "interval")]
+        _interval: Duration,
+        #[serde(rename = "password")]
+        _password: Option<Secret>,
+    }
+    let text = "receivers:\n  a: {interval: '${NOPE}', password: 'CANARY${NOPE}', foo: 1}\n  b: ${env:NOPE}\n  c: {interval: x}\n";
+    let fake = Fake([("t.yaml", text.to_owned())].into());
+    let options = LoadOptions { files: vec!["t.yaml".into()], ..LoadOptions::default() };
+    let (Loaded { document, mut warnings }, mut errors) = Document::load_leniently(&options, &fake).unwrap();
+    for component in document.components() {
+        errors.keep(component.read_noting::<Strict>(&mut warnings));
+    }
+    let unset = "environment variable `NOPE` is not set; set it, or give a default: `${env:NOPE:-default}`";
+    assert_eq!(
+        errors.without_consequences().to_string(),
+        format!(
+            "t.yaml:2:17: receivers.a.interval: {unset}\n\
+             t.yaml:2:38: receivers.a.password: {unset}\n\
+             t.yaml:3:6: receivers.b: {unset}\n\
+             t.yaml:2:55: receivers.a.foo: unknown key; valid keys: interval, password\n\
+             t.yaml:4:17: receivers.c.interval: expected a duration such as 10s, found the text \"x\""
+        )
+    );
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert!(!format!("{document:?}{}", document.to_yaml(&[])).contains("CANARY"));
+}
+
+#[test]
+fn a_section_that_cannot_be_replaced_is_all_that_is_reported() {
+    for (text, expect) in [
+        ("receivers: ${env:NOPE}\nservice: {}\n", "receivers: environment variable `NOPE`"),
+        ("receivers: {a: '${file:bad.yaml}'}\n", "bad.yaml:2:1: not valid YAML"),
+    ] {
+        let fake = Fake([("t.yaml", text.to_owned()), ("bad.yaml", "[".to_owned())].into());
+        let options = LoadOptions { files: vec!["t.yaml".into()], ..LoadOptions::default() };
+        let errors = Document::load_leniently(&options, &fake).unwrap_err();
+        assert!(errors.0.len() == 1 && errors.to_string().contains(expect), "{errors}");
+    }
+}

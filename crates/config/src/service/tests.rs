@@ -6,7 +6,7 @@ use super::telemetry::*;
 use super::*;
 use crate::component::Section;
 use crate::document::{Document, LoadOptions};
-use crate::values::{Address, Duration};
+use crate::values::Address;
 
 const COMPONENTS: &str = "
 receivers: {postgresql: , postgresql/b: }
@@ -236,6 +236,8 @@ service:
                 protocol: grpc
                 endpoint: http://localhost:4317
                 insecure: true
+                compression: gzip
+                certificate: /etc/ca.pem
                 temporality_preference: delta
                 headers: [{name: api-key, value: CANARY}]
         - periodic: {interval: 10s, exporter: {console: {}}}
@@ -259,18 +261,19 @@ fn telemetry_of_a_collector_is_read() {
     assert_eq!((telemetry.logs.level, telemetry.logs.encoding), (LogLevel::Debug, LogEncoding::Json));
     assert_eq!(telemetry.metrics.level, MetricsLevel::Detailed);
     assert_eq!(telemetry.metrics.address.unwrap().to_string(), "0.0.0.0:8888");
-    let [ReaderConfig::Pull(pull), ReaderConfig::Periodic(periodic)] = telemetry.metrics.readers.as_slice()
+    let readers = telemetry.metrics.readers.unwrap();
+    let [Some(ReaderConfig::Pull(pull)), Some(ReaderConfig::Periodic(periodic)), None] = readers.as_slice()
     else {
-        panic!("{:?}", telemetry.metrics.readers)
+        panic!("{readers:?}")
     };
     let PullExporter::Prometheus(prometheus) = &pull.exporter;
     assert_eq!((prometheus.host.as_str(), prometheus.port), ("0.0.0.0", 9999));
-    assert_eq!((periodic.interval, periodic.timeout), (Duration::from_secs(5), Duration::from_secs(30)));
+    assert_eq!((periodic.interval.get().as_secs(), periodic.timeout), (5, None));
     let PushExporter::Otlp(otlp) = &periodic.exporter;
     assert_eq!((otlp.protocol, otlp.insecure, otlp.headers.len()), (OtlpProtocol::Grpc, true, 1));
     assert_eq!(otlp.endpoint, "http://localhost:4317".parse::<Address>().unwrap());
-    let [SpanProcessor::Batch(batch)] = telemetry.traces.processors.as_slice() else { panic!() };
-    assert_eq!((batch.schedule_delay, batch.max_queue_size), (Duration::from_secs(1), 10));
+    let [Some(SpanProcessor::Batch(batch)), None] = telemetry.traces.processors.as_slice() else { panic!() };
+    assert_eq!((batch.schedule_delay.get().as_secs(), batch.max_queue_size), (1, 10));
     let resource: Vec<_> =
         telemetry.resource.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
     assert_eq!(resource, [("service.name", Some("dbintel")), ("zone", Some("7"))]);
@@ -282,22 +285,24 @@ fn what_only_the_collector_has_is_answered_by_name() {
     load(COLLECTOR_TELEMETRY).service(&mut warnings).unwrap();
     let no_effect = "warning: the Collector has this setting, dbintel does not; it has no effect";
     let mut expect: Vec<String> = [
-        "28:48: service.telemetry.metrics.readers.2.periodic.exporter.console",
-        "37:11: service.telemetry.traces.processors.1.simple",
+        "30:48: service.telemetry.metrics.readers.2.periodic.exporter.console",
+        "39:11: service.telemetry.traces.processors.1.simple",
         "8:7: service.telemetry.logs.initial_fields",
         "9:7: service.telemetry.logs.processors",
         "7:7: service.telemetry.logs.sampling",
         "14:7: service.telemetry.metrics.views",
-        "26:17: service.telemetry.metrics.readers.1.periodic.exporter.otlp.temporality_preference",
         "18:55: service.telemetry.metrics.readers.0.pull.exporter.prometheus.without_units",
-        "30:7: service.telemetry.traces.propagators",
-        "31:7: service.telemetry.traces.sampler",
-        "39:7: service.telemetry.resource.schema_url",
+        "32:7: service.telemetry.traces.propagators",
+        "33:7: service.telemetry.traces.sampler",
+        "41:7: service.telemetry.resource.schema_url",
+        "27:17: service.telemetry.metrics.readers.1.periodic.exporter.otlp.certificate",
+        "26:17: service.telemetry.metrics.readers.1.periodic.exporter.otlp.compression",
+        "28:17: service.telemetry.metrics.readers.1.periodic.exporter.otlp.temporality_preference",
     ]
     .map(|place| format!("t.yaml:{place}: {no_effect}"))
     .into();
     expect.push(
-        "t.yaml:27:50: service.telemetry.metrics.readers.1.periodic.exporter.otlp.headers.0.value: warning: a secret is \
+        "t.yaml:29:50: service.telemetry.metrics.readers.1.periodic.exporter.otlp.headers.0.value: warning: a secret is \
          written inline; write a reference, `${env:NAME}` or `${file:/path}`"
             .to_owned(),
     );
@@ -309,18 +314,50 @@ fn defaults_are_those_of_the_collector() {
     let telemetry = load("service: {telemetry: }").service(&mut Warnings::default()).unwrap().telemetry;
     assert_eq!(telemetry, TelemetryConfig::default());
     assert_eq!((telemetry.logs.level, telemetry.metrics.level), (LogLevel::Info, MetricsLevel::Normal));
-    assert_eq!(PrometheusPull::default(), PrometheusPull { host: "localhost".to_owned(), port: 8888 });
+    assert_eq!(PrometheusPull::default(), PrometheusPull { host: "127.0.0.1".to_owned(), port: 8888 });
 }
 
 #[test]
 fn other_keys_of_telemetry_are_errors() {
-    let text =
-        "service: {telemetry: {logs: {levl: info}, metrics: {readers: [{pull: {exporter: {otlp: {}}}}]}}}";
+    let error = |text: &str| load(text).service(&mut Warnings::default()).unwrap_err().to_string();
     assert_eq!(
-        load(text).service(&mut Warnings::default()).unwrap_err().to_string(),
+        error(
+            "service: {telemetry: {logs: {levl: info}, metrics: {readers: [{pull: {exporter: {otlp: {}}}}]}}}"
+        ),
         "t.yaml:1:30: service.telemetry.logs.levl: unknown key; did you mean `level`? (valid keys: level, encoding)\n\
          t.yaml:1:82: service.telemetry.metrics.readers.0.pull.exporter.otlp: unknown value `otlp`; valid values: prometheus"
     );
+    let metrics = |metrics: &str| error(&format!("service: {{telemetry: {{metrics: {{{metrics}}}}}}}"));
+    for (reader, expect) in [
+        (
+            "{}",
+            "43: service.telemetry.metrics.readers.0: expected one of pull, periodic, found the map {...}",
+        ),
+        (
+            "{pull: {exporter: {prometheus: }}, periodic: {exporter: {otlp: {endpoint: 'x:1'}}}}",
+            "43: service.telemetry.metrics.readers.0: expected one of pull, periodic, found the map {...}",
+        ),
+        ("{periodic: {}}", "44: service.telemetry.metrics.readers.0.periodic: missing key `exporter`"),
+        (
+            "{periodic: {exporter: {otlp: {}}}}",
+            "66: service.telemetry.metrics.readers.0.periodic.exporter.otlp: missing key `endpoint`",
+        ),
+        (
+            "{periodic: {exporter: {otlp_http: {endpoint: 'x:1'}}}}",
+            "66: service.telemetry.metrics.readers.0.periodic.exporter.otlp_http: unknown value `otlp_http`; did you mean `otlp`? (valid values: otlp)",
+        ),
+        (
+            "{periodic: {interval: -5, exporter: {otlp: {endpoint: 'x:1'}}}}",
+            "65: service.telemetry.metrics.readers.0.periodic.interval: expected a duration such as 10s, or a number of milliseconds, found the number -5",
+        ),
+        // What was taken out counts: the path is the one of the file.
+        (
+            "{periodic: {exporter: {console: }}}, {pull: {}}",
+            "81: service.telemetry.metrics.readers.1.pull: missing key `exporter`",
+        ),
+    ] {
+        assert_eq!(metrics(&format!("readers: [{reader}]")), format!("t.yaml:1:{expect}"));
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use dbintel_admin::resources::{BoundSource, MemoryBound, ResourceMonitor};
 use dbintel_config::values::ComponentId;
 use dbintel_model::{Clock, Text};
 use dbintel_pipeline::admission::Permissive;
-use dbintel_pipeline::memory::MemoryState;
+use dbintel_pipeline::memory::{MemoryLimits, MemoryState};
 use dbintel_pipeline::status::{ComponentKind, StatusBoard};
 use dbintel_pipeline::telemetry::{Registry, definitions};
 use dbintel_pipeline::{
@@ -18,8 +18,8 @@ use dbintel_pipeline::{
     QueueLimits, ReceiverContext, Sink, Supervised, Supervisor, WeightedQueue,
 };
 use dbintel_processors::memory_limiter::{
-    AvailableMemory, MemoryAccount, MemoryAccounts, MemoryLimiter, MemorySource, MemoryView,
-    MemoryWatchContext,
+    AvailableMemory, MemoryAccount, MemoryAccounts, MemoryLimiter, MemoryLimiterConfig, MemoryLimiterError,
+    MemorySource, MemoryView, MemoryWatchContext, ResolvedLimits,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,17 @@ const LANES_SHARE: u32 = 4;
 /// How long an exporter may take to count what it could not flush.
 const ABORT_GRACE: Duration = Duration::from_secs(2);
 
+/// The memory limits on this machine.
+///
+/// # Errors
+/// If they make no sense on it.
+pub fn memory_limits(
+    config: &MemoryLimiterConfig,
+    monitor: &ResourceMonitor,
+) -> Result<ResolvedLimits, MemoryLimiterError> {
+    config.resolve(monitor.limits().memory.map(available_memory))
+}
+
 /// Everything that runs.
 pub struct Wiring {
     clock: Arc<dyn Clock>,
@@ -47,9 +58,15 @@ pub struct Wiring {
     accounts: MemoryAccounts,
     supervisor: Supervisor,
     receivers: Vec<Supervised>,
-    lanes: BTreeMap<Text, LaneHandle>,
+    lanes: BTreeMap<Text, RunningLane>,
     exporters: BTreeMap<ComponentId, RunningExporter>,
     watch: Option<Supervised>,
+}
+
+struct RunningLane {
+    handle: LaneHandle,
+    /// Shows the bytes that wait at the door for as long as the lane runs.
+    _account: MemoryAccount,
 }
 
 struct RunningExporter {
@@ -94,10 +111,8 @@ impl Wiring {
 
     /// Starts everything, exporters first.
     ///
-    /// # Errors
-    /// If the memory limits make no sense on this machine.
-    pub fn start(&mut self, assembly: &Assembly, monitor: &ResourceMonitor) -> anyhow::Result<()> {
-        self.start_memory_watch(assembly, monitor)?;
+    pub fn start(&mut self, assembly: &Assembly, limits: MemoryLimits, monitor: &ResourceMonitor) {
+        self.start_memory_watch(assembly, limits, monitor);
         for (id, plan) in &assembly.exporters {
             let running = self.start_exporter(id, plan.clone());
             self.exporters.insert(id.clone(), running);
@@ -105,13 +120,12 @@ impl Wiring {
         for (id, plan) in &assembly.lanes {
             self.start_lane(id, plan, assembly);
         }
-        Ok(())
     }
 
     /// What the processors of a lane show.
     pub async fn show(&self, lane: Text) -> LaneReplies {
         match self.lanes.get(&lane) {
-            Some(handle) => handle.command(Command::Show).await,
+            Some(lane) => lane.handle.command(Command::Show).await,
             None => Vec::new(),
         }
     }
@@ -125,8 +139,8 @@ impl Wiring {
         let drains = std::mem::take(&mut self.lanes).into_iter().map(|(id, lane)| {
             let registry = self.registry.clone();
             async move {
-                let waiting = lane.waiting() as u64;
-                if !lane.drain(deadline / LANES_SHARE).await {
+                let waiting = lane.handle.waiting() as u64;
+                if !lane.handle.drain(deadline / LANES_SHARE).await {
                     let labels = vec![("receiver", id), ("reason", Text::Static("shutdown"))];
                     registry.counter(&definitions::LANE_LOST_RECORDS, labels).add(waiting);
                     tracing::error!(batches = waiting, "a lane did not drain before the deadline");
@@ -143,15 +157,10 @@ impl Wiring {
         }
     }
 
-    fn start_memory_watch(&mut self, assembly: &Assembly, monitor: &ResourceMonitor) -> anyhow::Result<()> {
-        let available = monitor.limits().memory.map(available_memory);
-        let resolved = assembly.memory.resolve(available)?;
-        if let Some(warning) = &resolved.warning {
-            tracing::warn!("memory_limiter: {warning}");
-        }
+    fn start_memory_watch(&mut self, assembly: &Assembly, limits: MemoryLimits, monitor: &ResourceMonitor) {
         let reader = monitor.clone();
         let cx = MemoryWatchContext {
-            limits: resolved.limits,
+            limits,
             check_interval: assembly.memory.check_interval(),
             state: self.memory.clone(),
             view: self.view.clone(),
@@ -168,7 +177,6 @@ impl Wiring {
         let stop = shutdown.clone();
         let run = move || cx.clone().run(stop.clone());
         self.watch = Some(self.supervisor.start("memory_watch".into(), status, shutdown, run));
-        Ok(())
     }
 
     fn start_exporter(&self, id: &ComponentId, plan: ExporterPlan) -> RunningExporter {
@@ -176,7 +184,8 @@ impl Wiring {
         let limits =
             QueueLimits { max_bytes: EXPORTER_INPUT_MAX_BYTES, max_items: EXPORTER_INPUT_MAX_BATCHES };
         let input: ExporterInput = Arc::new(WeightedQueue::<Delivery>::new(limits));
-        let account = self.account(&format!("exporter {name} input"), Arc::clone(&input));
+        let queue = Arc::clone(&input);
+        let account = self.accounts.open(format!("exporter {name} input").into(), move || queue.len_bytes());
         let telemetry = ExporterTelemetry::new(self.registry(), name.clone());
         let status = self.board.register(ComponentKind::Exporter, name.clone(), self.clock.now());
         let abort = CancellationToken::new();
@@ -218,7 +227,8 @@ impl Wiring {
         };
         let lane = Lane::start(cx, &self.supervisor);
         self.start_receiver(&name, plan, assembly, &lane, receiver_requests);
-        self.lanes.insert(name, lane);
+        let account = self.accounts.open(format!("lane {name} queue").into(), lane.queue_bytes());
+        self.lanes.insert(name, RunningLane { handle: lane, _account: account });
     }
 
     fn start_receiver(
@@ -267,11 +277,6 @@ impl Wiring {
                 Some(ProcessorFactory { id, build: Arc::new(build) })
             }
         }
-    }
-
-    /// Shows the bytes of a queue among those the memory limiter accounts for.
-    fn account(&self, name: &str, queue: ExporterInput) -> MemoryAccount {
-        self.accounts.open(name.to_owned().into(), move || queue.len_bytes())
     }
 }
 

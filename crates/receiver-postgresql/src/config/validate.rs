@@ -9,6 +9,7 @@ use super::{Config, QuerySample, TopQuery};
 use crate::query::connection::{ConnectSettings, Identity, Limits, Tls};
 
 const STATEMENT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+const LIMIT_MIN: Duration = Duration::from_millis(1);
 const STATEMENT_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3_600);
@@ -50,7 +51,7 @@ pub fn validate(settings: &Settings) -> Result<Validated, Vec<Complaint>> {
     let config = Config {
         connect: checks.connect(settings),
         password_command: checks.password_command(settings),
-        connect_database: settings.connect_database.clone(),
+        connect_database: settings.connect_database.clone().into(),
         databases: settings.databases.iter().cloned().collect(),
         exclude_databases: settings.exclude_databases.iter().cloned().collect(),
         collection_interval: checks.interval("collection_interval", settings.collection_interval.get()),
@@ -170,9 +171,13 @@ impl Checks {
                 "expected at most 60s: a statement of ours that runs longer is an incident",
             );
         }
+        // Below a millisecond the server would take it for "no limit".
+        if statement_timeout < LIMIT_MIN {
+            self.error("timeout", "expected 0, for the default of 5s, or a duration from 1ms to 60s");
+        }
         let lock_timeout = settings.lock_timeout.get();
-        if lock_timeout.is_zero() || lock_timeout > STATEMENT_TIMEOUT_DEFAULT {
-            self.error("lock_timeout", "expected a duration above 0 and up to 5s");
+        if lock_timeout < LIMIT_MIN || lock_timeout > STATEMENT_TIMEOUT_DEFAULT {
+            self.error("lock_timeout", "expected a duration from 1ms to 5s");
         }
         Limits { statement_timeout, lock_timeout }
     }
@@ -338,6 +343,14 @@ mod tests {
         ];
         assert_eq!(fields, expected);
         assert!(errors.iter().any(|error| error.ends_with("did you mean postgresql.commits?")), "{errors:?}");
+    }
+
+    #[test]
+    fn a_limit_that_the_server_would_take_for_none_is_refused() {
+        let errors = check("username: otel\ntimeout: 900us\nlock_timeout: 900us").unwrap_err();
+        let fields: Vec<_> = errors.iter().map(|error| error.split(':').next().unwrap()).collect();
+        assert_eq!(fields, ["timeout", "lock_timeout"]);
+        assert!(check("username: otel\ntimeout: 0\nlock_timeout: 1ms").is_ok());
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! One connection and its read-only transactions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dbintel_config::values::Secret;
-use dbintel_model::Text;
+use dbintel_model::{GapReason, Text};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow, PgSslMode};
 use sqlx::query::Query;
 use sqlx::{ConnectOptions, Connection as _, Executor as _, PgConnection, Postgres};
+use tokio::io::AsyncReadExt as _;
 
 use super::error::QueryError;
 use super::sql::{literal, vouched};
@@ -16,8 +17,6 @@ use super::sql::{literal, vouched};
 pub const APPLICATION_NAME: &str = "dbintel";
 /// By how much our own deadline is longer than the server's, so that the server gives up first.
 pub const DEADLINE_MARGIN: Duration = Duration::from_secs(2);
-/// How long opening a connection may take.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Server-side limit on idling within a transaction: it ends our session if we stop in the middle.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -29,6 +28,11 @@ const SYSTEM_ROOTS: [&str; 5] = [
     "/etc/ssl/ca-bundle.pem",
     "/usr/local/etc/ssl/cert.pem",
 ];
+
+/// Bytes of a file of certificates: a bundle of all public authorities has about a tenth of it.
+const PEM_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// What every PEM file holds.
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
 
 /// Where and as whom to connect.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +58,7 @@ pub enum Tls {
     Unverified(Identity),
     /// Certificate and host name are checked.
     Verified {
-        /// Roots to trust instead of those of the system.
+        /// Roots to trust besides the public ones.
         ca_file: Option<PathBuf>,
         /// Our own certificate.
         identity: Identity,
@@ -85,27 +89,20 @@ pub struct Connection {
     inner: PgConnection,
     /// The database it is connected to.
     pub database: Text,
-    /// Process id of its backend.
-    pub backend_pid: i64,
+    /// Process id of its backend, once it was asked for.
+    pub backend_pid: Option<i64>,
     in_transaction: bool,
 }
 
 impl Connection {
-    /// Opens a connection.
+    /// Opens a connection. It has no deadline of its own; no statement is sent on it before its limits are.
     ///
     /// # Errors
-    /// [`QueryError`] if the server cannot be reached, refuses us, or does not answer within [`CONNECT_TIMEOUT`].
-    pub async fn open(settings: &ConnectSettings, database: &str) -> Result<Self, QueryError> {
-        let options = settings.options(database);
-        let opening = async {
-            let mut inner = PgConnection::connect_with(&options).await?;
-            let row = inner.fetch_one("SELECT pg_backend_pid()::int8").await?;
-            let backend_pid = sqlx::Row::try_get(&row, 0)?;
-            Ok::<_, sqlx::Error>((inner, backend_pid))
-        };
-        let opened = tokio::time::timeout(CONNECT_TIMEOUT, opening).await;
-        let (inner, backend_pid) = opened.map_err(|_elapsed| QueryError::deadline("connecting"))??;
-        Ok(Self { inner, database: database.to_owned().into(), backend_pid, in_transaction: false })
+    /// [`QueryError`] if the server cannot be reached or refuses us.
+    pub async fn open(settings: ConnectSettings, database: Text) -> Result<Self, QueryError> {
+        let options = settings.tls.apply(settings.options(&database)).await?;
+        let inner = PgConnection::connect_with(&options).await?;
+        Ok(Self { inner, database, backend_pid: None, in_transaction: false })
     }
 
     /// Begins a read-only transaction with limits; an open one is rolled back first. `extra` is further `SET LOCAL`
@@ -180,6 +177,14 @@ impl Connection {
         Ok(())
     }
 
+    /// Waits, without a deadline, for what the server still has to say after one of ours has passed, and then says
+    /// goodbye. When it returns, the server has answered or closed the connection.
+    pub async fn farewell(mut self) {
+        // The connection is gone either way.
+        let _ = self.inner.execute("ROLLBACK").await;
+        let _ = self.inner.close().await;
+    }
+
     /// Says goodbye to the server and closes the connection.
     pub async fn close(self) {
         // The connection is gone either way.
@@ -203,44 +208,67 @@ impl ConnectSettings {
             .database(database)
             .application_name(APPLICATION_NAME)
             .statement_cache_capacity(0)
+            // Values come in binary, and transaction poolers refuse the parameter.
+            .extra_float_digits(None)
             .disable_statement_logging();
         let options = match &self.password {
             Some(password) => options.password(password.expose()),
             None => options,
         };
-        let options = match self.host.strip_prefix('/') {
+        match self.host.strip_prefix('/') {
             Some(_) => options.socket(&self.host),
             None => options.host(&self.host),
-        };
-        self.tls.apply(options)
+        }
     }
 }
 
 impl Tls {
-    fn apply(&self, options: PgConnectOptions) -> PgConnectOptions {
+    async fn apply(&self, options: PgConnectOptions) -> Result<PgConnectOptions, QueryError> {
         match self {
-            Self::Off => options.ssl_mode(PgSslMode::Disable),
-            Self::Unverified(identity) => identity.apply(options.ssl_mode(PgSslMode::Require)),
+            Self::Off => Ok(options.ssl_mode(PgSslMode::Disable)),
+            Self::Unverified(identity) => identity.apply(options.ssl_mode(PgSslMode::Require)).await,
             Self::Verified { ca_file, identity } => {
-                let options = identity.apply(options.ssl_mode(PgSslMode::VerifyFull));
-                let system = || SYSTEM_ROOTS.iter().map(PathBuf::from).find(|file| file.is_file());
-                match ca_file.clone().or_else(system) {
-                    Some(file) => options.ssl_root_cert(file),
+                let options = identity.apply(options.ssl_mode(PgSslMode::VerifyFull)).await?;
+                let system = || SYSTEM_ROOTS.iter().map(Path::new).find(|file| file.is_file());
+                let roots = match (ca_file, system()) {
+                    (Some(file), _) => read_pem("tls.ca_file", file).await?,
+                    (None, Some(file)) => read_pem("the system's file of roots", file).await?,
                     // A machine without roots of its own: those that are compiled in.
-                    None => options,
-                }
+                    (None, None) => return Ok(options),
+                };
+                Ok(options.ssl_root_cert_from_pem(roots))
             }
         }
     }
 }
 
 impl Identity {
-    fn apply(&self, options: PgConnectOptions) -> PgConnectOptions {
-        match (&self.cert_file, &self.key_file) {
-            (Some(cert), Some(key)) => options.ssl_client_cert(cert).ssl_client_key(key),
-            _ => options,
-        }
+    async fn apply(&self, options: PgConnectOptions) -> Result<PgConnectOptions, QueryError> {
+        let (Some(cert), Some(key)) = (&self.cert_file, &self.key_file) else {
+            return Ok(options);
+        };
+        let cert = read_pem("tls.cert_file", cert).await?;
+        let key = read_pem("tls.key_file", key).await?;
+        Ok(options.ssl_client_cert_from_pem(cert).ssl_client_key_from_pem(key))
     }
+}
+
+/// The content of a PEM file. Nothing of it appears in an error.
+async fn read_pem(setting: &str, file: &Path) -> Result<Vec<u8>, QueryError> {
+    let complaint = |what: String| {
+        let message = format!("{setting} {} {what}", file.display());
+        QueryError { connection_usable: false, ..QueryError::new(GapReason::ConnectionFailed, message) }
+    };
+    let reading = async {
+        let mut text = Vec::new();
+        let file = tokio::fs::File::open(file).await?;
+        file.take(PEM_MAX_BYTES + 1).read_to_end(&mut text).await.map(|_| text)
+    };
+    let text = reading.await.map_err(|error| complaint(format!("cannot be read: {error}")))?;
+    if text.len() as u64 > PEM_MAX_BYTES || !text.windows(PEM_BEGIN.len()).any(|part| part == PEM_BEGIN) {
+        return Err(complaint("is not a PEM file".to_owned()));
+    }
+    Ok(text)
 }
 
 fn millis(duration: Duration) -> String {

@@ -1,8 +1,12 @@
 //! What can go wrong with a statement, in the closed classes that gaps, breakers and metrics use.
 
+use std::io::ErrorKind;
+
 use dbintel_model::{GapReason, Text};
 use dbintel_pipeline::admission::StatementError;
 
+const TLS_HINT: &str = "; check that tls.ca_file holds the authority of the server's certificate and that the certificate \
+     is for the host of endpoint; write tls.insecure: true for a server without TLS";
 /// Characters of a server's message that are kept.
 const MAX_MESSAGE_CHARS: usize = 200;
 
@@ -33,7 +37,7 @@ impl QueryError {
             reason: GapReason::DeadlineExceeded,
             sqlstate: None,
             message: format!(
-                "the server did not answer within our deadline for {what}; the connection was closed"
+                "the server did not answer within our deadline for {what}; the connection was given up"
             )
             .into(),
             connection_usable: false,
@@ -64,7 +68,8 @@ impl From<sqlx::Error> for QueryError {
             sqlx::Error::Database(database) => {
                 let sqlstate = database.code().unwrap_or_default().into_owned();
                 let reason = reason_of(&sqlstate, database.message());
-                let message = format!("{} (SQLSTATE {sqlstate}){}", cut(database.message()), hint(reason));
+                let message =
+                    format!("{} (SQLSTATE {sqlstate}){}", cut(database.message()), hint(reason, &sqlstate));
                 Self {
                     reason,
                     connection_usable: !sqlstate.starts_with("57P") && !sqlstate.starts_with("08"),
@@ -77,21 +82,23 @@ impl From<sqlx::Error> for QueryError {
             | sqlx::Error::ColumnIndexOutOfBounds { .. } => {
                 Self::new(GapReason::Undecodable, cut(&error.to_string()))
             }
-            sqlx::Error::Tls(source) => Self::connection(&format!(
-                "TLS with the server failed: {source}; check tls.ca_file, or set tls.insecure: true for a server without TLS"
-            )),
-            sqlx::Error::Io(source) => Self::connection(&format!("cannot reach the server: {source}")),
-            other => Self::connection(&other.to_string()),
+            sqlx::Error::Tls(source) => Self::connection("TLS with the server failed", &*source, TLS_HINT),
+            // What the TLS library finds wrong arrives as an error of input.
+            sqlx::Error::Io(source) if source.kind() == ErrorKind::InvalidData => {
+                Self::connection("TLS with the server failed", &source, TLS_HINT)
+            }
+            sqlx::Error::Io(source) => Self::connection("cannot reach the server", &source, ""),
+            other => Self::connection("cannot talk to the server", &other, ""),
         }
     }
 }
 
 impl QueryError {
-    fn connection(message: &str) -> Self {
+    fn connection(what: &str, source: &dyn std::error::Error, hint: &str) -> Self {
         Self {
             reason: GapReason::ConnectionFailed,
             sqlstate: None,
-            message: cut(message).into(),
+            message: format!("{what}: {}{hint}", cut(&source.to_string())).into(),
             connection_usable: false,
         }
     }
@@ -117,8 +124,9 @@ fn reason_of(sqlstate: &str, message: &str) -> GapReason {
     }
 }
 
-fn hint(reason: GapReason) -> &'static str {
+fn hint(reason: GapReason, sqlstate: &str) -> &'static str {
     match reason {
+        GapReason::ConnectionFailed if sqlstate == "3D000" => "; check connect_database and databases",
         GapReason::AuthenticationFailed => "; check username and password, and pg_hba.conf on the server",
         GapReason::InsufficientPrivilege => "; GRANT pg_monitor TO the collector's role",
         GapReason::ExtensionMissing => {

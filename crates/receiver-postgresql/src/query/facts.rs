@@ -10,7 +10,7 @@ use super::error::QueryError;
 use super::sql::{identifier, vouched};
 
 /// What is known of one database of one server, for as long as the connection lasts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     columns: HashSet<(String, String)>,
     /// Where `pg_stat_statements` is installed in this database: schema (quoted) and extension version.
@@ -25,6 +25,10 @@ pub struct Facts {
     pub may_read_all_stats: bool,
     /// Server version as a number, for instance 170010.
     pub version_number: u32,
+    /// Bytes of a session's statement that the server keeps, its end mark included.
+    pub activity_text_bytes: i64,
+    /// Whether texts of the connected database are in UTF-8.
+    pub is_utf8: bool,
 }
 
 /// The installed extension.
@@ -43,15 +47,18 @@ const COLUMNS: &str = "SELECT c.relname::text, a.attname::text \
        OR c.relname IN ('pg_stat_statements', 'pg_stat_statements_info') AND c.relnamespace = \
          (SELECT extnamespace FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'))";
 
+/// A setting of a library that is not loaded can have a value, yet it is not among `pg_settings`.
 const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
      has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') \
        AND has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE'), \
      pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), \
-     current_setting('pg_stat_statements.track', true) IS NOT NULL, \
+     EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.track'), \
      current_setting('is_superuser') = 'on', \
      (SELECT n.nspname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
        WHERE e.extname = 'pg_stat_statements'), \
-     (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements')";
+     (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'), \
+     (SELECT setting::int8 FROM pg_settings WHERE name = 'track_activity_query_size'), \
+     getdatabaseencoding() = 'UTF8', pg_backend_pid()::int8";
 
 /// First server version with privileges on parameters.
 const PARAMETER_PRIVILEGES_SINCE: u32 = 150_000;
@@ -76,6 +83,9 @@ impl Facts {
         facts.statements = schema
             .zip(version)
             .map(|(schema, version)| StatementsExtension { schema: identifier(&schema), version });
+        facts.activity_text_bytes = row.try_get::<Option<i64>, _>(7)?.unwrap_or(i64::MAX);
+        facts.is_utf8 = row.try_get(8)?;
+        connection.backend_pid = Some(row.try_get(9)?);
         facts.may_untrack = facts.statements_preloaded
             && (superuser || may_set_track(connection, limits, facts.version_number).await?);
         let take = |row: &sqlx::postgres::PgRow| {

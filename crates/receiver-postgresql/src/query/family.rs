@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use dbintel_model::catalogue::METRICS;
-use dbintel_model::{MetricDefinition, NumberType, PointSource};
+use dbintel_model::{GapReason, MetricDefinition, NumberType, PointSource};
 use dbintel_pipeline::admission::Purpose;
 
 use super::facts::Facts;
@@ -34,7 +34,15 @@ pub struct Family {
     pub tail: &'static str,
     /// Rows read at most; more are counted as cut.
     pub max_rows: usize,
+    /// Whether rows of other roles, or their contents, are hidden from a role without `pg_read_all_stats`. What is left
+    /// would look like a quiet server, so such a role is not given it at all.
+    pub of_all_roles: bool,
+    /// What it means when a value is NULL, where it means that the value could not be had.
+    pub null_means: Option<NullMeans>,
 }
+
+/// Why values of a family can be NULL, and what to do.
+pub type NullMeans = (GapReason, &'static str);
 
 /// Where a family is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

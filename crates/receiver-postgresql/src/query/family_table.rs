@@ -1,12 +1,13 @@
 //! The families, as data. See [`Family`] for what the fields mean.
 //!
 //! Statements that wait behind an ACCESS EXCLUSIVE lock are in the `*_size` families only: `pg_relation_size` opens the
-//! relation. Relations on which somebody holds or awaits such a lock are left out of them, and what slips through runs
-//! into `lock_timeout`.
+//! relation. Relations on which somebody holds or awaits such a lock have no size there, and what slips through runs
+//! into `lock_timeout`. Temporary tables of others are nobody's business but theirs, and come and go.
 
+use dbintel_model::GapReason;
 use dbintel_pipeline::admission::Purpose;
 
-use super::family::{Column, Family, Label, Scope};
+use super::family::{Column, Family, Label, NullMeans, Scope};
 
 /// Rows of a family that has one row per server.
 const ONE: usize = 1;
@@ -28,6 +29,8 @@ const PLAIN: Family = Family {
     view: None,
     tail: "",
     max_rows: ONE,
+    of_all_roles: false,
+    null_means: None,
 };
 
 /// A family of objects of one database.
@@ -46,6 +49,23 @@ const fn column_if(
 ) -> Column {
     Column { name, needs: Some((view, needed)), expression }
 }
+
+/// Relations of the connected database on which somebody holds or awaits an ACCESS EXCLUSIVE lock.
+macro_rules! locked {
+    () => {
+        "(SELECT l.relation FROM pg_locks l WHERE l.mode = 'AccessExclusiveLock' AND l.relation IS NOT NULL \
+           AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))"
+    };
+}
+
+const LOCKED: NullMeans = (
+    GapReason::LockTimeout,
+    "sizes are missing: their relations are locked ACCESS EXCLUSIVE by others, and we do not wait for them",
+);
+const HIDDEN_SIZES: NullMeans = (
+    GapReason::InsufficientPrivilege,
+    "sizes of databases are hidden; run: GRANT pg_read_all_stats TO the collector's role",
+);
 
 const CONNECTED: Label = Label::Database("current_database()");
 
@@ -77,6 +97,7 @@ pub static FAMILIES: &[Family] = &[
         )],
         tail: "WHERE NOT d.datistemplate AND d.datallowconn ORDER BY d.datname",
         max_rows: DATABASES,
+        null_means: Some(HIDDEN_SIZES),
         ..PLAIN
     },
     Family {
@@ -196,6 +217,7 @@ pub static FAMILIES: &[Family] = &[
         ],
         tail: "WHERE r.state IS DISTINCT FROM 'backup' GROUP BY 1",
         max_rows: 256,
+        of_all_roles: true,
         ..PLAIN
     },
     Family {
@@ -247,6 +269,7 @@ pub static FAMILIES: &[Family] = &[
             column("oldest_active", OLDEST_ACTIVE),
             column("oldest_idle_in_transaction", OLDEST_IDLE),
         ],
+        of_all_roles: true,
         ..PLAIN
     },
     Family {
@@ -267,6 +290,7 @@ pub static FAMILIES: &[Family] = &[
         ],
         tail: "WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() AND a.datname IS NOT NULL GROUP BY 1",
         max_rows: DATABASES,
+        of_all_roles: true,
         ..PLAIN
     },
     Family {
@@ -316,6 +340,7 @@ pub static FAMILIES: &[Family] = &[
         ],
         tail: "GROUP BY 1, 2, 3, 4",
         max_rows: 256,
+        of_all_roles: true,
         ..PLAIN
     },
     Family {
@@ -332,7 +357,7 @@ pub static FAMILIES: &[Family] = &[
         labels: &[CONNECTED, Label::Table("t.schemaname", "t.relname")],
         columns: &[column("xid_age", "age(c.relfrozenxid)"), column("mxid_age", "mxid_age(c.relminmxid)")],
         view: Some(("pg_stat_user_tables", "t")),
-        tail: "ORDER BY c.relpages DESC, c.oid",
+        tail: "WHERE c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid",
         ..OBJECTS
     },
     Family {
@@ -340,7 +365,7 @@ pub static FAMILIES: &[Family] = &[
         from: "pg_statio_user_tables t JOIN pg_class c ON c.oid = t.relid",
         labels: &[CONNECTED, Label::Table("t.schemaname", "t.relname")],
         view: Some(("pg_statio_user_tables", "t")),
-        tail: "ORDER BY c.relpages DESC, c.oid",
+        tail: "WHERE c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid",
         ..OBJECTS
     },
     Family {
@@ -348,11 +373,13 @@ pub static FAMILIES: &[Family] = &[
         purpose: Purpose::Sizes,
         from: "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace",
         labels: &[CONNECTED, Label::Table("n.nspname", "c.relname")],
-        columns: &[column("size", "pg_relation_size(c.oid)")],
-        tail: "WHERE c.relkind IN ('r', 'm', 't') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') \
-               AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND c.oid NOT IN (SELECT l.relation FROM pg_locks l \
-                 WHERE l.mode = 'AccessExclusiveLock' AND l.relation IS NOT NULL) \
-               ORDER BY c.relpages DESC, c.oid",
+        columns: &[column(
+            "size",
+            concat!("CASE WHEN c.oid NOT IN ", locked!(), " THEN pg_relation_size(c.oid) END"),
+        )],
+        tail: "WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' \
+               AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY c.relpages DESC, c.oid",
+        null_means: Some(LOCKED),
         ..OBJECTS
     },
     Family {
@@ -360,7 +387,7 @@ pub static FAMILIES: &[Family] = &[
         from: "pg_stat_user_indexes i JOIN pg_class c ON c.oid = i.indexrelid",
         labels: &[CONNECTED, Label::Table("i.schemaname", "i.relname"), Label::Index("i.indexrelname")],
         view: Some(("pg_stat_user_indexes", "i")),
-        tail: "ORDER BY c.relpages DESC, c.oid",
+        tail: "WHERE c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid",
         ..OBJECTS
     },
     Family {
@@ -368,10 +395,18 @@ pub static FAMILIES: &[Family] = &[
         purpose: Purpose::Sizes,
         from: "pg_stat_user_indexes i JOIN pg_class c ON c.oid = i.indexrelid",
         labels: &[CONNECTED, Label::Table("i.schemaname", "i.relname"), Label::Index("i.indexrelname")],
-        columns: &[column("size", "pg_relation_size(i.indexrelid)")],
-        tail: "WHERE NOT EXISTS (SELECT FROM pg_locks l WHERE l.mode = 'AccessExclusiveLock' \
-                 AND l.relation IN (i.indexrelid, i.relid)) \
-               ORDER BY c.relpages DESC, c.oid",
+        columns: &[column(
+            "size",
+            concat!(
+                "CASE WHEN i.indexrelid NOT IN ",
+                locked!(),
+                " AND i.relid NOT IN ",
+                locked!(),
+                " THEN pg_relation_size(i.indexrelid) END"
+            ),
+        )],
+        tail: "WHERE c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid",
+        null_means: Some(LOCKED),
         ..OBJECTS
     },
     Family {
@@ -398,7 +433,7 @@ pub static FAMILIES: &[Family] = &[
             Label::Plain("lock_type", "l.locktype"),
         ],
         columns: &[column("locks", "count(*)")],
-        tail: "WHERE l.pid <> pg_backend_pid() GROUP BY 1, 2, 3 ORDER BY count(*) DESC",
+        tail: "WHERE l.pid IS DISTINCT FROM pg_backend_pid() GROUP BY 1, 2, 3 ORDER BY count(*) DESC",
         ..OBJECTS
     },
     Family {
@@ -437,14 +472,16 @@ const OLDEST_IDLE: &str = "(SELECT max(extract(epoch FROM clock_timestamp() - xa
 const SEQUENCE_USED: &str = "CASE WHEN s.increment_by > 0 \
      THEN (s.last_value::float8 - s.min_value) / (s.max_value::float8 - s.min_value) \
      ELSE (s.max_value::float8 - s.last_value) / (s.max_value::float8 - s.min_value) END";
-/// Columns that every supported version has. Relations are named in the database we are connected to only.
-const PROGRESS: &str = "(SELECT datname::text, 'vacuum' AS command, phase, relid::regclass::text AS relation, \
+/// Columns that every supported version has. Relations of another database than the connected one have a number only.
+const PROGRESS: &str = "(SELECT datname::text, command, phase, \
+       CASE WHEN datname = current_database() THEN relid::regclass::text ELSE relid::text END AS relation, work, total \
+     FROM (SELECT datname, 'vacuum' AS command, phase, relid, \
        heap_blks_scanned AS work, heap_blks_total AS total FROM pg_stat_progress_vacuum \
-     UNION ALL SELECT datname::text, 'analyze', phase, relid::regclass::text, \
+     UNION ALL SELECT datname, 'analyze', phase, relid, \
        sample_blks_scanned, sample_blks_total FROM pg_stat_progress_analyze \
-     UNION ALL SELECT datname::text, lower(command), phase, relid::regclass::text, \
+     UNION ALL SELECT datname, lower(command), phase, relid, \
        heap_blks_scanned, heap_blks_total FROM pg_stat_progress_cluster \
-     UNION ALL SELECT datname::text, lower(command), phase, relid::regclass::text, \
+     UNION ALL SELECT datname, lower(command), phase, relid, \
        blocks_done, blocks_total FROM pg_stat_progress_create_index \
      UNION ALL SELECT NULL, 'base backup', phase, NULL, \
-       backup_streamed, backup_total FROM pg_stat_progress_basebackup) p";
+       backup_streamed, backup_total FROM pg_stat_progress_basebackup) o) p";

@@ -1,6 +1,6 @@
 //! Names and states that are compared or looked up: databases, roles, settings, extensions, tables.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use dbintel_model::{Text, Timestamp};
 use sqlx::Row as _;
@@ -20,14 +20,24 @@ const MAX_ROLES: i64 = 20_000;
 /// Names by object id.
 pub type Names = HashMap<u32, Text>;
 
-/// Databases one can connect to, templates left out, by object id.
+/// Databases that allow connections, templates left out, and whether our role may connect. What is left of a database
+/// whose removal was interrupted is no database.
 ///
 /// # Errors
 /// [`QueryError`]
-pub async fn databases(connection: &mut Connection, limits: Limits) -> Result<Names, QueryError> {
-    let text = "SELECT oid::int8, datname::text FROM pg_database \
-         WHERE datallowconn AND NOT datistemplate AND has_database_privilege(oid, 'CONNECT')";
-    names(connection, limits, "databases", text).await
+pub async fn databases(
+    connection: &mut Connection,
+    limits: Limits,
+) -> Result<BTreeMap<Text, bool>, QueryError> {
+    let text = "SELECT datname::text, has_database_privilege(oid, 'CONNECT') FROM pg_database \
+         WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2";
+    let mut databases = BTreeMap::new();
+    let take = |row: &PgRow| {
+        databases.insert(row.try_get::<String, _>(0)?.into(), row.try_get(1)?);
+        Ok(())
+    };
+    connection.stream("databases", limits, sqlx::query(vouched(text)), take).await?;
+    Ok(databases)
 }
 
 /// Every database and role, by object id, for the names of statements.
@@ -68,10 +78,11 @@ async fn names(
 /// # Errors
 /// [`QueryError`]
 pub async fn settings(connection: &mut Connection, limits: Limits) -> Result<Values, QueryError> {
-    // transaction_* and the like are of the session; reset_val is what a new session gets. Role and database settings
-    // of our own login are in reset_val too, so the configuration file's value is taken where it is shown.
+    // transaction_* and the like are of the session; reset_val is what a new session gets, whatever SET LOCAL says. What
+    // our client sends at connect, and settings of our own role and database, are in reset_val too: nobody else's value
+    // is known then.
     let text = format!(
-        "SELECT name, CASE WHEN source IN ('session', 'client', 'user', 'database', 'database user') \
+        "SELECT name, CASE WHEN source IN ('client', 'user', 'database', 'database user') \
            THEN coalesce(boot_val, '') ELSE reset_val END || coalesce(' ' || unit, '') FROM pg_settings \
          WHERE context <> 'internal' AND name NOT LIKE 'transaction\\_%' AND reset_val IS NOT NULL \
            AND name NOT IN ('application_name', 'client_encoding', 'session_authorization', 'role', 'seed') \
@@ -112,7 +123,7 @@ pub async fn tables(connection: &mut Connection, limits: Limits) -> Result<Table
     let text = format!(
         "SELECT t.schemaname || '.' || t.relname, {}, {}, t.n_mod_since_analyze, c.reltuples::float8, c.relpages::int8, \
          c.relfilenode::int8 FROM pg_stat_user_tables t JOIN pg_class c ON c.oid = t.relid \
-         ORDER BY c.relpages DESC, c.oid LIMIT {MAX_TABLES}",
+         WHERE c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid LIMIT {MAX_TABLES}",
         micros("greatest(t.last_analyze, t.last_autoanalyze)"),
         micros("greatest(t.last_vacuum, t.last_autovacuum)"),
     );

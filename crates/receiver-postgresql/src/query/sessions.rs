@@ -12,8 +12,8 @@ use super::facts::Facts;
 use super::sql::{micros, vouched};
 use crate::state::texts::query_text;
 
-/// Characters of a statement's text that are fetched with a session.
-const MAX_TEXT_CHARS: i32 = 4_096;
+/// Bytes of a statement's text that are fetched with a session.
+const MAX_TEXT_BYTES: i64 = 4_096;
 /// Waiting sessions whose blockers are asked for in one sample: each question takes all partitions of the lock manager
 /// for a moment.
 const MAX_BLOCKING_QUESTIONS: i32 = 50;
@@ -34,6 +34,9 @@ impl SessionsPlan {
         let leader = column("pg_stat_activity", "leader_pid", "NULL::int4");
         let query_id = column("pg_stat_activity", "query_id", "NULL::int8");
         let wait_start = column("pg_locks", "waitstart", "NULL::timestamptz");
+        // Texts of other databases can be in another encoding than that of the connected one. As bytes they cannot fail.
+        let bytes = if facts.is_utf8 { "textsend(a.query)" } else { "convert_to(a.query, 'SQL_ASCII')" };
+        let longest = MAX_TEXT_BYTES.min(facts.activity_text_bytes.saturating_sub(2));
         let text = format!(
             "WITH a AS MATERIALIZED (\
                SELECT a.*, row_number() OVER (PARTITION BY a.wait_event_type = 'Lock' ORDER BY a.query_start) AS place \
@@ -49,9 +52,7 @@ impl SessionsPlan {
                ORDER BY l.pid) \
              SELECT a.pid::int8, ({leader})::int8, a.datname::text, a.usename::text, a.application_name, \
                host(a.client_addr), a.client_port::int8, a.client_hostname, a.state, a.wait_event_type, a.wait_event, \
-               {query_id}, left(a.query, {MAX_TEXT_CHARS}), \
-               octet_length(a.query) >= pg_size_bytes(current_setting('track_activity_query_size')) - 1 \
-                 OR length(a.query) > {MAX_TEXT_CHARS}, \
+               {query_id}, substring({bytes} FROM 1 FOR {MAX_TEXT_BYTES}), octet_length(a.query) > {longest}, \
                {}, {}, {}, {}, \
                CASE WHEN a.state = 'active' THEN (extract(epoch FROM clock_timestamp() - a.query_start) * 1000)::float8 END, \
                CASE WHEN a.wait_event_type = 'Lock' AND a.place <= {MAX_BLOCKING_QUESTIONS} \
@@ -97,7 +98,8 @@ fn session(row: &PgRow) -> Result<Session, sqlx::Error> {
     let text = |index: usize| row.try_get::<Option<String>, _>(index).map(|text| text.map(Text::from));
     let time =
         |index: usize| row.try_get::<Option<i64>, _>(index).map(|micros| micros.map(Timestamp::from_micros));
-    let raw: Option<&str> = row.try_get(12)?;
+    let raw: Option<&[u8]> = row.try_get(12)?;
+    let raw = raw.map(String::from_utf8_lossy);
     let cut: Option<bool> = row.try_get(13)?;
     let blocked_by: Option<Vec<i64>> = row.try_get(19)?;
     let blocking = match blocked_by {
@@ -130,7 +132,7 @@ fn session(row: &PgRow) -> Result<Session, sqlx::Error> {
         wait_event_type: text(9)?,
         wait_event: text(10)?,
         query_id: row.try_get::<Option<i64>, _>(11)?.filter(|id| *id != 0),
-        text: raw.filter(|raw| !raw.is_empty()).map(|raw| Arc::new(query_text(raw, cut.unwrap_or(false)))),
+        text: raw.filter(|raw| !raw.is_empty()).map(|raw| Arc::new(query_text(&raw, cut.unwrap_or(false)))),
         backend_start: time(14)?,
         transaction_start: time(15)?,
         query_start: time(16)?,

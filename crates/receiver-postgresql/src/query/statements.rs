@@ -14,7 +14,7 @@ use super::error::QueryError;
 use super::facts::Facts;
 use super::sql::{micros, vouched};
 use crate::state::moments::Cumulative;
-use crate::state::statements::{Entry, Snapshot, StatementKey};
+use crate::state::statements::{Entry, Shape, Snapshot, StatementKey};
 use crate::state::texts::{TextKey, query_text};
 
 /// Statements held per server, twice while two readings are compared. `pg_stat_statements.max` is 5,000 by default.
@@ -31,6 +31,7 @@ pub struct StatementsPlan {
     info: Option<String>,
     texts: String,
     counters: Vec<Option<(usize, NumberType)>>,
+    shape: Shape,
 }
 
 /// A reading of the counters, with what belongs to it.
@@ -62,9 +63,11 @@ impl StatementsPlan {
             return Err(missing(facts, database));
         };
         let column = |name: &str| facts.has_column(VIEW, name);
+        // Its name until 1.7, which a server keeps when it is upgraded without ALTER EXTENSION … UPDATE.
+        let time = if column("total_exec_time") { "exec_time" } else { "time" };
         let mut text = format!(
-            "SELECT dbid::int8, userid::int8, queryid, {}, calls, total_exec_time, mean_exec_time, stddev_exec_time, \
-             min_exec_time, max_exec_time, {}, {}",
+            "SELECT dbid::int8, userid::int8, queryid, {}, calls, total_{time}, mean_{time}, stddev_{time}, \
+             min_{time}, max_{time}, {}, {}",
             if column("toplevel") { "toplevel" } else { "NULL::bool" },
             if column("stats_since") { micros("stats_since") } else { "NULL::int8".to_owned() },
             if column("minmax_stats_since") { micros("minmax_stats_since") } else { "NULL::int8".to_owned() },
@@ -97,7 +100,8 @@ impl StatementsPlan {
             "SELECT dbid::int8, queryid, left(query, {MAX_RAW_TEXT_CHARS}), length(query) > {MAX_RAW_TEXT_CHARS} \
              FROM {schema}.pg_stat_statements(true) WHERE queryid = ANY($1) AND query IS NOT NULL"
         );
-        Ok(Self { text, info, texts, counters })
+        let shape = Shape { toplevel: column("toplevel"), info: info.is_some() };
+        Ok(Self { text, info, texts, counters, shape })
     }
 
     /// Reads all counters. Runs in the transaction that is open.
@@ -122,6 +126,7 @@ impl StatementsPlan {
             max: before.max,
             hidden: 0,
             cut: 0,
+            shape: self.shape,
         };
         let take = |row: &PgRow| self.take(row, &mut snapshot);
         connection.stream("statements", limits, sqlx::query(vouched(&self.text)), take).await?;

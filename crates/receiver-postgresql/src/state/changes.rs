@@ -41,8 +41,8 @@ pub type Tables = BTreeMap<Text, Table>;
 #[must_use]
 pub fn of_node(before: &Node, now: &Node) -> Vec<Change> {
     let mut changes = Vec::new();
-    let another = before.system_identifier != now.system_identifier || before.address != now.address;
-    let promoted = before.timeline != now.timeline || before.in_recovery != now.in_recovery;
+    let another = differ(before.system_identifier, now.system_identifier) || before.address != now.address;
+    let promoted = differ(before.timeline, now.timeline) || before.in_recovery != now.in_recovery;
     if another || promoted {
         let mut change = Change::new(ChangeKind::Failover);
         change.before = Some(describe(before));
@@ -60,6 +60,11 @@ pub fn of_node(before: &Node, now: &Node) -> Vec<Change> {
         changes.push(change);
     }
     changes
+}
+
+/// What was not known before, for want of a privilege, has not changed by being known now.
+fn differ<T: PartialEq>(before: Option<T>, now: Option<T>) -> bool {
+    before.zip(now).is_some_and(|(before, now)| before != now)
 }
 
 fn describe(node: &Node) -> Text {
@@ -87,8 +92,21 @@ pub fn of_values(kind: ChangeKind, database: Option<&Text>, before: &Values, now
 
 /// Values that can hold a secret or a command line leave as a mark only.
 fn shorten(name: &str, value: &Text) -> Text {
-    const UNSAFE: [&str; 6] = ["conninfo", "command", "passphrase", "password", "secret", "key_file"];
-    if UNSAFE.iter().any(|part| name.contains(part)) {
+    const UNSAFE: [&str; 11] = [
+        "conninfo",
+        "command",
+        "passphrase",
+        "password",
+        "secret",
+        "key_file",
+        "keyfile",
+        "token",
+        "salt",
+        "credential",
+        "_key",
+    ];
+    let is_url_with_password = || value.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
+    if UNSAFE.iter().any(|part| name.contains(part)) || value.contains("password") || is_url_with_password() {
         return "[redacted]".into();
     }
     match value.char_indices().nth(MAX_VALUE_CHARS) {
@@ -158,6 +176,8 @@ mod tests {
         assert_eq!(kinds(&Node { started_at: Timestamp::from_nanos(9), ..node() }), [ChangeKind::Restart]);
         assert_eq!(kinds(&Node { timeline: Some(2), ..node() }), [ChangeKind::Failover]);
         assert_eq!(kinds(&Node { address: None, ..node() }), [ChangeKind::Failover]);
+        assert_eq!(kinds(&Node { system_identifier: Some(8), ..node() }), [ChangeKind::Failover]);
+        assert_eq!(kinds(&Node { system_identifier: None, timeline: None, ..node() }), []);
         let upgraded = Node { started_at: Timestamp::from_nanos(9), version: "18.4".into(), ..node() };
         assert_eq!(kinds(&upgraded), [ChangeKind::Restart, ChangeKind::Version]);
     }
@@ -175,6 +195,10 @@ mod tests {
             .map(|change| (change.subject.as_deref().unwrap(), change.after.as_deref().unwrap()))
             .collect();
         assert_eq!(told, [("primary_conninfo", "[redacted]"), ("work_mem", "64MB")]);
+        let redacted = |name: &str, value: &'static str| &*shorten(name, &value.into()) == "[redacted]";
+        assert!(redacted("ext.api_key", "abc") && redacted("ext.proxy", "http://me:abc@proxy"));
+        assert!(redacted("ext.options", "host=a password=abc"));
+        assert!(!redacted("ext.url", "http://proxy/") && !redacted("log_line_prefix", "%m [%p] "));
     }
 
     #[test]

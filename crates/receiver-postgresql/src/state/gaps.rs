@@ -98,9 +98,17 @@ impl Gaps {
         None
     }
 
-    /// Forgets the parts of databases that are gone.
-    pub fn retain_databases(&mut self, exists: impl Fn(&Text) -> bool) {
-        self.parts.retain(|part, _| part.database.as_ref().is_none_or(&exists));
+    /// Forgets the parts of databases that are gone, and gives those that were missing.
+    pub fn retain_databases(&mut self, exists: impl Fn(&Text) -> bool) -> Vec<Part> {
+        let mut missing = Vec::new();
+        self.parts.retain(|part, state| {
+            let stays = part.database.as_ref().is_none_or(&exists);
+            if !stays && state.open.is_some() {
+                missing.push(part.clone());
+            }
+            stays
+        });
+        missing
     }
 }
 

@@ -22,6 +22,8 @@ pub struct SeriesId(u128);
 #[derive(Debug, Default)]
 pub struct StartTimes {
     series: HashMap<SeriesId, Tracked>,
+    /// Series that were first seen in a batch whose fate is unknown.
+    unsent: Vec<SeriesId>,
     poll: u64,
     untracked: u64,
 }
@@ -47,6 +49,7 @@ impl StartTimes {
         }
         if self.series.len() < MAX_TRACKED_SERIES {
             self.series.insert(id, Tracked { start: now, last: value, poll });
+            self.unsent.push(id);
         } else {
             self.untracked += 1;
         }
@@ -64,6 +67,16 @@ impl StartTimes {
         std::mem::take(&mut self.untracked)
     }
 
+    /// Learns what became of the points since the last call. A series whose first point was refused begins with its
+    /// next one: a start before the first point that anybody has seen would claim that all of its value came since.
+    pub fn offered(&mut self, accepted: bool) {
+        for id in std::mem::take(&mut self.unsent) {
+            if !accepted {
+                self.series.remove(&id);
+            }
+        }
+    }
+
     /// Series remembered.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -79,6 +92,7 @@ impl StartTimes {
     /// Forgets everything: another node answers, whose sums are other sequences.
     pub fn clear(&mut self) {
         self.series.clear();
+        self.unsent.clear();
     }
 }
 
@@ -131,6 +145,19 @@ mod tests {
         check(3, true, 300, 300);
         check(4, true, 400, 300);
         check(2, false, 500, 300);
+    }
+
+    #[test]
+    fn a_series_whose_first_point_was_refused_begins_with_the_next_one() {
+        let mut starts = StartTimes::default();
+        let mut check = |id, now, accepted, expected| {
+            assert_eq!(starts.start(SeriesId(id), Number::Int(5), true, at(now)), at(expected));
+            starts.offered(accepted);
+        };
+        check(1, 100, false, 100);
+        check(1, 200, true, 200);
+        check(1, 300, false, 200);
+        check(1, 400, true, 200);
     }
 
     #[test]

@@ -71,6 +71,17 @@ pub struct Snapshot {
     pub hidden: u64,
     /// Entries left out because of our own bound.
     pub cut: u64,
+    /// What the extension tells of entries.
+    pub shape: Shape,
+}
+
+/// Which of the columns that tell entries and incarnations apart the installed version of the extension has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// `toplevel`.
+    pub toplevel: bool,
+    /// The view of evictions and resets.
+    pub info: bool,
 }
 
 /// The last reading that was accepted.
@@ -120,6 +131,8 @@ pub enum Rebased {
     NodeChanged,
     /// All statistics were reset: what is there now is new, what was done before the reset is lost.
     Reset,
+    /// The extension was updated: entries have other identities, or resets are dated only since.
+    ExtensionChanged,
 }
 
 /// What is known of evictions in the interval.
@@ -154,6 +167,9 @@ impl StatementDeltas {
         };
         if !current.node.continues(&previous.node) {
             return Difference::baseline(Rebased::NodeChanged);
+        }
+        if current.shape != previous.shape {
+            return Difference::baseline(Rebased::ExtensionChanged);
         }
         let reset = current.stats_reset != previous.stats_reset;
         let evictions = evictions(previous, current);

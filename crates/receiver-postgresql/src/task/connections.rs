@@ -1,35 +1,41 @@
 //! Connections: few, counted, and never more than allowed, not even when the server hangs.
 //!
-//! A connection on which our deadline passed is closed on our side, yet its backend may live on in the server. It keeps
-//! its place among the allowed connections ("held") until the server is seen to have released it.
+//! A connection on which our deadline passed is not closed: its backend would live on in the server, and nobody would
+//! count it. It keeps its place ("held") until the server answers on it, closes it, or is seen without its backend.
+//! While a connection to a database is held, no other one to that database is opened, with one exception: every
+//! [`PROBE_INTERVAL`] a single one goes beyond, because another server may answer at the address by now.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_config::values::Secret;
-use dbintel_model::GapReason;
+use dbintel_model::{Clock, GapReason, Monotonic, Text};
 use dbintel_pipeline::telemetry::Gauge;
-use parking_lot::Mutex;
-use tokio::process::Command;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
+use super::password;
 use crate::config::Config;
 use crate::query::connection::{Connection, Limits, UNTRACKED};
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::objects;
 
-/// How long a password command may take.
-const PASSWORD_COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a password or token.
-const PASSWORD_MAX_BYTES: usize = 16 * 1024;
+/// How long opening a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a poll waits for the server to answer on held connections.
+const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long nothing is tried again after a connection was held or has gone beyond.
+const PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Opens connections and knows how many there are.
 #[derive(Debug)]
 pub(super) struct Connections {
     config: Arc<Config>,
+    clock: Arc<dyn Clock>,
     slots: Arc<Semaphore>,
-    held: Mutex<Vec<Held>>,
+    held: Mutex<HeldConnections>,
     open_gauge: Gauge,
     held_gauge: Gauge,
 }
@@ -44,61 +50,84 @@ pub(super) struct Leased {
     slot: Option<OwnedSemaphorePermit>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
+struct HeldConnections {
+    all: Vec<Held>,
+    probed_at: Option<Monotonic>,
+}
+
+/// A connection on which the server owes an answer.
 struct Held {
-    backend_pid: i64,
-    /// Keeps the place; a connection that was opened to look after the held ones has none.
-    _slot: Option<OwnedSemaphorePermit>,
+    database: Text,
+    /// Unknown where the server did not even let us in.
+    backend_pid: Option<i64>,
+    since: Monotonic,
+    /// Ends when the server has answered or closed the connection.
+    farewell: BoxFuture<'static, ()>,
+    /// Keeps the place; the one that went beyond has none.
+    slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Connections {
-    pub(super) fn new(config: Arc<Config>, open_gauge: Gauge, held_gauge: Gauge) -> Self {
+    pub(super) fn new(
+        config: Arc<Config>,
+        clock: Arc<dyn Clock>,
+        open_gauge: Gauge,
+        held_gauge: Gauge,
+    ) -> Self {
         let slots = Arc::new(Semaphore::new(config.max_connections));
-        Self { config, slots, held: Mutex::new(Vec::new()), open_gauge, held_gauge }
+        Self { config, clock, slots, held: Mutex::default(), open_gauge, held_gauge }
     }
 
     /// Opens a connection and looks at what the database has.
-    pub(super) async fn open(&self, database: &str) -> Result<Leased, QueryError> {
-        let slot = self.slot()?;
+    pub(super) async fn open(&self, database: &Text) -> Result<Leased, QueryError> {
+        let slot = self.slot(database).await?;
         let mut settings = self.config.connect.clone();
         if let Some(command) = &self.config.password_command {
-            settings.password = Some(run_password_command(command).await?);
+            settings.password = Some(password::run(command).await?);
         }
-        let connection = Connection::open(&settings, database).await?;
-        let mut leased = Leased { connection, facts: Facts::default(), slot };
-        match self.look(&mut leased).await {
-            Ok(facts) => leased.facts = facts,
-            Err(error) => {
-                self.give_up(leased, &error).await;
-                return Err(error);
+        let mut opening = Box::pin(Connection::open(settings, database.clone()));
+        let connection = match timeout(CONNECT_TIMEOUT, &mut opening).await {
+            Ok(opened) => opened?,
+            Err(_elapsed) => {
+                let farewell = async {
+                    if let Ok(connection) = opening.await {
+                        connection.farewell().await;
+                    }
+                };
+                self.hold(database, None, slot, Box::pin(farewell)).await;
+                return Err(QueryError::deadline("connecting"));
             }
+        };
+        let mut leased = Leased { connection, facts: Facts::default(), slot };
+        if let Err(error) = self.look(&mut leased).await {
+            self.give_up(leased, &error).await;
+            return Err(error);
         }
-        self.show();
+        // Places may have become free by what was seen.
+        leased.slot = leased.slot.or_else(|| self.free_slot());
+        self.show(&*self.held.lock().await);
         Ok(leased)
     }
 
-    /// Looks again at what the database has.
-    pub(super) async fn look(&self, leased: &mut Leased) -> Result<Facts, QueryError> {
+    /// Looks at what the database has, and after the held connections.
+    async fn look(&self, leased: &mut Leased) -> Result<(), QueryError> {
         let limits = self.config.limits;
         leased.connection.begin(limits, "").await?;
-        let facts = Facts::read(&mut leased.connection, limits).await?;
+        leased.facts = Facts::read(&mut leased.connection, limits).await?;
         self.look_after_held(&mut leased.connection, limits).await?;
-        leased.connection.end().await?;
-        Ok(facts)
+        leased.connection.end().await
     }
 
-    /// Closes a connection after an error. If the server did not answer, its place stays taken.
+    /// Ends the use of a connection after an error. If the server did not answer, its place stays taken.
     pub(super) async fn give_up(&self, leased: Leased, error: &QueryError) {
-        let Leased { connection, slot, .. } = leased;
         if error.reason == GapReason::DeadlineExceeded {
-            self.held.lock().push(Held { backend_pid: connection.backend_pid, _slot: slot });
-            // Dropping closes the socket without waiting for an answer.
-            drop(connection);
+            let Leased { connection, slot, .. } = leased;
+            let (database, pid) = (connection.database.clone(), connection.backend_pid);
+            self.hold(&database, pid, slot, Box::pin(connection.farewell())).await;
         } else {
-            connection.close().await;
-            drop(slot);
+            self.close(leased).await;
         }
-        self.show();
     }
 
     /// Closes a connection that works.
@@ -106,44 +135,112 @@ impl Connections {
         let Leased { connection, slot, .. } = leased;
         connection.close().await;
         drop(slot);
-        self.show();
+        self.show(&*self.held.lock().await);
     }
 
-    /// A place for one more connection. If all places are held by backends that hang, one connection may go beyond them
-    /// to see whether they are gone.
-    fn slot(&self) -> Result<Option<OwnedSemaphorePermit>, QueryError> {
-        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+    async fn hold(
+        &self,
+        database: &Text,
+        backend_pid: Option<i64>,
+        slot: Option<OwnedSemaphorePermit>,
+        farewell: BoxFuture<'static, ()>,
+    ) {
+        let (database, since) = (database.clone(), self.clock.monotonic());
+        let mut held = self.held.lock().await;
+        held.all.push(Held { database, backend_pid, since, farewell, slot });
+        self.show(&held);
+    }
+
+    /// A place for one more connection; `None` is the one beyond.
+    async fn slot(&self, database: &Text) -> Result<Option<OwnedSemaphorePermit>, QueryError> {
+        let mut held = self.held.lock().await;
+        held.settle().await;
+        self.show(&held);
+        let awaited = held.all.iter().any(|held| held.database == *database);
+        if !awaited && let Some(slot) = self.free_slot() {
             return Ok(Some(slot));
         }
-        let held = self.held.lock().iter().filter(|held| held._slot.is_some()).count();
-        if held >= self.config.max_connections {
+        if held.may_probe(self.clock.monotonic()) {
             return Ok(None);
         }
-        let message = format!(
-            "all {} connections are in use, {held} of them by backends that did not answer; raise \
-             connection_pool.max_open if this lasts",
-            self.config.max_connections
-        );
-        Err(QueryError::new(GapReason::LimitReached, message))
+        let (max, count) = (self.config.max_connections, held.all.len());
+        let (reason, message) = if awaited {
+            let message = format!(
+                "the server still owes an answer on {count} of at most {max} connections; no other one is opened \
+                 until it answers"
+            );
+            (GapReason::DeadlineExceeded, message)
+        } else {
+            let message = format!(
+                "all {max} connections are in use, {count} of them by backends that did not answer; raise \
+                 connection_pool.max_open if this lasts"
+            );
+            (GapReason::LimitReached, message)
+        };
+        Err(QueryError::new(reason, message))
     }
 
-    /// Frees the places of held backends that the server does not show any more.
+    fn free_slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().ok()
+    }
+
+    /// Frees the places of held backends that the server, which answers on this connection, does not show any more.
     async fn look_after_held(&self, connection: &mut Connection, limits: Limits) -> Result<(), QueryError> {
-        let pids: Vec<i64> = self.held.lock().iter().map(|held| held.backend_pid).collect();
-        if pids.is_empty() {
-            return Ok(());
-        }
-        let running = objects::still_running(connection, limits, &pids).await?;
-        self.held.lock().retain(|held| running.contains(&held.backend_pid));
+        let pids: Vec<i64> = self.held.lock().await.all.iter().filter_map(|held| held.backend_pid).collect();
+        let running = if pids.is_empty() {
+            Vec::new()
+        } else {
+            objects::still_running(connection, limits, &pids).await?
+        };
+        let mut held = self.held.lock().await;
+        held.all.retain(|held| match held.backend_pid {
+            Some(pid) => running.contains(&pid) || !pids.contains(&pid),
+            // Connections are let in one after the other: an earlier one would be in by now.
+            None => held.database != connection.database,
+        });
+        self.show(&held);
         Ok(())
     }
 
     #[allow(clippy::cast_precision_loss, reason = "a handful of connections")]
-    fn show(&self) {
-        let held = self.held.lock().len();
+    fn show(&self, held: &HeldConnections) {
         let taken = self.config.max_connections.saturating_sub(self.slots.available_permits());
-        self.held_gauge.set(held as f64);
-        self.open_gauge.set(taken.saturating_sub(held) as f64);
+        let places = held.all.iter().filter(|held| held.slot.is_some()).count();
+        self.held_gauge.set(held.all.len() as f64);
+        self.open_gauge.set(taken.saturating_sub(places) as f64);
+    }
+}
+
+impl HeldConnections {
+    /// Lets go of those on which the server has answered meanwhile.
+    async fn settle(&mut self) {
+        let answers = self.all.iter_mut().map(|held| timeout(SETTLE_TIMEOUT, &mut held.farewell));
+        let mut answered = join_all(answers).await.into_iter().map(|answer| answer.is_ok());
+        self.all.retain(|_| !answered.next().unwrap_or(false));
+    }
+
+    /// Whether one connection may go beyond now. The one before is dropped then: there is never more than one.
+    fn may_probe(&mut self, now: Monotonic) -> bool {
+        let long_ago = |time: Monotonic| now.since(time) >= PROBE_INTERVAL;
+        let quiet = self.probed_at.is_none_or(long_ago) && self.all.iter().all(|held| long_ago(held.since));
+        if self.all.is_empty() || !quiet {
+            return false;
+        }
+        self.all.retain(|held| held.slot.is_some());
+        self.probed_at = Some(now);
+        true
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { database, backend_pid, since, slot, .. } = self;
+        f.debug_struct("Held")
+            .field("database", database)
+            .field("backend_pid", backend_pid)
+            .field("since", since)
+            .field("slot", slot)
+            .finish_non_exhaustive()
     }
 }
 
@@ -152,52 +249,5 @@ impl Leased {
     pub(super) async fn begin(&mut self, limits: Limits) -> Result<(), QueryError> {
         let extra = if self.facts.may_untrack { UNTRACKED } else { "" };
         self.connection.begin(limits, extra).await
-    }
-}
-
-/// The first line a command prints. What it prints never appears in a log or an error.
-async fn run_password_command(command: &[String]) -> Result<Secret, QueryError> {
-    let failed = |what: String| {
-        QueryError::new(
-            GapReason::AuthenticationFailed,
-            format!("password_command {what}; run it by hand to see why"),
-        )
-    };
-    let (program, arguments) = command.split_first().ok_or_else(|| failed("is empty".to_owned()))?;
-    let running = Command::new(program).args(arguments).kill_on_drop(true).output();
-    let output = tokio::time::timeout(PASSWORD_COMMAND_TIMEOUT, running)
-        .await
-        .map_err(|_elapsed| failed("did not end within 10 s".to_owned()))?
-        .map_err(|error| failed(format!("could not be started: {error}")))?;
-    if !output.status.success() {
-        return Err(failed(format!("ended with {}", output.status)));
-    }
-    let text = String::from_utf8(output.stdout).map_err(|_| failed("printed no text".to_owned()))?;
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() || line.len() > PASSWORD_MAX_BYTES {
-        return Err(failed("printed no password".to_owned()));
-    }
-    Ok(Secret::new(line.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn command(parts: &[&str]) -> Vec<String> {
-        parts.iter().map(|part| (*part).to_owned()).collect()
-    }
-
-    #[tokio::test]
-    async fn a_password_command_gives_its_first_line_and_its_output_stays_out_of_errors() {
-        let secret = run_password_command(&command(&["sh", "-c", "echo token-1; echo more"])).await.unwrap();
-        assert_eq!(secret.expose(), "token-1");
-        let error = run_password_command(&command(&["sh", "-c", "echo hunter2; exit 3"])).await.unwrap_err();
-        assert!(
-            error.to_string().contains("exit status: 3") && !error.to_string().contains("hunter2"),
-            "{error}"
-        );
-        let error = run_password_command(&command(&["/nonexistent/program"])).await.unwrap_err();
-        assert!(error.to_string().contains("could not be started"), "{error}");
     }
 }

@@ -1,12 +1,15 @@
 //! The databases loop: tables, indexes and other objects, one database after the other.
 //!
-//! What goes wrong in one database is a gap of that database; the next one is visited all the same.
+//! What goes wrong in one database is a gap of that database; the next one is visited all the same. Only if the server
+//! does not answer at all the poll ends there, so that a server that hangs does not cost one deadline per database; and
+//! if it has no free slot, no more is asked for than one. The next poll begins behind that database, so that no database
+//! keeps others from being read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dbintel_model::{Node, Record, Target, Text, Timestamp};
+use dbintel_model::{GapReason, Node, Record, Target, Text, Timestamp};
 use dbintel_pipeline::admission::Purpose;
 
 use super::connections::Leased;
@@ -25,6 +28,8 @@ pub(super) struct DatabasesLoop {
     databases: BTreeMap<Text, Database>,
     /// Connections that may stay open between polls; further databases are connected to for each visit.
     max_kept: usize,
+    /// Where the last poll came to an end, and why.
+    stuck: Option<(Text, GapReason)>,
 }
 
 #[derive(Debug)]
@@ -53,37 +58,69 @@ impl DatabasesLoop {
     pub(super) fn new(shared: &Shared) -> Self {
         let others = 1 + usize::from(shared.config.query_sample.is_some());
         let max_kept = shared.config.max_connections.saturating_sub(others).max(1);
-        Self { databases: BTreeMap::new(), max_kept }
+        Self { databases: BTreeMap::new(), max_kept, stuck: None }
     }
 
-    /// Brings the list of databases up to date.
-    fn update(&mut self, shared: &Shared) {
+    /// Brings the list of databases up to date, and closes the connections that will not be kept.
+    async fn update(&mut self, shared: &Shared) {
         let Some(names) = shared.databases.lock().clone() else {
             return;
         };
-        self.databases.retain(|name, _| names.contains(name));
+        let gone = self.databases.extract_if(.., |name, _| names.binary_search(name).is_err());
+        let mut unwanted: Vec<Leased> = gone.filter_map(|(_, database)| database.leased).collect();
         for name in names {
             let new = || Database::new(shared, &name);
             self.databases.entry(name.clone()).or_insert_with(new);
         }
+        let kept = self.kept();
+        unwanted.extend(self.databases.values_mut().skip(kept).filter_map(|database| database.leased.take()));
+        for leased in unwanted {
+            shared.connections.close(leased).await;
+        }
+    }
+
+    /// If there are more databases than connections, all but one connection stay where they are, and the last one goes
+    /// from database to database: opening one costs the server a process.
+    fn kept(&self) -> usize {
+        if self.databases.len() <= self.max_kept { self.max_kept } else { self.max_kept - 1 }
+    }
+
+    /// The databases in the order of this poll, each with its place among those that are kept.
+    fn order(&mut self) -> Vec<(usize, Text)> {
+        let mut order: Vec<(usize, Text)> = self.databases.keys().cloned().enumerate().collect();
+        if let Some((stuck, _)) = self.stuck.take() {
+            let behind = order.partition_point(|(_, name)| *name <= stuck);
+            order.rotate_left(behind);
+        }
+        order
     }
 }
 
 #[async_trait]
 impl Poll for DatabasesLoop {
     async fn poll(&mut self, shared: &Shared) {
-        self.update(shared);
-        // If there are more databases than connections, all but one connection stay where they are, and the last one
-        // goes from database to database: opening one costs the server a process.
-        let kept = if self.databases.len() <= self.max_kept { self.max_kept } else { self.max_kept - 1 };
-        for (index, (name, database)) in self.databases.iter_mut().enumerate() {
-            database.visit(shared, name).await;
-            if index >= kept
+        self.update(shared).await;
+        let (kept, mut unvisited) = (self.kept(), Vec::new());
+        for (place, name) in self.order() {
+            let Some(database) = self.databases.get_mut(&name) else { continue };
+            if let Some((stuck, reason)) = &self.stuck
+                && (*reason == GapReason::DeadlineExceeded || database.leased.is_none())
+            {
+                let message = format!("not visited in this poll, which came to an end at database {stuck}");
+                let error = QueryError::new(*reason, message);
+                shared.missing(&Part::database(&name, "database"), &error, &mut unvisited);
+                continue;
+            }
+            if let Err(reason) = database.visit(shared, &name).await {
+                self.stuck = Some((name, reason));
+            }
+            if place >= kept
                 && let Some(leased) = database.leased.take()
             {
                 shared.connections.close(leased).await;
             }
         }
+        shared.offer(&shared.target, None, unvisited);
     }
 
     async fn close(&mut self) {
@@ -109,7 +146,11 @@ impl Database {
         }
     }
 
-    async fn visit(&mut self, shared: &Shared, name: &Text) {
+    /// Reads everything that is due.
+    ///
+    /// # Errors
+    /// Why there is no point in connecting to other databases in this poll.
+    async fn visit(&mut self, shared: &Shared, name: &Text) -> Result<(), GapReason> {
         let mut records = Vec::new();
         let part = Part::database(name, "database");
         let read = match self.connect(shared, name).await {
@@ -129,13 +170,21 @@ impl Database {
         match read {
             Ok(seen) => {
                 shared.delivered(&part, &mut records);
-                if shared.offer(&self.target, Some((seen.node, seen.time)), records) {
+                let accepted = shared.offer(&self.target, Some((seen.node, seen.time)), records);
+                self.families.starts.offered(accepted);
+                if accepted {
                     self.accepted = seen.accepted;
                 }
+                Ok(())
             }
             Err(error) => {
                 shared.missing(&part, &error, &mut records);
-                shared.offer(&self.target, None, records);
+                let accepted = shared.offer(&self.target, None, records);
+                self.families.starts.offered(accepted);
+                match error.reason {
+                    GapReason::DeadlineExceeded | GapReason::TooManyConnections => Err(error.reason),
+                    _ => Ok(()),
+                }
             }
         }
     }

@@ -19,12 +19,15 @@ use crate::query::sql_text;
 use crate::state::gaps::Part;
 use crate::state::start_times::StartTimes;
 
+/// Families of one turn that may run into `statement_timeout` before the rest is left out.
+const MAX_TIMEOUTS: usize = 2;
+
 /// How the families of one scope are read from one server.
 #[derive(Debug, Default)]
 pub(super) struct Families {
     plans: Vec<FamilyPlan>,
-    /// Metrics that this server cannot have, and why.
-    absent: Vec<(&'static str, String)>,
+    /// Metrics that this server cannot have, families that our role may not see, and why.
+    absent: Vec<(&'static str, QueryError)>,
     pub(super) starts: StartTimes,
 }
 
@@ -34,6 +37,10 @@ impl Families {
         self.plans.clear();
         self.absent.clear();
         for family in FAMILIES.iter().filter(|family| family.scope == scope) {
+            if family.of_all_roles && !facts.may_read_all_stats {
+                self.absent.push((family.name, hidden()));
+                continue;
+            }
             let unavailable = match family.plan(facts, |metric| shared.config.wants(metric)) {
                 Ok(mut plan) => {
                     let unavailable = std::mem::take(&mut plan.unavailable);
@@ -43,15 +50,15 @@ impl Families {
                 Err(unavailable) => unavailable,
             };
             for (metric, column) in unavailable {
-                let reason =
+                let message =
                     format!("this server has no column {column}, from which the metric would be read");
-                self.absent.push((metric.name, reason));
+                self.absent.push((metric.name, QueryError::new(GapReason::NotInThisVersion, message)));
             }
         }
     }
 
     /// Reads every family whose turn it is. A family that fails is a gap; the others go on, unless the connection is
-    /// gone or the server is so slow that going on would pile up.
+    /// gone. After [`MAX_TIMEOUTS`] the rest is left out, and is the first to be read at the next turn.
     ///
     /// # Errors
     /// The error after which the connection must be given up.
@@ -62,26 +69,36 @@ impl Families {
         turn: &Turn<'_>,
         records: &mut Vec<Record>,
     ) -> Result<(), QueryError> {
-        for (name, reason) in &self.absent {
-            shared.missing(
-                &turn.part(name),
-                &QueryError::new(GapReason::NotInThisVersion, reason.clone()),
-                records,
-            );
+        for (name, error) in &self.absent {
+            shared.missing(&turn.part(name), error, records);
         }
         let Self { plans, starts, .. } = self;
-        for plan in plans.iter().filter(|plan| turn.sizes || plan.family.purpose != Purpose::Sizes) {
+        let (mut timeouts, mut last_read) = (0, None);
+        for (index, plan) in plans.iter().enumerate() {
+            if !turn.sizes && plan.family.purpose == Purpose::Sizes {
+                continue;
+            }
             let part = turn.part(plan.family.name);
+            if timeouts >= MAX_TIMEOUTS {
+                shared.missing(&part, &left_out(), records);
+                continue;
+            }
+            last_read = Some(index);
             match read_family(shared, leased, turn, plan, starts, records).await {
-                Ok(()) => shared.delivered(&part, records),
+                Ok(None) => shared.delivered(&part, records),
+                Ok(Some(incomplete)) => shared.missing(&part, &incomplete, records),
                 Err(error) => {
                     shared.missing(&part, &error, records);
-                    if !error.connection_usable || error.reason == GapReason::StatementTimeout {
+                    timeouts += usize::from(error.reason == GapReason::StatementTimeout);
+                    if !error.connection_usable {
                         return Err(error);
                     }
                     leased.begin(turn.limits).await?;
                 }
             }
+        }
+        if timeouts >= MAX_TIMEOUTS {
+            plans.rotate_left(last_read.map_or(0, |index| index + 1));
         }
         let untracked = starts.end_of_poll();
         if untracked > 0 {
@@ -114,6 +131,7 @@ impl Turn<'_> {
     }
 }
 
+/// Reads one family; gives what is missing of it, if something is.
 async fn read_family(
     shared: &Shared,
     leased: &mut Leased,
@@ -121,13 +139,17 @@ async fn read_family(
     plan: &FamilyPlan,
     starts: &mut StartTimes,
     records: &mut Vec<Record>,
-) -> Result<(), QueryError> {
+) -> Result<Option<QueryError>, QueryError> {
     let database: Text = leased.connection.database.clone();
     let mut decoder = Decoder { layout: shared.config.layout, database: &database, time: turn.time, starts };
-    let (mut rows, max_rows, before) = (0, plan.family.max_rows, records.len());
+    let (mut rows, mut unknown) = (0, 0_u64);
+    let (max_rows, before) = (plan.family.max_rows, records.len());
     let take = |row: &PgRow| {
         rows += 1;
-        if rows <= max_rows { decoder.row(plan, row, records) } else { Ok(()) }
+        if rows <= max_rows {
+            unknown += u64::from(decoder.row(plan, row, records)?);
+        }
+        Ok(())
     };
     let reading =
         leased.connection.stream(plan.family.name, turn.limits, sqlx::query(sql_text(&plan.text)), take);
@@ -139,5 +161,18 @@ async fn read_family(
     if rows > max_rows {
         shared.count(&definitions::LIMIT_REACHED, "limit", "family_rows", 1);
     }
-    read
+    read?;
+    let incomplete = plan.family.null_means.filter(|_| unknown > 0);
+    Ok(incomplete.map(|(reason, message)| QueryError::new(reason, format!("{unknown} {message}"))))
+}
+
+fn left_out() -> QueryError {
+    let message =
+        format!("left out of this poll: {MAX_TIMEOUTS} others before it ran into statement_timeout");
+    QueryError::new(GapReason::StatementTimeout, message)
+}
+
+fn hidden() -> QueryError {
+    let message = "what other roles do is hidden; run: GRANT pg_monitor TO the collector's role";
+    QueryError::new(GapReason::InsufficientPrivilege, message)
 }

@@ -1,5 +1,6 @@
 //! The server loop: metrics of the whole server, statement statistics, settings, and which databases there are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use super::schedule::{Due, Poll};
 use super::shared::Shared;
 use super::statements::Statements;
 use crate::query::error::QueryError;
+use crate::query::facts::Facts;
 use crate::query::family::Scope;
-use crate::query::{node, objects};
+use crate::query::{node, objects, sql_identifier};
 use crate::state::changes::{self, Values};
 use crate::state::gaps::Part;
 
@@ -70,8 +72,7 @@ impl ServerLoop {
         }
         let opening = shared.connections.open(&shared.config.connect_database);
         let leased = shared.admitted(&shared.target, Purpose::Connect, opening, |_| 0).await?;
-        self.families.plan(shared, &leased.facts, Scope::Server);
-        self.statements.plan(&leased.facts, &shared.config.connect_database);
+        self.plan(shared, &leased.facts);
         Ok(leased)
     }
 
@@ -91,6 +92,8 @@ impl ServerLoop {
         self.compare_node(&mut seen, records);
         let now = shared.clock.monotonic();
         if self.catalogue_due.take(now) {
+            let looked = self.look_again(shared, leased).await;
+            settle(shared, leased, "abilities", looked, records).await?;
             let catalogue = read_catalogue(shared, leased, &mut seen, records).await;
             settle(shared, leased, "catalogue", catalogue, records).await?;
         }
@@ -105,6 +108,22 @@ impl ServerLoop {
         }
         leased.connection.end().await?;
         Ok(seen)
+    }
+
+    /// Looks whether extensions or privileges have changed what can be read, as our messages ask people to do.
+    async fn look_again(&mut self, shared: &Shared, leased: &mut Leased) -> Result<(), QueryError> {
+        let facts = Facts::read(&mut leased.connection, shared.config.limits);
+        let facts = shared.admitted(&shared.target, Purpose::Catalogue, facts, |_| 1).await?;
+        if facts != leased.facts {
+            leased.facts = facts;
+            self.plan(shared, &leased.facts);
+        }
+        Ok(())
+    }
+
+    fn plan(&mut self, shared: &Shared, facts: &Facts) {
+        self.families.plan(shared, facts, Scope::Server);
+        self.statements.plan(facts, &shared.config.connect_database);
     }
 
     /// What happened to the node since the last reading that was accepted. Another node's sums are other sequences.
@@ -132,6 +151,7 @@ impl Poll for ServerLoop {
     async fn poll(&mut self, shared: &Shared) {
         let mut records = Vec::new();
         let part = Part::server("server");
+        self.statements.discard_pending();
         let mut leased = match self.connect(shared).await {
             Ok(leased) => leased,
             Err(error) => {
@@ -146,7 +166,9 @@ impl Poll for ServerLoop {
                 shared.reached();
                 shared.delivered(&part, &mut records);
                 self.leased = Some(leased);
-                if shared.offer(&shared.target, Some((seen.node, seen.time)), records) {
+                let accepted = shared.offer(&shared.target, Some((seen.node, seen.time)), records);
+                self.families.starts.offered(accepted);
+                if accepted {
                     self.accepted = seen.accepted;
                     self.statements.commit(shared);
                 }
@@ -158,7 +180,8 @@ impl Poll for ServerLoop {
                 // What was read before the error is still good, but its state is not committed: records that depend on
                 // it would come again.
                 records.retain(|record| !matches!(record, Record::Query(_) | Record::Change(_)));
-                shared.offer(&shared.target, None, records);
+                let accepted = shared.offer(&shared.target, None, records);
+                self.families.starts.offered(accepted);
             }
         }
     }
@@ -223,27 +246,55 @@ async fn read_catalogue(
     }
     seen.accepted.extensions = Some(extensions);
     let databases = objects::databases(&mut leased.connection, limits);
-    let databases = shared.admitted(target, Purpose::Catalogue, databases, objects::Names::len).await?;
-    note_databases(shared, databases.into_values().collect(), records);
+    let databases = shared.admitted(target, Purpose::Catalogue, databases, BTreeMap::len).await?;
+    note_databases(shared, databases, records);
     Ok(())
 }
 
-/// Which databases to visit. A configuration that names none that exists is a gap with a message.
-fn note_databases(shared: &Shared, mut databases: Vec<Text>, records: &mut Vec<Record>) {
-    databases.retain(|database| {
-        shared.config.wants_database(database) && !objects::SYSTEM_DATABASES.contains(&database.as_str())
+/// Which databases to visit. Those that are wanted and cannot be visited are gaps that say what to do.
+fn note_databases(shared: &Shared, databases: BTreeMap<Text, bool>, records: &mut Vec<Record>) {
+    let config = &shared.config;
+    let wanted = |database: &Text| {
+        config.wants_database(database) && !objects::SYSTEM_DATABASES.contains(&database.as_str())
+    };
+    let (allowed, refused): (Vec<_>, Vec<_>) = databases
+        .into_iter()
+        .filter(|(database, _)| wanted(database))
+        .partition(|(_, may_connect)| *may_connect);
+    let names =
+        |databases: Vec<(Text, bool)>| databases.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let (allowed, refused) = (names(allowed), names(refused));
+    let named = config.databases.iter().map(|name| Text::from(name.clone()));
+    let absent: Vec<Text> =
+        named.filter(|name| !allowed.contains(name) && !refused.contains(name) && wanted(name)).collect();
+    shared.forget_databases(|database| {
+        [&allowed, &refused, &absent].iter().any(|list| list.contains(database))
     });
-    databases.sort_unstable();
+    let mut missing = |database: &Text, reason, message: String| {
+        shared.missing(&Part::database(database, "database"), &QueryError::new(reason, message), records);
+    };
+    for database in &refused {
+        let message = format!(
+            "the role may not connect; run: GRANT CONNECT ON DATABASE {} TO the collector's role; or add the \
+             database to exclude_databases",
+            sql_identifier(database)
+        );
+        missing(database, GapReason::InsufficientPrivilege, message);
+    }
+    for database in &absent {
+        let message =
+            "there is no such database, or it allows no connections; correct `databases`".to_owned();
+        missing(database, GapReason::ConnectionFailed, message);
+    }
     let part = Part::server("databases");
-    if databases.is_empty() {
+    if allowed.is_empty() {
         let message = "no database to read: none of `databases` exists, or the role may connect to none; check \
                        `databases` and `exclude_databases`, or run: GRANT CONNECT ON DATABASE … TO the collector's role";
         shared.missing(&part, &QueryError::new(GapReason::InsufficientPrivilege, message), records);
     } else {
         shared.delivered(&part, records);
     }
-    shared.forget_databases(|database| databases.contains(database));
-    *shared.databases.lock() = Some(databases);
+    *shared.databases.lock() = Some(allowed);
 }
 
 fn boxed(change: Change) -> Record {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dbintel_model::{Record, Session};
+use dbintel_model::{GapReason, Record, Session};
 use dbintel_pipeline::admission::Purpose;
 
 use super::connections::Leased;
@@ -58,9 +58,22 @@ impl SessionsLoop {
         let mut records: Vec<Record> =
             sessions.into_iter().filter(wanted).map(|session| Record::Session(Box::new(session))).collect();
         shared.delivered(&Part::server("sessions"), &mut records);
+        note_hidden(shared, leased.facts.may_read_all_stats, &mut records);
         // A sample that is refused is gone: it was of that moment. The refusal is counted at the door.
         shared.offer(&shared.target, Some((Arc::new(node), time)), records);
         Ok(())
+    }
+}
+
+/// Sessions of other roles have no state for a role that may not see them, so that they are not in the sample.
+fn note_hidden(shared: &Shared, may_see_all: bool, records: &mut Vec<Record>) {
+    let part = Part::server("sessions of other roles");
+    if may_see_all {
+        shared.delivered(&part, records);
+    } else {
+        let message =
+            "sessions of other roles are hidden; run: GRANT pg_read_all_stats TO the collector's role";
+        shared.missing(&part, &QueryError::new(GapReason::InsufficientPrivilege, message), records);
     }
 }
 

@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::query::error::QueryError;
 use crate::state::gaps::{Gaps, Part};
 
-/// Changes and gaps of refused batches that are kept for the next one.
-const MAX_CARRIED_RECORDS: usize = 1_000;
+/// Gaps of refused batches that are kept for the next one.
+const MAX_CARRIED_GAPS: usize = 1_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Shared {
         let open = registry.gauge(&definitions::CONNECTIONS, labels("open"));
         let held = registry.gauge(&definitions::CONNECTIONS, labels("held"));
         Self {
-            connections: Connections::new(Arc::clone(&config), open, held),
+            connections: Connections::new(Arc::clone(&config), Arc::clone(&clock), open, held),
             target: Arc::new(Target::server(Arc::clone(&server))),
             databases: Mutex::new(None),
             gaps: Mutex::default(),
@@ -120,7 +120,9 @@ impl Shared {
 
     /// Forgets what is missing of databases that are gone.
     pub(super) fn forget_databases(&self, exists: impl Fn(&Text) -> bool) {
-        self.gaps.lock().retain_databases(exists);
+        for part in self.gaps.lock().retain_databases(exists) {
+            self.status.delivered(&part.name());
+        }
     }
 
     /// Notes that the server answered.
@@ -150,8 +152,8 @@ impl Shared {
         self.registry.counter(metric, labels).add(amount);
     }
 
-    /// Offers records at the lane's door. Changes and gaps of a refused batch go with the next one; everything else is
-    /// covered by the next reading, since the state it came from is kept. Says whether the lane took them.
+    /// Offers records at the lane's door. Gaps of a refused batch go with the next one; everything else is covered by
+    /// the next reading, since the state it came from is kept. Says whether the lane took them.
     pub(super) fn offer(
         &self,
         target: &Arc<Target>,
@@ -177,18 +179,16 @@ impl Shared {
 
     fn carry(&self, records: Vec<Record>) {
         let mut carried = self.carried.lock();
-        let events =
-            records.into_iter().filter(|record| matches!(record, Record::Change(_) | Record::Gap(_)));
         let mut lost = 0;
-        for record in events {
-            if carried.len() < MAX_CARRIED_RECORDS {
+        for record in records.into_iter().filter(|record| matches!(record, Record::Gap(_))) {
+            if carried.len() < MAX_CARRIED_GAPS {
                 carried.push(record);
             } else {
                 lost += 1;
             }
         }
         if lost > 0 {
-            self.count(&definitions::LIMIT_REACHED, "limit", "carried_records", lost);
+            self.count(&definitions::LIMIT_REACHED, "limit", "carried_gaps", lost);
         }
     }
 

@@ -42,6 +42,11 @@ impl Statements {
         self.plan = Some(StatementsPlan::new(facts, database));
     }
 
+    /// Drops a reading that was not accepted, so that it is not taken for one that was.
+    pub(super) fn discard_pending(&mut self) {
+        self.pending = None;
+    }
+
     /// Forgets texts: another node's query ids can mean other statements.
     pub(super) fn forget_texts(&mut self) {
         self.texts.clear();
@@ -67,11 +72,12 @@ impl Statements {
         let count = |reading: &Reading| reading.snapshot.entries.len();
         let reading = shared.admitted(&shared.target, Purpose::Statements, reading, count).await?;
         let mut difference = self.deltas.difference(&reading.snapshot);
-        self.tell(shared, &difference, &reading, records);
-        self.metrics(&difference, &reading, time, records);
         difference.deltas.sort_unstable_by(|a, b| b.total_ms.total_cmp(&a.total_ms));
         self.read_names(shared, leased, &difference).await?;
         self.read_texts(shared, leased, &plan, &reading.snapshot, records).await?;
+        // Nothing below can fail: what is told is of a reading that can be accepted.
+        self.tell(shared, &difference, &reading, records);
+        self.metrics(&difference, &reading, time, records);
         self.append(shared, &difference, records);
         self.pending = Some((reading.snapshot, reading.active_time_ms));
         self.show(shared);
@@ -207,16 +213,17 @@ impl Statements {
             (GapReason::LimitReached, format!("{} statements are beyond our bound", reading.snapshot.cut))
         });
         note("statements beyond the bound", cut);
-        if difference.rebased == Some(Rebased::NodeChanged) {
-            note(
-                "statement differences",
-                Some((
-                    GapReason::NodeChanged,
-                    "another node answered; this reading is a baseline".to_owned(),
-                )),
-            );
-        } else if difference.interval.is_some() {
-            note("statement differences", None);
+        let baseline = |reason, what: &str| Some((reason, format!("{what}; this reading is a baseline")));
+        match difference.rebased {
+            Some(Rebased::First) => {}
+            Some(Rebased::NodeChanged) => {
+                note("statement differences", baseline(GapReason::NodeChanged, "another node answered"));
+            }
+            Some(Rebased::ExtensionChanged) => {
+                let what = "pg_stat_statements was updated";
+                note("statement differences", baseline(GapReason::StatisticsReset, what));
+            }
+            Some(Rebased::Reset) | None => note("statement differences", None),
         }
     }
 

@@ -35,6 +35,7 @@ fn snapshot(at: u64, entries: &[(i64, Entry)]) -> Snapshot {
         stats_reset: None,
         hidden: 0,
         cut: 0,
+        shape: Shape::default(),
     }
 }
 
@@ -100,6 +101,16 @@ fn a_restart_is_a_baseline() {
     after.node = node(2);
     let difference = check(&before, &after, &[]);
     assert_eq!(difference.rebased, Some(Rebased::NodeChanged));
+}
+
+#[test]
+fn an_update_of_the_extension_is_a_baseline() {
+    let before = snapshot(100, &[(1, entry(10.0, 50.0, None))]);
+    let mut after = snapshot(200, &[(1, entry(14.0, 70.0, None))]);
+    after.stats_reset = Some(Timestamp::from_nanos(50));
+    after.shape = Shape { toplevel: true, info: true };
+    let difference = check(&before, &after, &[]);
+    assert_eq!(difference.rebased, Some(Rebased::ExtensionChanged));
 }
 
 #[test]
@@ -225,6 +236,7 @@ impl Server {
                 .map(Timestamp::from_nanos),
             hidden: 0,
             cut: 0,
+            shape: Shape::default(),
         }
     }
 }

@@ -1,0 +1,69 @@
+//! What an operator is told about a configuration.
+
+use std::env::VarError;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+/// One file, and no variables.
+struct OneFile(String);
+
+impl Environment for OneFile {
+    fn variable(&self, _: &str) -> Result<String, VarError> {
+        Err(VarError::NotPresent)
+    }
+
+    fn read_file(&self, _: &Path, _: usize) -> io::Result<Vec<u8>> {
+        Ok(self.0.clone().into_bytes())
+    }
+}
+
+fn loaded(postgresql: &str, service: &str) -> Result<Checked, ConfigErrors> {
+    let text = format!(
+        "\
+receivers:
+  postgresql: {{endpoint: 'db:5432', username: u, {postgresql}}}
+exporters: {{debug: }}
+service:
+  pipelines: {{metrics: {{receivers: [postgresql], exporters: [debug]}}}}
+  {service}
+"
+    );
+    load(vec![PathBuf::from("t.yaml")], Vec::new(), None, &OneFile(text))
+}
+
+#[track_caller]
+fn check(postgresql: &str, service: &str, expect: &str) {
+    assert_eq!(loaded(postgresql, service).err().unwrap().to_string(), expect);
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_together() {
+    check(
+        "password: '${env:NOPE}', collection_interval: '${env:NOPE}', foo: 1",
+        "telemetry: {metrics: {level: loud}}",
+        "t.yaml:2:60: receivers.postgresql.password: environment variable `NOPE` is not set; set it, or give a default: `${env:NOPE:-default}`\n\
+         t.yaml:2:96: receivers.postgresql.collection_interval: environment variable `NOPE` is not set; set it, or give a default: `${env:NOPE:-default}`\n\
+         t.yaml:2:111: receivers.postgresql.foo: unknown key\n\
+         t.yaml:6:32: service.telemetry.metrics.level: unknown value `loud`; valid values: none, basic, normal, detailed",
+    );
+}
+
+#[test]
+fn own_telemetry_is_read_once_and_its_errors_have_places() {
+    check(
+        "password: '${file:/p}'",
+        "telemetry: {metrics: {readers: [{periodic: {exporter: {console: }}}, {periodic: {interval: 10, exporter: {otlp: {protocol: grpc, endpoint: 'http://x:1'}}}}]}}",
+        "t.yaml:6:94: service.telemetry.metrics.readers.1.periodic.interval: expected an interval of at least 1000 milliseconds\n\
+         t.yaml:6:126: service.telemetry.metrics.readers.1.periodic.exporter.otlp.protocol: the OpenTelemetry Collector has this setting, dbintel does not: own telemetry is sent with http/protobuf; write that, and the port for it (usually 4318)",
+    );
+    let service =
+        "telemetry: {logs: {level: debug, sampling: {}}, metrics: {readers: []}, traces: {sampler: {}}}";
+    let checked = loaded("password: '${file:/p}'", service).ok().unwrap();
+    let telemetry = &checked.assembly.telemetry;
+    assert_eq!(telemetry.log_level, dbintel_config::service::telemetry::LogLevel::Debug);
+    assert_eq!((&telemetry.metrics_listen, checked.assembly.admin.metrics()), (&None, None));
+    let warnings: Vec<&str> = checked.warnings.iter().map(dbintel_config::Warning::path).collect();
+    assert_eq!(warnings, ["service.telemetry.logs.sampling", "service.telemetry.traces.sampler"]);
+}

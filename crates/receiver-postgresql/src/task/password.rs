@@ -1,0 +1,83 @@
+//! Passwords and tokens from a command, run anew at every connect so that they can be rotated.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use dbintel_config::values::Secret;
+use dbintel_model::GapReason;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+
+use crate::query::error::QueryError;
+
+/// How long a password command may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of output that are read, the password or token and what follows it.
+const OUTPUT_MAX_BYTES: u64 = 16 * 1024;
+
+/// The first line a command prints. What it prints never appears in a log or an error.
+pub(super) async fn run(command: &[String]) -> Result<Secret, QueryError> {
+    let running = tokio::time::timeout(TIMEOUT, output(command)).await;
+    let text = running.unwrap_or_else(|_elapsed| Err("did not end within 10 s".to_owned()));
+    let secret = text.and_then(|text| {
+        let line = text.lines().next().filter(|line| !line.is_empty());
+        line.map(|line| Secret::new(line.to_owned())).ok_or_else(|| "printed no password".to_owned())
+    });
+    secret.map_err(|what| {
+        let message = format!("password_command {what}; run it by hand to see why");
+        QueryError::new(GapReason::AuthenticationFailed, message)
+    })
+}
+
+async fn output(command: &[String]) -> Result<String, String> {
+    let (program, arguments) = command.split_first().ok_or("is empty")?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("could not be started: {error}"))?;
+    let mut printed = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        let mut stdout = stdout.take(OUTPUT_MAX_BYTES + 1);
+        stdout.read_to_end(&mut printed).await.map_err(|error| format!("could not be read: {error}"))?;
+    }
+    if printed.len() as u64 > OUTPUT_MAX_BYTES {
+        return Err("printed more than 16 KiB".to_owned());
+    }
+    let status = child.wait().await.map_err(|error| format!("could not be waited for: {error}"))?;
+    if !status.success() {
+        return Err(format!("ended with {status}"));
+    }
+    String::from_utf8(printed).map_err(|_| "printed no text".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sh(script: &str) -> Result<Secret, QueryError> {
+        run(&["sh", "-c", script].map(str::to_owned)).await
+    }
+
+    #[tokio::test]
+    async fn a_password_command_gives_its_first_line_and_its_output_stays_out_of_errors() {
+        assert_eq!(sh("echo token-1; echo more").await.unwrap().expose(), "token-1");
+        let error = sh("echo hunter2; echo hunter2 >&2; exit 3").await.unwrap_err();
+        assert!(
+            error.to_string().contains("exit status: 3") && !error.to_string().contains("hunter2"),
+            "{error}"
+        );
+        let error = run(&["/nonexistent/program".to_owned()]).await.unwrap_err();
+        assert!(error.to_string().contains("could not be started"), "{error}");
+        assert!(sh("true").await.unwrap_err().to_string().contains("no password"));
+    }
+
+    #[tokio::test]
+    async fn a_command_that_prints_without_end_is_not_listened_to() {
+        let error = sh("yes hunter2").await.unwrap_err();
+        assert!(error.to_string().contains("16 KiB") && !error.to_string().contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,247 @@
+//! Who answers, and since when: whatever happens to the server or to the way that leads to it, no work is counted twice,
+//! nothing is subtracted across nodes or incarnations, and what happened is told.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests, which clippy sees only in functions marked as such"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbintel_model::{Batch, Change, ChangeKind, GapReason};
+use dbintel_testkit::postgres::{Cluster, Major, Options};
+use dbintel_testkit::workload::distinct_statements;
+use support::client::{mark, marker_id, pid};
+use support::proxy::Proxy;
+use support::settings::{cluster, yaml};
+use support::{Watched, calls, changes, gaps, queries, value};
+
+fn changed(kind: ChangeKind) -> impl FnMut(&[Arc<Batch>]) -> Option<Change> {
+    move |batches| changes(batches).find(|change| change.kind == kind).cloned()
+}
+
+/// Waits for the first reading of the statements, which is a baseline.
+async fn baseline(watched: &mut Watched) {
+    watched.until("a baseline", |batches| value(batches, "postgresql.statements.count", &[])).await;
+}
+
+/// Waits for so many further readings of the statements.
+async fn readings(watched: &mut Watched, number: usize) {
+    let readings = |batches: &[Arc<Batch>]| {
+        support::points(batches).filter(|point| point.metric.name == "postgresql.statements.count").count()
+    };
+    let before = readings(watched.batches());
+    let enough = |batches: &[Arc<Batch>]| (readings(batches) >= before + number).then_some(());
+    watched.until("further readings", enough).await;
+}
+
+fn nothing_negative(watched: &Watched) {
+    for query in queries(watched.batches()) {
+        let negative = query.counters.iter().find(|(_, value)| *value < 0.0);
+        assert!(query.calls >= 0 && query.total_time_ms >= 0.0, "{query:?}");
+        assert!(negative.is_none(), "{:?} of {query:?}", negative.map(|(definition, _)| definition.column));
+    }
+}
+
+/// A restart is told, its first reading is a baseline, and nothing that was counted before it is counted again, although
+/// the server keeps its statistics.
+async fn restart(major: Major) {
+    let mut cluster = cluster(major, Options::new()).await;
+    let id = marker_id(&cluster).await;
+    let mut watched = Watched::start(&yaml(cluster.port(), &[]));
+    baseline(&mut watched).await;
+    mark(&mut cluster.connect("postgres").await, 30).await;
+    watched.until("the calls before", |batches| (calls(batches, id) == 30).then_some(())).await;
+    cluster.restart().await;
+    let told = watched.until("the restart", changed(ChangeKind::Restart)).await;
+    let started: i64 = cluster
+        .scalar("postgres", "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8")
+        .await;
+    assert_eq!(told.at.unwrap().as_micros(), u64::try_from(started).unwrap());
+    readings(&mut watched, 1).await;
+    mark(&mut cluster.connect("postgres").await, 7).await;
+    watched.until("the calls after", |batches| (calls(batches, id) == 37).then_some(())).await;
+    readings(&mut watched, 1).await;
+    assert_eq!(calls(watched.batches(), id), 37);
+    assert_eq!(changes(watched.batches()).filter(|change| change.kind == ChangeKind::Restart).count(), 1);
+    assert!(gaps(watched.batches()).any(|gap| gap.reason == GapReason::NodeChanged));
+    nothing_negative(&watched);
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_is_a_baseline_on_13_and_17() {
+    tokio::join!(restart(Major::V13), restart(Major::V17));
+}
+
+/// After `pg_stat_statements_reset` what is new is counted from zero, and where the server dates resets, the reset is told.
+async fn reset(major: Major) {
+    let cluster = cluster(major, Options::new()).await;
+    let id = marker_id(&cluster).await;
+    let mut watched = Watched::start(&yaml(cluster.port(), &[]));
+    baseline(&mut watched).await;
+    let mut client = cluster.connect("postgres").await;
+    mark(&mut client, 30).await;
+    watched.until("the calls before", |batches| (calls(batches, id) == 30).then_some(())).await;
+    cluster.execute("postgres", "SELECT pg_stat_statements_reset()").await;
+    mark(&mut client, 9).await;
+    watched.until("the calls after", |batches| (calls(batches, id) == 39).then_some(())).await;
+    readings(&mut watched, 1).await;
+    assert_eq!(calls(watched.batches(), id), 39);
+    if major >= Major::V14 {
+        let told = watched.until("the reset", changed(ChangeKind::StatisticsReset)).await;
+        assert!(told.at.is_some());
+    }
+    nothing_negative(&watched);
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_begins_anew_on_13_and_18() {
+    tokio::join!(reset(Major::V13), reset(Major::V18));
+}
+
+/// Ten times as many statements as the server keeps: evictions are told, and no statement is ever said to have run more
+/// often than it did.
+async fn eviction_storm(major: Major) {
+    const ROUNDS: i64 = 3;
+    let cluster = cluster(major, Options::new().setting("pg_stat_statements.max", "100")).await;
+    let mut watched = Watched::start(&yaml(cluster.port(), &[]));
+    baseline(&mut watched).await;
+    for _ in 0..ROUNDS {
+        distinct_statements(&cluster, "postgres", 0..1_000).await;
+        readings(&mut watched, 1).await;
+    }
+    watched.gap_because("evicted statements", GapReason::Evicted).await;
+    assert!(watched.missing("evicted statements").is_some_and(|missing| missing.detail.contains("max")));
+    readings(&mut watched, 1).await;
+    let mut said: BTreeMap<i64, i64> = BTreeMap::new();
+    for query in queries(watched.batches()).filter(|query| support::text_of(query).contains("distinct_source")) {
+        *said.entry(query.key.query_id).or_default() += query.calls;
+    }
+    assert!(said.len() >= 50, "{}", said.len());
+    let too_often: Vec<_> = said.iter().filter(|(_, calls)| **calls > ROUNDS).collect();
+    assert!(too_often.is_empty(), "{too_often:?}");
+    nothing_negative(&watched);
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_eviction_storm_is_told_and_never_overcounted() {
+    tokio::join!(eviction_storm(Major::V13), eviction_storm(Major::V15), eviction_storm(Major::V18));
+}
+
+/// The standby has executed the statement far more often than the primary.
+async fn with_busy_standby(major: Major) -> (Cluster, Cluster, i64) {
+    let primary = cluster(major, Options::new()).await;
+    let standby = primary.standby().await;
+    let id = marker_id(&primary).await;
+    mark(&mut primary.connect("postgres").await, 9).await;
+    mark(&mut standby.connect("postgres").await, 500).await;
+    (primary, standby, id)
+}
+
+/// The address moves to the standby, which is promoted: a failover is told with both nodes, the first reading of the new
+/// primary is a baseline, and what it had executed before is never reported.
+async fn failover(major: Major) {
+    let (mut primary, standby, id) = with_busy_standby(major).await;
+    let proxy = Proxy::start(&[primary.port()]).await;
+    let mut watched = Watched::start(&yaml(proxy.port(), &[]));
+    baseline(&mut watched).await;
+    mark(&mut primary.connect("postgres").await, 4).await;
+    watched.until("the calls before", |batches| (calls(batches, id) == 4).then_some(())).await;
+    primary.stop(dbintel_testkit::postgres::StopMode::Immediate).await;
+    standby.promote().await;
+    proxy.lead_to(&[standby.port()]);
+    let told = watched.until("the failover", changed(ChangeKind::Failover)).await;
+    let (before, after) = (told.before.unwrap(), told.after.unwrap());
+    assert!(before.contains(&primary.port().to_string()) && before.contains("timeline 1"), "{before}");
+    assert!(after.contains(&standby.port().to_string()) && after.starts_with("primary"), "{after}");
+    watched.gap_because("statement differences", GapReason::NodeChanged).await;
+    readings(&mut watched, 1).await;
+    mark(&mut standby.connect("postgres").await, 6).await;
+    watched.until("the calls after", |batches| (calls(batches, id) >= 10).then_some(())).await;
+    readings(&mut watched, 1).await;
+    assert_eq!(calls(watched.batches(), id), 10);
+    nothing_negative(&watched);
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_is_told_and_nothing_is_subtracted_across_nodes() {
+    tokio::join!(failover(Major::V14), failover(Major::V18));
+}
+
+/// An endpoint that leads to another node at every connection, and connections that break all the time: each node is
+/// recognised, and what either has executed before is never reported.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_alternates_between_nodes_gives_no_false_work() {
+    let (primary, standby, id) = with_busy_standby(Major::V16).await;
+    let proxy = Proxy::start(&[primary.port(), standby.port()]).await;
+    let mut watched = Watched::start(&yaml(proxy.port(), &[]));
+    baseline(&mut watched).await;
+    let failovers =
+        |batches: &[Arc<Batch>]| changes(batches).filter(|change| change.kind == ChangeKind::Failover).count();
+    for round in 1.. {
+        readings(&mut watched, 1).await;
+        if failovers(watched.batches()) >= 3 {
+            break;
+        }
+        assert!(round < 30, "{:?}", changes(watched.batches()).collect::<Vec<_>>());
+        // Of the two loops each connects once.
+        proxy.lead_to(if round % 2 == 0 { &[0, 0] } else { &[0] });
+        proxy.lead_to(&[if round % 2 == 0 { primary.port() } else { standby.port() }]);
+        proxy.cut();
+    }
+    let nodes: std::collections::BTreeSet<_> = watched
+        .batches()
+        .iter()
+        .filter_map(|batch| batch.node.as_ref()?.address.as_ref().map(ToString::to_string))
+        .collect();
+    assert_eq!(nodes.len(), 2, "{nodes:?}");
+    assert_eq!(calls(watched.batches(), id), 0);
+    nothing_negative(&watched);
+    watched.stop().await;
+}
+
+/// A backend that is killed makes the server forget its statistics without starting anew: no work is counted that was not
+/// done, and what is done afterwards is.
+async fn crash(major: Major) {
+    let cluster = cluster(major, Options::new()).await;
+    let id = marker_id(&cluster).await;
+    let mut watched = Watched::start(&yaml(cluster.port(), &[]));
+    baseline(&mut watched).await;
+    mark(&mut cluster.connect("postgres").await, 30).await;
+    watched.until("the calls before", |batches| (calls(batches, id) == 30).then_some(())).await;
+    let started = "SELECT pg_postmaster_start_time()::text";
+    let before: String = cluster.scalar("postgres", started).await;
+    let mut victim = cluster.connect("postgres").await;
+    let victim = pid(&mut victim).await.to_string();
+    assert!(Command::new("kill").args(["-KILL", &victim]).status().unwrap().success());
+    watched.gap_because("server", GapReason::ConnectionFailed).await;
+    watched.until_not_missing("server").await;
+    assert_eq!(cluster.scalar::<String>("postgres", started).await, before);
+    readings(&mut watched, 1).await;
+    mark(&mut cluster.connect("postgres").await, 40).await;
+    // Before 14 nothing tells the incarnations apart if the counters have grown beyond the old ones: a lower bound.
+    let expected = if major >= Major::V14 { 70 } else { 40 };
+    watched.until("the calls after", |batches| (calls(batches, id) >= expected).then_some(())).await;
+    readings(&mut watched, 2).await;
+    assert!(calls(watched.batches(), id) <= 70, "{}", calls(watched.batches(), id));
+    nothing_negative(&watched);
+    tokio::time::sleep(Duration::ZERO).await;
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_gives_no_false_counts() {
+    tokio::join!(crash(Major::V13), crash(Major::V17));
+}
