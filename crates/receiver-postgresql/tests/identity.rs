@@ -14,9 +14,8 @@ mod support;
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
-use dbintel_model::{Batch, Change, ChangeKind, GapReason};
+use dbintel_model::{Batch, Change, ChangeKind, GapReason, ValueRef};
 use dbintel_testkit::postgres::{Cluster, Major, Options};
 use dbintel_testkit::workload::distinct_statements;
 use support::client::{mark, marker_id, pid};
@@ -45,9 +44,12 @@ async fn readings(watched: &mut Watched, number: usize) {
 
 fn nothing_negative(watched: &Watched) {
     for query in queries(watched.batches()) {
-        let negative = query.counters.iter().find(|(_, value)| *value < 0.0);
         assert!(query.calls >= 0 && query.total_time_ms >= 0.0, "{query:?}");
-        assert!(negative.is_none(), "{:?} of {query:?}", negative.map(|(definition, _)| definition.column));
+        query.counters.for_each_attribute(&mut |name, value| match value {
+            ValueRef::Int(value) => assert!(value >= 0, "{name} of {query:?}"),
+            ValueRef::Double(value) => assert!(value >= 0.0, "{name} of {query:?}"),
+            _ => {}
+        });
     }
 }
 
@@ -124,7 +126,9 @@ async fn eviction_storm(major: Major) {
     assert!(watched.missing("evicted statements").is_some_and(|missing| missing.detail.contains("max")));
     readings(&mut watched, 1).await;
     let mut said: BTreeMap<i64, i64> = BTreeMap::new();
-    for query in queries(watched.batches()).filter(|query| support::text_of(query).contains("distinct_source")) {
+    for query in
+        queries(watched.batches()).filter(|query| support::text_of(query).contains("distinct_source"))
+    {
         *said.entry(query.key.query_id).or_default() += query.calls;
     }
     assert!(said.len() >= 50, "{}", said.len());
@@ -188,16 +192,16 @@ async fn an_endpoint_that_alternates_between_nodes_gives_no_false_work() {
     let proxy = Proxy::start(&[primary.port(), standby.port()]).await;
     let mut watched = Watched::start(&yaml(proxy.port(), &[]));
     baseline(&mut watched).await;
-    let failovers =
-        |batches: &[Arc<Batch>]| changes(batches).filter(|change| change.kind == ChangeKind::Failover).count();
+    let failovers = |batches: &[Arc<Batch>]| {
+        changes(batches).filter(|change| change.kind == ChangeKind::Failover).count()
+    };
     for round in 1.. {
         readings(&mut watched, 1).await;
         if failovers(watched.batches()) >= 3 {
             break;
         }
         assert!(round < 30, "{:?}", changes(watched.batches()).collect::<Vec<_>>());
-        // Of the two loops each connects once.
-        proxy.lead_to(if round % 2 == 0 { &[0, 0] } else { &[0] });
+        // How many connections are opened in a round is the machine's business, so the turn is made here.
         proxy.lead_to(&[if round % 2 == 0 { primary.port() } else { standby.port() }]);
         proxy.cut();
     }
@@ -224,8 +228,8 @@ async fn crash(major: Major) {
     let started = "SELECT pg_postmaster_start_time()::text";
     let before: String = cluster.scalar("postgres", started).await;
     let mut victim = cluster.connect("postgres").await;
-    let victim = pid(&mut victim).await.to_string();
-    assert!(Command::new("kill").args(["-KILL", &victim]).status().unwrap().success());
+    let pid = pid(&mut victim).await.to_string();
+    assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
     watched.gap_because("server", GapReason::ConnectionFailed).await;
     watched.until_not_missing("server").await;
     assert_eq!(cluster.scalar::<String>("postgres", started).await, before);
@@ -237,7 +241,6 @@ async fn crash(major: Major) {
     readings(&mut watched, 2).await;
     assert!(calls(watched.batches(), id) <= 70, "{}", calls(watched.batches(), id));
     nothing_negative(&watched);
-    tokio::time::sleep(Duration::ZERO).await;
     watched.stop().await;
 }
 

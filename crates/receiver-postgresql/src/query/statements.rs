@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use dbintel_model::catalogue::STATEMENT_COUNTERS;
 use dbintel_model::{GapReason, Node, NumberType, QueryText, Timestamp};
-use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use sqlx::{Row as _, ValueRef as _};
 
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
@@ -66,11 +66,11 @@ impl StatementsPlan {
         // Its name until 1.7, which a server keeps when it is upgraded without ALTER EXTENSION … UPDATE.
         let time = if column("total_exec_time") { "exec_time" } else { "time" };
         let mut text = format!(
-            "SELECT dbid::int8, userid::int8, queryid, {}, calls, total_{time}, mean_{time}, stddev_{time}, \
+            "SELECT dbid, userid, queryid, {}, calls, total_{time}, mean_{time}, stddev_{time}, \
              min_{time}, max_{time}, {}, {}",
             if column("toplevel") { "toplevel" } else { "NULL::bool" },
-            if column("stats_since") { micros("stats_since") } else { "NULL::int8".to_owned() },
-            if column("minmax_stats_since") { micros("minmax_stats_since") } else { "NULL::int8".to_owned() },
+            if column("stats_since") { "stats_since" } else { "NULL::timestamptz" },
+            if column("minmax_stats_since") { "minmax_stats_since" } else { "NULL::timestamptz" },
         );
         let (mut next, mut counters) = (12, Vec::new());
         for counter in &STATEMENT_COUNTERS {
@@ -97,7 +97,7 @@ impl StatementsPlan {
             format!("SELECT dealloc, {}, {active}, {max} FROM {schema}.{INFO}", micros("stats_reset"))
         });
         let texts = format!(
-            "SELECT dbid::int8, queryid, left(query, {MAX_RAW_TEXT_CHARS}), length(query) > {MAX_RAW_TEXT_CHARS} \
+            "SELECT dbid, queryid, left(query, {MAX_RAW_TEXT_CHARS}), length(query) > {MAX_RAW_TEXT_CHARS} \
              FROM {schema}.pg_stat_statements(true) WHERE queryid = ANY($1) AND query IS NOT NULL"
         );
         let shape = Shape { toplevel: column("toplevel"), info: info.is_some() };
@@ -184,7 +184,7 @@ impl StatementsPlan {
 
     fn take(&self, row: &PgRow, snapshot: &mut Snapshot) -> Result<(), sqlx::Error> {
         // The server hides the identity of statements that our role may not see.
-        let Some(query_id) = row.try_get::<Option<i64>, _>(2)? else {
+        let Some(query_id) = int(row, 2)? else {
             snapshot.hidden += 1;
             return Ok(());
         };
@@ -200,15 +200,15 @@ impl StatementsPlan {
         };
         let entry = Entry {
             times: Cumulative {
-                calls: whole(row.try_get(4)?),
-                total_ms: row.try_get(5)?,
-                mean_ms: row.try_get(6)?,
-                stddev_ms: row.try_get(7)?,
+                calls: int(row, 4)?.map_or(0.0, whole),
+                total_ms: double(row, 5)?,
+                mean_ms: double(row, 6)?,
+                stddev_ms: double(row, 7)?,
             },
-            min_ms: row.try_get(8)?,
-            max_ms: row.try_get(9)?,
-            stats_since: row.try_get::<Option<i64>, _>(10)?.map(Timestamp::from_micros),
-            minmax_since: row.try_get::<Option<i64>, _>(11)?.map(Timestamp::from_micros),
+            min_ms: double(row, 8)?,
+            max_ms: double(row, 9)?,
+            stats_since: time(row, 10)?,
+            minmax_since: time(row, 11)?,
             counters: self.counters(row)?,
         };
         snapshot.entries.insert(key, entry);
@@ -217,25 +217,52 @@ impl StatementsPlan {
 
     fn counters(&self, row: &PgRow) -> Result<Box<[f64]>, sqlx::Error> {
         let read = |place: &Option<(usize, NumberType)>| match place {
-            Some((index, NumberType::Int)) => {
-                row.try_get::<Option<i64>, _>(*index).map(|int| int.map_or(f64::NAN, whole))
-            }
-            Some((index, NumberType::Double)) => {
-                row.try_get::<Option<f64>, _>(*index).map(|double| double.unwrap_or(f64::NAN))
-            }
+            Some((index, NumberType::Int)) => int(row, *index).map(|int| int.map_or(f64::NAN, whole)),
+            Some((index, NumberType::Double)) => double(row, *index),
             None => Ok(f64::NAN),
         };
         self.counters.iter().map(read).collect()
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "counters are exact up to 2^53")]
-const fn whole(int: i64) -> f64 {
-    int as f64
+// === columns, as the binary protocol sends them ===
+//
+// A reading has a quarter of a million values, and while we decode one row the server waits to send the next. So the
+// bytes are taken as they come, without sqlx's check of each value's type: the query names the types.
+
+/// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
+const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+fn bytes<const N: usize>(row: &PgRow, index: usize) -> Result<Option<[u8; N]>, sqlx::Error> {
+    let value = row.try_get_raw(index)?;
+    if value.is_null() {
+        return Ok(None);
+    }
+    let bytes = value.as_bytes().map_err(sqlx::Error::Decode)?;
+    let exact = bytes.try_into().map_err(|_| format!("column {index} has {} bytes, not {N}", bytes.len()));
+    exact.map(Some).map_err(|message| sqlx::Error::Decode(message.into()))
+}
+
+fn int(row: &PgRow, index: usize) -> Result<Option<i64>, sqlx::Error> {
+    Ok(bytes(row, index)?.map(i64::from_be_bytes))
+}
+
+fn double(row: &PgRow, index: usize) -> Result<f64, sqlx::Error> {
+    Ok(bytes(row, index)?.map_or(f64::NAN, f64::from_be_bytes))
 }
 
 fn oid(row: &PgRow, index: usize) -> Result<u32, sqlx::Error> {
-    Ok(u32::try_from(row.try_get::<i64, _>(index)?).unwrap_or(0))
+    Ok(bytes(row, index)?.map_or(0, u32::from_be_bytes))
+}
+
+fn time(row: &PgRow, index: usize) -> Result<Option<Timestamp>, sqlx::Error> {
+    let micros = int(row, index)?;
+    Ok(micros.map(|micros| Timestamp::from_micros(micros.saturating_add(POSTGRES_EPOCH_MICROS))))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counters are exact up to 2^53")]
+const fn whole(int: i64) -> f64 {
+    int as f64
 }
 
 fn missing(facts: &Facts, database: &str) -> QueryError {
