@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
 use super::facts::Facts;
-use super::sql::{micros, vouched};
+use super::sql::{micros, text_bytes, vouched};
 use crate::state::texts::query_text;
 
 /// Bytes of a statement's text that are fetched with a session.
@@ -34,8 +34,7 @@ impl SessionsPlan {
         let leader = column("pg_stat_activity", "leader_pid", "NULL::int4");
         let query_id = column("pg_stat_activity", "query_id", "NULL::int8");
         let wait_start = column("pg_locks", "waitstart", "NULL::timestamptz");
-        // Texts of other databases can be in another encoding than that of the connected one. As bytes they cannot fail.
-        let bytes = if facts.is_utf8 { "textsend(a.query)" } else { "convert_to(a.query, 'SQL_ASCII')" };
+        let bytes = text_bytes("a.query", MAX_TEXT_BYTES, facts.is_utf8);
         let longest = MAX_TEXT_BYTES.min(facts.activity_text_bytes.saturating_sub(2));
         let text = format!(
             "WITH a AS MATERIALIZED (\
@@ -52,7 +51,7 @@ impl SessionsPlan {
                ORDER BY l.pid) \
              SELECT a.pid::int8, ({leader})::int8, a.datname::text, a.usename::text, a.application_name, \
                host(a.client_addr), a.client_port::int8, a.client_hostname, a.state, a.wait_event_type, a.wait_event, \
-               {query_id}, substring({bytes} FROM 1 FOR {MAX_TEXT_BYTES}), octet_length(a.query) > {longest}, \
+               {query_id}, {bytes}, octet_length(a.query) > {longest}, \
                {}, {}, {}, {}, \
                CASE WHEN a.state = 'active' THEN (extract(epoch FROM clock_timestamp() - a.query_start) * 1000)::float8 END, \
                CASE WHEN a.wait_event_type = 'Lock' AND a.place <= {MAX_BLOCKING_QUESTIONS} \

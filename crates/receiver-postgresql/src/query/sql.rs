@@ -22,6 +22,20 @@ pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// The first `max` bytes of a text expression as they are, for reading in a database whose encoding is UTF-8, or not.
+///
+/// As text they could fail to arrive: a text of another database can be in another encoding than the connected one, and
+/// where the encoding is not known a character can be cut in two. Whoever reads the bytes must expect anything.
+#[must_use]
+pub(crate) fn text_bytes(expression: &str, max: i64, is_utf8: bool) -> String {
+    let bytes = if is_utf8 {
+        format!("textsend({expression})")
+    } else {
+        format!("convert_to({expression}, 'SQL_ASCII')")
+    };
+    format!("substring({bytes} FROM 1 FOR {max})")
+}
+
 /// Microseconds since the Unix epoch of a timestamp expression.
 #[must_use]
 pub(crate) fn micros(expression: &str) -> String {

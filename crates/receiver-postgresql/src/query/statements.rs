@@ -67,12 +67,17 @@ impl StatementsPlan {
         let time = if column("total_exec_time") { "exec_time" } else { "time" };
         let mut text = format!(
             "SELECT dbid, userid, queryid, {}, calls, total_{time}, mean_{time}, stddev_{time}, \
-             min_{time}, max_{time}, {}, {}",
+             {}, {}",
             if column("toplevel") { "toplevel" } else { "NULL::bool" },
+            // Where the server dates entries, minimum and maximum tell nothing more about their identity.
+            if column("stats_since") {
+                "NULL::float8, NULL::float8".to_owned()
+            } else {
+                format!("min_{time}, max_{time}")
+            },
             if column("stats_since") { "stats_since" } else { "NULL::timestamptz" },
-            if column("minmax_stats_since") { "minmax_stats_since" } else { "NULL::timestamptz" },
         );
-        let (mut next, mut counters) = (12, Vec::new());
+        let (mut next, mut counters) = (11, Vec::new());
         for counter in &STATEMENT_COUNTERS {
             let names = std::iter::once(&counter.column).chain(counter.former);
             let present = names.into_iter().find(|name| column(name));
@@ -208,7 +213,6 @@ impl StatementsPlan {
             min_ms: double(row, 8)?,
             max_ms: double(row, 9)?,
             stats_since: time(row, 10)?,
-            minmax_since: time(row, 11)?,
             counters: self.counters(row)?,
         };
         snapshot.entries.insert(key, entry);

@@ -38,16 +38,15 @@ pub struct StatementKey {
 pub struct Entry {
     /// Executions and their times.
     pub times: Cumulative,
-    /// Shortest execution since the entry began, in milliseconds.
+    /// Shortest execution since the entry began, in milliseconds; NaN where the server dates entries (1.11 and later),
+    /// since it is read only to tell incarnations apart.
     pub min_ms: f64,
-    /// Longest execution since the entry began, in milliseconds.
+    /// Longest execution since the entry began, in milliseconds; NaN as above.
     pub max_ms: f64,
     /// Further counters, parallel to [`dbintel_model::catalogue::STATEMENT_COUNTERS`]; NaN where the server has none.
     pub counters: Box<[f64]>,
     /// When the entry began (1.11 and later).
     pub stats_since: Option<Timestamp>,
-    /// When minimum and maximum began (1.11 and later).
-    pub minmax_since: Option<Timestamp>,
 }
 
 /// One whole reading.
@@ -249,7 +248,7 @@ impl Entry {
         let pairs = self.counters.iter().zip(&earlier.counters);
         let counters_grew =
             pairs.fold(true, |grew, (now, before)| grew && (before.is_nan() || now >= before));
-        let extremes_held = self.minmax_since != earlier.minmax_since
+        let extremes_held = self.stats_since.is_some()
             || earlier.times.calls == 0.0
             || (self.min_ms <= earlier.min_ms && self.max_ms >= earlier.max_ms);
         counters_grew

@@ -2,7 +2,8 @@
 
 use dbintel_testkit::postgres::Cluster;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Executor as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+use tokio::task::JoinSet;
 
 /// The statement whose executions tests count.
 pub const MARKER: &str = "SELECT note FROM orders WHERE id = 1";
@@ -35,4 +36,26 @@ pub async fn marker_id(cluster: &Cluster) -> i64 {
 /// Process id of a client's backend.
 pub async fn pid(client: &mut PgConnection) -> i64 {
     sqlx::query_scalar("SELECT pg_backend_pid()::int8").fetch_one(client).await.expect("a process id")
+}
+
+/// A client that is busy with one statement, until it is dropped or the server is.
+pub struct Busy {
+    pub pid: i64,
+    _running: JoinSet<()>,
+}
+
+impl Busy {
+    /// Runs `before` to its end, and leaves `statement` running, as a superuser over TCP.
+    pub async fn start(cluster: &Cluster, database: &str, before: &str, statement: &str) -> Self {
+        let mut client = PgConnection::connect(&cluster.admin_url(database)).await.expect("a free slot");
+        send(&mut client, before).await;
+        let pid = pid(&mut client).await;
+        let mut running = JoinSet::new();
+        let statement = statement.to_owned();
+        running.spawn(async move {
+            // How it ends is no concern of the test.
+            let _ = client.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await;
+        });
+        Self { pid, _running: running }
+    }
 }

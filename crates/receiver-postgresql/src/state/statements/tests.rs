@@ -20,7 +20,6 @@ fn entry(calls: f64, total_ms: f64, stats_since: Option<u64>) -> Entry {
         max_ms: mean_ms,
         counters: Box::new([calls * 2.0, f64::NAN]),
         stats_since: stats_since.map(Timestamp::from_nanos),
-        minmax_since: None,
     }
 }
 
