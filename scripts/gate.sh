@@ -19,8 +19,9 @@ step "program"
 cargo build --quiet -p dbintel -p dbintel-testkit --bins
 
 step "tests: unit, property, integration and end to end, on PostgreSQL of these versions"
-for server in "$(bash -c '. scripts/common.sh && printf %s "$CACHE"')"/postgres/*/; do
-  "$server"/package/native/bin/postgres --version 2>/dev/null || "$server"/native/bin/postgres --version
+. scripts/common.sh
+for server in "$(cache_dir)"/postgres/*/bin/postgres; do
+  "$server" --version
 done
 cargo test --workspace --quiet
 

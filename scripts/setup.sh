@@ -19,6 +19,7 @@ main() {
     cache=$(cache_dir)
     ./setup-postgres.sh
     setup_oracle "$cache"
+    setup_pgbouncer
     setup_cargo_deny
 }
 
@@ -39,6 +40,12 @@ setup_oracle() {
 # Debian has python3 without ensurepip unless python3-venv is there.
 ensure_python() {
     command -v python3 >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3 python3-venv
+}
+
+# The pooler behind which the receiver is tested (crates/receiver-postgresql/tests/pooler.rs). The tests run their own
+# instance; the service that the Debian package brings along is not needed and may be disabled.
+setup_pgbouncer() {
+    [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || install_packages pgbouncer
 }
 
 setup_cargo_deny() {
