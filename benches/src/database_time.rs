@@ -201,8 +201,8 @@ fn cpu_ns(pid: i32) -> Option<u64> {
 const COUNTERS: &str = "statements: counters";
 
 /// A few words for a statement of the receiver, by what only it contains; the first that fits wins.
-const WORDS: [(&str, &str); 42] = [
-    ("left(query", "statements: texts"),
+const WORDS: [(&str, &str); 43] = [
+    ("octet_length(query)", "statements: texts"),
     ("FROM \"public\".pg_stat_statements(", COUNTERS),
     ("dealloc", "statements: info"),
     ("pg_postmaster_start_time()) * $", "node"),
@@ -215,8 +215,9 @@ const WORDS: [(&str, &str); 42] = [
     ("boot_val", "catalogue: settings"),
     ("FROM pg_extension", "catalogue: extensions"),
     ("n_mod_since_analyze, c.reltuples", "catalogue: tables"),
-    ("datname::text FROM pg_database", "catalogue: databases"),
-    ("rolname::text", "catalogue: roles"),
+    ("has_database_privilege(oid", "catalogue: databases"),
+    ("datname::text FROM pg_database", "names of databases"),
+    ("rolname::text", "names of roles"),
     ("pg_stat_progress_vacuum", "family progress"),
     ("pg_database_size", "family database_size"),
     ("pg_stat_database_conflicts", "family database_conflicts"),
@@ -237,8 +238,8 @@ const WORDS: [(&str, &str); 42] = [
     ("pg_relation_size(c.oid)", "family table_size"),
     ("FROM pg_stat_user_indexes i", "family index"),
     ("FROM pg_statio_user_tables", "family table_io"),
-    ("relfrozenxid", "family table"),
-    ("FROM pg_stat_user_tables t", "family table_count"),
+    ("(count(*))::int8 FROM pg_stat_user_tables", "family table_count"),
+    ("FROM pg_stat_user_tables t", "family table"),
     ("pg_stat_user_functions", "family function"),
     ("FROM pg_locks l", "family locks"),
     ("pg_sequences", "family sequence"),

@@ -222,7 +222,6 @@ fn entry(index: usize, times_run: f64) -> Entry {
         max_ms: 90.0,
         counters: (0..STATEMENT_COUNTERS.len()).map(|n| n as f64 * calls).collect(),
         stats_since: Some(Timestamp::from_nanos(2)),
-        minmax_since: Some(Timestamp::from_nanos(2)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,12 +47,12 @@ struct Estimate {
 /// The groups of this crate's benches. Others lie below the same directory.
 const GROUPS: [&str; 5] = ["otlp", "sql", "statements", "compression", "lane"];
 
-/// Everything there is of our groups, by name.
+/// Everything there is of our groups, by name. What is older than `program` was measured of another one and is left out.
 #[must_use]
-pub fn read(criterion: &Path) -> Vec<Micro> {
-    let mut found = Vec::new();
+pub fn read(criterion: &Path, program: &Path) -> Vec<Micro> {
+    let (mut found, built) = (Vec::new(), changed(program));
     for group in GROUPS {
-        collect(&criterion.join(group), &mut found);
+        collect(&criterion.join(group), built, &mut found);
     }
     found
 }
@@ -62,15 +63,19 @@ pub fn find<'a>(all: &'a [Micro], name: &str) -> Option<&'a Micro> {
     all.iter().find(|micro| micro.name == name)
 }
 
-fn collect(directory: &Path, found: &mut Vec<Micro>) {
+fn changed(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).and_then(|file| file.modified()).ok()
+}
+
+fn collect(directory: &Path, built: Option<SystemTime>, found: &mut Vec<Micro>) {
     let mut children: Vec<_> =
         fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     children.sort();
     for child in children.iter().filter(|child| child.is_dir()) {
-        if child.ends_with("new") {
+        if !child.ends_with("new") {
+            collect(child, built, found);
+        } else if changed(&child.join("estimates.json")) > built {
             found.extend(one(child));
-        } else {
-            collect(child, found);
         }
     }
 }

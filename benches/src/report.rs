@@ -104,7 +104,7 @@ impl Report {
         text += &table(&self.rows);
         if let Some(one) = &self.one_server {
             text += &statements("one server, per poll", &one.database);
-            text += &statements("one server, until the second poll", &one.database_before);
+            text += &statements("one server, start and first poll", &one.database_at_start);
         }
         if let Some(many) = &self.many_databases {
             text += &statements("5 databases more, per poll", &many.database);
@@ -169,9 +169,10 @@ fn of_one_server(one: &Steady, rows: &mut Vec<Row>) {
         rows.push(info("  CPU of our backends per poll, by the kernel", format!("{cpu:.2} ms")));
     }
     rows.push(info(
-        "  until the second poll, texts included",
-        format!("{:.1} ms", one.database_before.ms_per_poll),
+        "  start and first poll, texts of all statements included",
+        format!("{:.1} ms", one.database_at_start.ms_per_poll),
     ));
+    rows.push(info("  by the collector's own account", format!("{:.2} ms", one.own_account_ms_per_poll)));
     memory("RSS, one server", one, rows);
     rows.push(info(
         "poll duration, server loop / databases loop",

@@ -15,7 +15,7 @@ impl Page {
     /// there is none: counters appear with their first event.
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[&str]) -> f64 {
-        self.values(name, labels).sum()
+        self.values(name, labels).fold(0.0, |sum, value| sum + value)
     }
 
     /// The largest of them; 0 where there is none.

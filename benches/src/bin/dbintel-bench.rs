@@ -47,7 +47,7 @@ async fn main() {
         versions.server_version, versions.pg_stat_statements
     );
     let machine = Machine::describe(&program, postgresql).await;
-    let mut report = Report::new(machine, extent, micro::read(&target.join("criterion")));
+    let mut report = Report::new(machine, extent, micro::read(&target.join("criterion"), &program));
 
     if wanted("start") {
         say("start: from the process to ready and to first data");

@@ -22,7 +22,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions as _, Connection as _};
 use support::client::{mark, marker_id, send};
 use support::settings::{SAMPLES, cluster, orders, yaml};
-use support::{Watched, calls, changes, gaps, points, queries, value};
+use support::{Watched, calls, changes, gaps, queries, value};
 
 const ORDERS: [(&str, &str); 2] = [("db.namespace", "postgres|public"), ("db.collection.name", "orders")];
 const FREE: [(&str, &str); 2] = [("db.namespace", "postgres|public"), ("db.collection.name", "free")];
@@ -274,7 +274,7 @@ async fn refusals(major: Major) {
     // Statements every third poll: a refused reading is followed by polls without one.
     let slow_statements = ("top_query_collection", "{collection_interval: 3s}");
     let mut watched = Watched::start(&yaml(cluster.port(), &[slow_statements]));
-    watched.until("a baseline", |batches| value(batches, "postgresql.statements.count", &[])).await;
+    watched.baseline().await;
     let mut client = cluster.connect("postgres").await;
     for round in 0..2 {
         watched.refuse(true);
@@ -290,11 +290,7 @@ async fn refusals(major: Major) {
         tokio::time::sleep(Duration::from_millis(1_200)).await;
     }
     watched.until("every call", |batches| (calls(batches, id) >= 50).then_some(())).await;
-    let readings = |batches: &[Arc<Batch>]| {
-        points(batches).filter(|point| point.metric.name == "postgresql.statements.count").count()
-    };
-    let before = readings(watched.batches());
-    watched.until("two more readings", |batches| (readings(batches) >= before + 2).then_some(())).await;
+    watched.readings(2).await;
     assert_eq!(calls(watched.batches(), id), 50);
     assert_eq!(settings_told(watched.batches()), 2);
     watched.stop().await;

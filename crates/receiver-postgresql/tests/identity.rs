@@ -21,25 +21,10 @@ use dbintel_testkit::workload::distinct_statements;
 use support::client::{mark, marker_id, pid};
 use support::proxy::Proxy;
 use support::settings::{cluster, yaml};
-use support::{Watched, calls, changes, gaps, queries, value};
+use support::{Watched, calls, changes, gaps, queries};
 
 fn changed(kind: ChangeKind) -> impl FnMut(&[Arc<Batch>]) -> Option<Change> {
     move |batches| changes(batches).find(|change| change.kind == kind).cloned()
-}
-
-/// Waits for the first reading of the statements, which is a baseline.
-async fn baseline(watched: &mut Watched) {
-    watched.until("a baseline", |batches| value(batches, "postgresql.statements.count", &[])).await;
-}
-
-/// Waits for so many further readings of the statements.
-async fn readings(watched: &mut Watched, number: usize) {
-    let readings = |batches: &[Arc<Batch>]| {
-        support::points(batches).filter(|point| point.metric.name == "postgresql.statements.count").count()
-    };
-    let before = readings(watched.batches());
-    let enough = |batches: &[Arc<Batch>]| (readings(batches) >= before + number).then_some(());
-    watched.until("further readings", enough).await;
 }
 
 fn nothing_negative(watched: &Watched) {
@@ -59,7 +44,7 @@ async fn restart(major: Major) {
     let mut cluster = cluster(major, Options::new()).await;
     let id = marker_id(&cluster).await;
     let mut watched = Watched::start(&yaml(cluster.port(), &[]));
-    baseline(&mut watched).await;
+    watched.baseline().await;
     mark(&mut cluster.connect("postgres").await, 30).await;
     watched.until("the calls before", |batches| (calls(batches, id) == 30).then_some(())).await;
     cluster.restart().await;
@@ -68,10 +53,10 @@ async fn restart(major: Major) {
         .scalar("postgres", "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8")
         .await;
     assert_eq!(told.at.unwrap().as_micros(), u64::try_from(started).unwrap());
-    readings(&mut watched, 1).await;
+    watched.readings(1).await;
     mark(&mut cluster.connect("postgres").await, 7).await;
     watched.until("the calls after", |batches| (calls(batches, id) == 37).then_some(())).await;
-    readings(&mut watched, 1).await;
+    watched.readings(1).await;
     assert_eq!(calls(watched.batches(), id), 37);
     assert_eq!(changes(watched.batches()).filter(|change| change.kind == ChangeKind::Restart).count(), 1);
     assert!(gaps(watched.batches()).any(|gap| gap.reason == GapReason::NodeChanged));
@@ -89,14 +74,14 @@ async fn reset(major: Major) {
     let cluster = cluster(major, Options::new()).await;
     let id = marker_id(&cluster).await;
     let mut watched = Watched::start(&yaml(cluster.port(), &[]));
-    baseline(&mut watched).await;
+    watched.baseline().await;
     let mut client = cluster.connect("postgres").await;
     mark(&mut client, 30).await;
     watched.until("the calls before", |batches| (calls(batches, id) == 30).then_some(())).await;
     cluster.execute("postgres", "SELECT pg_stat_statements_reset()").await;
     mark(&mut client, 9).await;
     watched.until("the calls after", |batches| (calls(batches, id) == 39).then_some(())).await;
-    readings(&mut watched, 1).await;
+    watched.readings(1).await;
     assert_eq!(calls(watched.batches(), id), 39);
     if major >= Major::V14 {
         let told = watched.until("the reset", changed(ChangeKind::StatisticsReset)).await;
@@ -117,14 +102,14 @@ async fn eviction_storm(major: Major) {
     const ROUNDS: i64 = 3;
     let cluster = cluster(major, Options::new().setting("pg_stat_statements.max", "100")).await;
     let mut watched = Watched::start(&yaml(cluster.port(), &[]));
-    baseline(&mut watched).await;
+    watched.baseline().await;
     for _ in 0..ROUNDS {
         distinct_statements(&cluster, "postgres", 0..1_000).await;
-        readings(&mut watched, 1).await;
+        watched.readings(1).await;
     }
     watched.gap_because("evicted statements", GapReason::Evicted).await;
     assert!(watched.missing("evicted statements").is_some_and(|missing| missing.detail.contains("max")));
-    readings(&mut watched, 1).await;
+    watched.readings(1).await;
     let mut said: BTreeMap<i64, i64> = BTreeMap::new();
     for query in
         queries(watched.batches()).filter(|query| support::text_of(query).contains("distinct_source"))
@@ -159,7 +144,7 @@ async fn failover(major: Major) {
     let (mut primary, standby, id) = with_busy_standby(major).await;
     let proxy = Proxy::start(&[primary.port()]).await;
     let mut watched = Watched::start(&yaml(proxy.port(), &[]));
-    baseline(&mut watched).await;
+    watched.baseline().await;
     mark(&mut primary.connect("postgres").await, 4).await;
     watched.until("the calls before", |batches| (calls(batches, id) == 4).then_some(())).await;
     primary.stop(dbintel_testkit::postgres::StopMode::Immediate).await;
@@ -170,10 +155,10 @@ async fn failover(major: Major) {
     assert!(before.contains(&primary.port().to_string()) && before.contains("timeline 1"), "{before}");
     assert!(after.contains(&standby.port().to_string()) && after.starts_with("primary"), "{after}");
     watched.gap_because("statement differences", GapReason::NodeChanged).await;
-    readings(&mut watched, 1).await;
+    watched.readings(1).await;
     mark(&mut standby.connect("postgres").await, 6).await;
     watched.until("the calls after", |batches| (calls(batches, id) >= 10).then_some(())).await;
-    readings(&mut watched, 1).await;
+    watched.readings(1).await;
     assert_eq!(calls(watched.batches(), id), 10);
     nothing_negative(&watched);
     watched.stop().await;
@@ -191,12 +176,12 @@ async fn an_endpoint_that_alternates_between_nodes_gives_no_false_work() {
     let (primary, standby, id) = with_busy_standby(Major::V16).await;
     let proxy = Proxy::start(&[primary.port(), standby.port()]).await;
     let mut watched = Watched::start(&yaml(proxy.port(), &[]));
-    baseline(&mut watched).await;
+    watched.baseline().await;
     let failovers = |batches: &[Arc<Batch>]| {
         changes(batches).filter(|change| change.kind == ChangeKind::Failover).count()
     };
     for round in 1.. {
-        readings(&mut watched, 1).await;
+        watched.readings(1).await;
         if failovers(watched.batches()) >= 3 {
             break;
         }
@@ -222,7 +207,7 @@ async fn crash(major: Major) {
     let cluster = cluster(major, Options::new()).await;
     let id = marker_id(&cluster).await;
     let mut watched = Watched::start(&yaml(cluster.port(), &[]));
-    baseline(&mut watched).await;
+    watched.baseline().await;
     mark(&mut cluster.connect("postgres").await, 30).await;
     watched.until("the calls before", |batches| (calls(batches, id) == 30).then_some(())).await;
     let started = "SELECT pg_postmaster_start_time()::text";
@@ -233,12 +218,12 @@ async fn crash(major: Major) {
     watched.gap_because("server", GapReason::ConnectionFailed).await;
     watched.until_not_missing("server").await;
     assert_eq!(cluster.scalar::<String>("postgres", started).await, before);
-    readings(&mut watched, 1).await;
+    watched.readings(1).await;
     mark(&mut cluster.connect("postgres").await, 40).await;
     // Before 14 nothing tells the incarnations apart if the counters have grown beyond the old ones: a lower bound.
     let expected = if major >= Major::V14 { 70 } else { 40 };
     watched.until("the calls after", |batches| (calls(batches, id) >= expected).then_some(())).await;
-    readings(&mut watched, 2).await;
+    watched.readings(2).await;
     assert!(calls(watched.batches(), id) <= 70, "{}", calls(watched.batches(), id));
     nothing_negative(&watched);
     watched.stop().await;

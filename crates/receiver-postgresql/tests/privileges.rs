@@ -120,16 +120,21 @@ async fn a_library_that_is_not_loaded_is_told_as_such() {
     watched.stop().await;
 }
 
-/// An extension may be in any schema, also in one whose name needs quotes.
+/// An extension may be in any schema, also in one whose name needs quotes; a role that may not use it is told so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_extension_can_be_in_any_schema() {
     let cluster = Cluster::start(Major::V18, Options::new()).await;
     cluster.create_monitor_role(OwnStatements::Untracked).await;
     orders(&cluster, "postgres").await;
-    let schema = r#"CREATE SCHEMA "Odd ""schema"; CREATE EXTENSION pg_stat_statements SCHEMA "Odd ""schema""#;
-    cluster.execute("postgres", &format!("{schema}\"")).await;
+    let schema = r#"CREATE SCHEMA "Odd ""one"""; CREATE EXTENSION pg_stat_statements SCHEMA "Odd ""one""""#;
+    cluster.execute("postgres", schema).await;
     let mut watched = Watched::start(&yaml(cluster.port(), &[]));
+    let gap = watched.gap_because("statements", GapReason::InsufficientPrivilege).await;
+    let grant = r#"GRANT USAGE ON SCHEMA "Odd ""one""" TO "#;
+    assert!(gap.detail.contains(grant), "{}", gap.detail);
+    cluster.execute("postgres", &format!("{grant} dbintel")).await;
     watched.baseline().await;
+    watched.until_not_missing("statements").await;
     mark(&mut cluster.connect("postgres").await, 3).await;
     let query = watched.query("FROM orders WHERE id =").await;
     assert_eq!(query.calls, 3);

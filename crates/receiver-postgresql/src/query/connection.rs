@@ -113,9 +113,9 @@ impl Connection {
     pub async fn begin(&mut self, limits: Limits, extra: &str) -> Result<(), QueryError> {
         let rollback = if self.in_transaction { "ROLLBACK; " } else { "" };
         let text = format!(
-            "{rollback}BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
+            "{rollback}BEGIN READ ONLY; {extra} SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
              SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL jit = off; \
-             SET LOCAL search_path = pg_catalog; {extra}",
+             SET LOCAL search_path = pg_catalog",
             millis(limits.statement_timeout),
             millis(limits.lock_timeout),
             millis(IDLE_IN_TRANSACTION_TIMEOUT),

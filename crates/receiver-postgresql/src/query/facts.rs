@@ -38,6 +38,8 @@ pub struct StatementsExtension {
     pub schema: String,
     /// Its version, for instance `1.11`.
     pub version: String,
+    /// Whether our role may use the schema.
+    pub may_use: bool,
 }
 
 const COLUMNS: &str = "SELECT c.relname::text, a.attname::text \
@@ -58,7 +60,9 @@ const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
        WHERE e.extname = 'pg_stat_statements'), \
      (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'), \
      (SELECT setting::int8 FROM pg_settings WHERE name = 'track_activity_query_size'), \
-     getdatabaseencoding() = 'UTF8', pg_backend_pid()::int8";
+     getdatabaseencoding() = 'UTF8', pg_backend_pid()::int8, \
+     (SELECT has_schema_privilege(extnamespace, 'USAGE') FROM pg_catalog.pg_extension \
+       WHERE extname = 'pg_stat_statements')";
 
 /// First server version with privileges on parameters.
 const PARAMETER_PRIVILEGES_SINCE: u32 = 150_000;
@@ -80,9 +84,12 @@ impl Facts {
         let superuser: bool = row.try_get(4)?;
         let schema: Option<String> = row.try_get(5)?;
         let version: Option<String> = row.try_get(6)?;
-        facts.statements = schema
-            .zip(version)
-            .map(|(schema, version)| StatementsExtension { schema: identifier(&schema), version });
+        let may_use = row.try_get::<Option<bool>, _>(10)?.unwrap_or(false);
+        facts.statements = schema.zip(version).map(|(schema, version)| StatementsExtension {
+            schema: identifier(&schema),
+            version,
+            may_use,
+        });
         facts.activity_text_bytes = row.try_get::<Option<i64>, _>(7)?.unwrap_or(i64::MAX);
         facts.is_utf8 = row.try_get(8)?;
         connection.backend_pid = Some(row.try_get(9)?);

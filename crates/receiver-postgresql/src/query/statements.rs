@@ -12,7 +12,7 @@ use sqlx::{Row as _, ValueRef as _};
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
 use super::facts::Facts;
-use super::sql::{micros, vouched};
+use super::sql::{micros, text_bytes, vouched};
 use crate::state::moments::Cumulative;
 use crate::state::statements::{Entry, Shape, Snapshot, StatementKey};
 use crate::state::texts::{TextKey, query_text};
@@ -20,7 +20,7 @@ use crate::state::texts::{TextKey, query_text};
 /// Statements held per server, twice while two readings are compared. `pg_stat_statements.max` is 5,000 by default.
 pub const MAX_STATEMENTS: usize = 50_000;
 /// Bytes of a raw text that are fetched. What is longer is cut by the server.
-pub const MAX_RAW_TEXT_CHARS: i32 = 8_192;
+pub const MAX_RAW_TEXT_BYTES: i64 = 8_192;
 const VIEW: &str = "pg_stat_statements";
 const INFO: &str = "pg_stat_statements_info";
 
@@ -62,6 +62,14 @@ impl StatementsPlan {
         let Some(extension) = &facts.statements else {
             return Err(missing(facts, database));
         };
+        if !extension.may_use {
+            let message = format!(
+                "pg_stat_statements is in schema {0}, which the role may not use; run: GRANT USAGE ON SCHEMA {0} TO \
+                 the collector's role",
+                extension.schema
+            );
+            return Err(QueryError::new(GapReason::InsufficientPrivilege, message));
+        }
         let column = |name: &str| facts.has_column(VIEW, name);
         // Its name until 1.7, which a server keeps when it is upgraded without ALTER EXTENSION … UPDATE.
         let time = if column("total_exec_time") { "exec_time" } else { "time" };
@@ -102,8 +110,9 @@ impl StatementsPlan {
             format!("SELECT dealloc, {}, {active}, {max} FROM {schema}.{INFO}", micros("stats_reset"))
         });
         let texts = format!(
-            "SELECT dbid, queryid, left(query, {MAX_RAW_TEXT_CHARS}), length(query) > {MAX_RAW_TEXT_CHARS} \
-             FROM {schema}.pg_stat_statements(true) WHERE queryid = ANY($1) AND query IS NOT NULL"
+            "SELECT dbid, queryid, {}, octet_length(query) > {MAX_RAW_TEXT_BYTES} \
+             FROM {schema}.pg_stat_statements(true) WHERE queryid = ANY($1) AND query IS NOT NULL",
+            text_bytes("query", MAX_RAW_TEXT_BYTES, facts.is_utf8),
         );
         let shape = Shape { toplevel: column("toplevel"), info: info.is_some() };
         Ok(Self { text, info, texts, counters, shape })
@@ -159,7 +168,8 @@ impl StatementsPlan {
         let take = |row: &PgRow| {
             let key = (oid(row, 0)?, row.try_get(1)?);
             if keys.binary_search(&key).is_ok() && !texts.contains_key(&key) {
-                let text = query_text(row.try_get::<&str, _>(2)?, row.try_get(3)?);
+                let text = String::from_utf8_lossy(row.try_get::<&[u8], _>(2)?);
+                let text = query_text(&text, row.try_get(3)?);
                 texts.insert(key, Arc::new(text));
             }
             Ok(())

@@ -7,9 +7,10 @@ use dbintel_model::{GapReason, Record, Session};
 use dbintel_pipeline::admission::Purpose;
 
 use super::connections::Leased;
-use super::schedule::Poll;
+use super::schedule::{Due, Poll};
 use super::shared::Shared;
 use crate::query::error::QueryError;
+use crate::query::facts::Facts;
 use crate::query::node;
 use crate::query::sessions::SessionsPlan;
 use crate::state::blocking;
@@ -19,12 +20,14 @@ use crate::state::gaps::Part;
 #[derive(Debug)]
 pub(super) struct SessionsLoop {
     leased: Option<(Leased, SessionsPlan)>,
+    look_due: Due,
     max_rows: u32,
 }
 
 impl SessionsLoop {
     pub(super) fn new(shared: &Shared) -> Self {
-        Self { leased: None, max_rows: shared.config.query_sample.map_or(0, |sample| sample.max_rows) }
+        let max_rows = shared.config.query_sample.map_or(0, |sample| sample.max_rows);
+        Self { leased: None, look_due: Due::every(shared.config.catalogue_interval), max_rows }
     }
 
     async fn connect(&mut self, shared: &Shared) -> Result<(Leased, SessionsPlan), QueryError> {
@@ -38,13 +41,19 @@ impl SessionsLoop {
     }
 
     async fn sample(
-        &self,
+        &mut self,
         shared: &Shared,
         leased: &mut Leased,
-        plan: &SessionsPlan,
+        plan: &mut SessionsPlan,
     ) -> Result<(), QueryError> {
         let limits = shared.config.limits;
         leased.begin(limits).await?;
+        if self.look_due.take(shared.clock.monotonic()) {
+            // A privilege may have been granted, as our messages ask people to do.
+            let facts = Facts::read(&mut leased.connection, limits);
+            leased.facts = shared.admitted(&shared.target, Purpose::Catalogue, facts, |_| 1).await?;
+            *plan = SessionsPlan::new(&leased.facts);
+        }
         let Leased { connection, facts, .. } = &mut *leased;
         let reading = node::read(connection, limits, facts);
         let (node, time) = shared.admitted(&shared.target, Purpose::Sessions, reading, |_| 1).await?;
@@ -81,7 +90,7 @@ fn note_hidden(shared: &Shared, may_see_all: bool, records: &mut Vec<Record>) {
 impl Poll for SessionsLoop {
     async fn poll(&mut self, shared: &Shared) {
         let sampled = match self.connect(shared).await {
-            Ok((mut leased, plan)) => match self.sample(shared, &mut leased, &plan).await {
+            Ok((mut leased, mut plan)) => match self.sample(shared, &mut leased, &mut plan).await {
                 Ok(()) => {
                     self.leased = Some((leased, plan));
                     Ok(())

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod client;
+pub mod pooler;
 pub mod proxy;
 pub mod settings;
 
@@ -25,6 +26,8 @@ use dbintel_receiver_postgresql::{PostgresqlReceiver, server};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// Every reading of the statements has one point of it.
+const STATEMENTS: &str = "postgresql.statements.count";
 /// How long a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -143,6 +146,19 @@ impl Watched {
     pub async fn still_delivers(&mut self, metric: &str, attributes: &[(&str, &str)]) -> f64 {
         self.forget();
         self.until(metric, |batches| value(batches, metric, attributes)).await
+    }
+
+    /// Waits for the first reading of the statements, which is a baseline.
+    pub async fn baseline(&mut self) {
+        self.until("a baseline", |batches| value(batches, STATEMENTS, &[])).await;
+    }
+
+    /// Waits for so many further readings of the statements.
+    pub async fn readings(&mut self, number: usize) {
+        let readings =
+            |batches: &[Arc<Batch>]| points(batches).filter(|point| point.metric.name == STATEMENTS).count();
+        let before = readings(&self.seen);
+        self.until("further readings", |batches| (readings(batches) >= before + number).then_some(())).await;
     }
 
     /// What the status board says is missing of this part.

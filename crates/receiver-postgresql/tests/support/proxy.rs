@@ -24,7 +24,12 @@ struct State {
 impl Proxy {
     /// Forwards to these ports of 127.0.0.1, one after the other, connection by connection.
     pub async fn start(targets: &[u16]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_on("127.0.0.1", targets).await
+    }
+
+    /// The same on another address of this machine.
+    pub async fn start_on(address: &str, targets: &[u16]) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let state = State { targets: targets.to_vec(), next: 0, cut: CancellationToken::new() };
         let state = Arc::new(Mutex::new(state));

@@ -18,7 +18,7 @@ const FAST: [(&str, &str); 9] = [
 /// Switches session samples on.
 pub const SAMPLES: (&str, &str) = ("events", "{db.server.query_sample: {enabled: true}}");
 
-/// A configuration for a server on a port of 127.0.0.1.
+/// A configuration for a server on a port of 127.0.0.1. A key that is changed to nothing is left out.
 pub fn yaml(port: u16, changes: &[(&str, &str)]) -> String {
     let endpoint = format!("127.0.0.1:{port}");
     let mut keys: Vec<(&str, &str)> = FAST.to_vec();
@@ -27,7 +27,10 @@ pub fn yaml(port: u16, changes: &[(&str, &str)]) -> String {
         keys.retain(|(held, _)| held != key);
         keys.push((key, value));
     }
-    keys.iter().map(|(key, value)| format!("{key}: {value}\n")).collect()
+    keys.iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| format!("{key}: {value}\n"))
+        .collect()
 }
 
 /// A server with the collector's role and `pg_stat_statements` in `postgres`, and a table with an index.

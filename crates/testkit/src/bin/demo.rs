@@ -5,6 +5,9 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::exit,
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::disallowed_types,

@@ -1,0 +1,132 @@
+//! What we leave behind on the server: nothing in its statistics where the role is set up as documented, no writes, no
+//! resets, no transaction ids, and only statements of a few known kinds.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests, which clippy sees only in functions marked as such"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
+use support::Watched;
+use support::settings::{SAMPLES, cluster, orders, yaml};
+
+const OURS: &str =
+    "FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid WHERE r.rolname = 'dbintel'";
+
+/// Waits until every loop has polled a few times more.
+async fn poll_on(watched: &Watched) {
+    let before = ["server", "sessions", "databases"]
+        .map(|name| (name, watched.own("dbintel_polls_total", &[("loop", name)]).unwrap_or(0.0)));
+    for (name, polls) in before {
+        watched.until_own("dbintel_polls_total", &[("loop", name)], |now| now >= polls + 3.0).await;
+    }
+}
+
+/// With `ALTER ROLE … SET pg_stat_statements.track = 'none'` nothing of any loop, in any database, is in
+/// `pg_stat_statements`.
+async fn untracked(major: Major) {
+    let cluster = cluster(major, Options::new().setting("pg_stat_statements.track", "all")).await;
+    cluster.create_database("second").await;
+    orders(&cluster, "second").await;
+    let watched = Watched::start(&yaml(cluster.port(), &[SAMPLES]));
+    poll_on(&watched).await;
+    let found: Vec<String> = texts(&cluster).await;
+    assert!(found.is_empty(), "{found:#?}");
+    watched.stop().await;
+}
+
+async fn texts(cluster: &Cluster) -> Vec<String> {
+    let mut client = cluster.connect("postgres").await;
+    let text = sqlx::AssertSqlSafe(format!("SELECT s.query {OURS} ORDER BY 1"));
+    sqlx::query_scalar(text).fetch_all(&mut client).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_is_not_tracked_leaves_no_statement() {
+    tokio::join!(untracked(Major::V13), untracked(Major::V18));
+}
+
+/// A role that may switch its tracking off does so first thing in every transaction: only that is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_may_switch_tracking_off_does_so() {
+    let cluster = Cluster::start(Major::V17, Options::new()).await;
+    cluster.create_monitor_role(OwnStatements::Tracked).await;
+    cluster.create_extension("postgres", "pg_stat_statements").await;
+    cluster.execute("postgres", "GRANT SET ON PARAMETER pg_stat_statements.track TO dbintel").await;
+    let mut watched = Watched::start(&yaml(cluster.port(), &[SAMPLES]));
+    watched.baseline().await;
+    poll_on(&watched).await;
+    cluster.execute("postgres", "SELECT pg_stat_statements_reset()").await;
+    poll_on(&watched).await;
+    let left = texts(&cluster).await;
+    assert!(
+        left.iter().all(|text| text.starts_with("BEGIN") || text.contains("pg_stat_statements.track")),
+        "{left:#?}"
+    );
+    watched.stop().await;
+}
+
+/// Everything the server sees of us is one of these, whatever there is to read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_read_only_transactions_are_sent() {
+    let options = Options::new().setting("log_statement", "all").setting("log_line_prefix", "by %u: ");
+    let cluster = cluster(Major::V18, options).await;
+    let watched = Watched::start(&yaml(cluster.port(), &[SAMPLES]));
+    poll_on(&watched).await;
+    watched.stop().await;
+    let log = cluster.log();
+    let sent: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.strip_prefix("by dbintel: LOG:  "))
+        .filter_map(|line| {
+            line.strip_prefix("statement: ").or_else(|| line.strip_prefix("execute <unnamed>: "))
+        })
+        .collect();
+    assert!(sent.len() > 20, "{log}");
+    let known = ["BEGIN READ ONLY;", "ROLLBACK; BEGIN READ ONLY;", "ROLLBACK", "SELECT ", "WITH "];
+    let unknown: Vec<_> =
+        sent.iter().filter(|text| !known.iter().any(|known| text.starts_with(known))).collect();
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}
+
+/// No SQL of this crate resets, ends, locks, or changes anything.
+#[test]
+fn no_function_with_side_effects_is_called() {
+    const BANNED: [&str; 12] = [
+        "_reset(",
+        "pg_stat_reset",
+        "txid_current(",
+        "pg_current_xact_id(",
+        "pg_terminate_backend",
+        "pg_cancel_backend",
+        "pg_reload_conf",
+        "pg_advisory",
+        "nextval(",
+        "setval(",
+        "pg_log_backend_memory_contexts",
+        "pg_switch_wal",
+    ];
+    let mut files = 0;
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        files += 1;
+        let source = fs::read_to_string(&path).unwrap();
+        for line in source.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let found = BANNED.iter().find(|banned| line.contains(*banned));
+            assert!(found.is_none(), "{}: {line}", path.display());
+        }
+    }
+    assert!(files > 20, "{files}");
+}
