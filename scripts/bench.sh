@@ -26,6 +26,7 @@ cargo build --quiet --profile "$PROFILE" -p dbintel
 cargo build --quiet --release -p dbintel-benches --bins
 
 if [ "$#" -eq 0 ]; then
-    cargo bench --quiet -p dbintel-benches -- "${CRITERION[@]}" --noplot
+    cargo bench --quiet -p dbintel-benches --no-run
+    cargo bench --quiet -p dbintel-benches -- "${CRITERION[@]}" --noplot --quiet 2>&1 | grep -v '^Benchmarking'
 fi
 DBINTEL_BIN="$target/$PROFILE/dbintel" "$target/release/dbintel-bench" "$EXTENT" "$@"

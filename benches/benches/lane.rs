@@ -29,7 +29,11 @@ const QUEUE: QueueLimits = QueueLimits { max_bytes: 256 << 20, max_items: 64 };
 
 fn lane(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("lane");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .expect("a runtime");
     let (door, input, _running) = start(&runtime);
     let statements = statements();
     let mut logs = LogsEncoder::new(Format::Protobuf, RequestBytes::default());
