@@ -3,7 +3,8 @@
 //! Promises:
 //! * every statement is read-only, limited by the server itself (`statement_timeout`, `lock_timeout`), and sent only
 //!   with a permit of admission; nothing is written, no transaction id is used, no reset function is called;
-//! * at most [`config::Config::max_connections`] connections at a time, those that outlived our deadline included;
+//! * at most [`config::Config::max_connections`] connections at a time, those that outlived our deadline included; while
+//!   there are such, one more every half minute looks whether another server answers;
 //! * a poll yields what it can: every missing part has a reason, as a gap record, in status and in self-metrics;
 //! * counters are differenced against the last reading the lane accepted, never counted twice ([`state::statements`]);
 //! * texts leave masked, and only of statement kinds that are on the list of [`dbintel_plan::sql`].

@@ -69,13 +69,8 @@ async fn locked_table(major: Major) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_locked_table_hides_only_its_own_size_on_13() {
-    locked_table(Major::V13).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_locked_table_hides_only_its_own_size_on_18() {
-    locked_table(Major::V18).await;
+async fn a_locked_table_hides_only_its_own_size() {
+    tokio::join!(locked_table(Major::V13), locked_table(Major::V18));
 }
 
 /// A database whose catalogue is locked gives no data and a reason, costs no more than one waiting backend, and does
@@ -232,26 +227,21 @@ async fn no_free_slots(major: Major) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_free_slots_we_take_none_of_the_reserved_on_13() {
-    no_free_slots(Major::V13).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_free_slots_we_take_none_of_the_reserved_on_17() {
-    no_free_slots(Major::V17).await;
+async fn without_free_slots_we_take_none_of_the_reserved() {
+    tokio::join!(no_free_slots(Major::V13), no_free_slots(Major::V17));
 }
 
 /// Fifty megabytes of statement texts are read within the deadlines; what is kept of them is bounded, masked and cut.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_megabytes_of_texts_are_read_within_bounds() {
     let cluster = cluster(Major::V17, Options::new().setting("pg_stat_statements.max", "20000")).await;
-    distinct_statements_of_size(&cluster, "postgres", 0..3_300, 16 << 10).await;
+    distinct_statements_of_size(&cluster, "postgres", 0..5_200, 10 << 10).await;
     let text_bytes = "SELECT sum(length(query)) FROM pg_stat_statements";
     assert!(cluster.scalar::<i64>("postgres", text_bytes).await > 50 << 20);
     let mut watched = Watched::start(&yaml(cluster.port(), &[]));
     watched.still_delivers("postgresql.statements.count", &[]).await;
-    watched.until_own("dbintel_text_cache_bytes", &[], |bytes| bytes > 1e6).await;
-    distinct_statements_of_size(&cluster, "postgres", 0..20, 16 << 10).await;
+    watched.until_own("dbintel_text_cache_bytes", &[], |bytes| bytes > 12e6).await;
+    distinct_statements_of_size(&cluster, "postgres", 0..20, 10 << 10).await;
     let query = watched.query("FROM distinct_source WHERE").await;
     let text = query.text.as_ref().unwrap();
     assert!(text.truncated && text.masked.as_ref().unwrap().len() <= 4096, "{text:?}");
@@ -304,13 +294,8 @@ fn settings_told(batches: &[Arc<Batch>]) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_lane_refuses_is_counted_once_later_on_13() {
-    refusals(Major::V13).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_lane_refuses_is_counted_once_later_on_17() {
-    refusals(Major::V17).await;
+async fn what_the_lane_refuses_is_counted_once_later() {
+    tokio::join!(refusals(Major::V13), refusals(Major::V17));
 }
 
 /// A query of ours that the server cancels at `statement_timeout`, poll after poll, is a gap of its own; what is read

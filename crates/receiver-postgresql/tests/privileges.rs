@@ -213,8 +213,8 @@ async fn with_extension_version(major: Major, version: &str) -> Cluster {
     cluster
 }
 
-/// An extension that was not updated with its server is read with the columns it has. Its update, while we look, is a
-/// baseline: what was counted before is not counted again under other identities.
+/// An extension that was not updated with its server is read with the columns it has. Where its update gives entries other
+/// identities, it is a baseline: what was counted before is not counted again.
 async fn old_extension(major: Major, version: &str) {
     let cluster = with_extension_version(major, version).await;
     let id = marker_id(&cluster).await;
@@ -224,14 +224,13 @@ async fn old_extension(major: Major, version: &str) {
     mark(&mut client, 30).await;
     watched.until("the calls before", |batches| (calls(batches, id) == 30).then_some(())).await;
     let query = queries(watched.batches()).find(|query| query.key.query_id == id).cloned().unwrap();
-    assert!(
-        query.total_time_ms > 0.0 && query.moments.is_some() && query.key.toplevel.is_none(),
-        "{query:?}"
-    );
+    assert!(query.total_time_ms > 0.0 && query.moments.is_some(), "{query:?}");
+    let told_before = version == "1.10";
+    assert_eq!(query.key.toplevel, told_before.then_some(true));
     assert_eq!(query.counters.get("rows"), Some(query.calls as f64));
     assert!(watched.missing("statements").is_none());
     send(&mut client, "ALTER EXTENSION pg_stat_statements UPDATE").await;
-    if major >= Major::V14 {
+    if major >= Major::V14 && !told_before {
         watched.gap_because("statement differences", GapReason::StatisticsReset).await;
     }
     let told = |batches: &[Arc<Batch>]| {
@@ -262,6 +261,7 @@ async fn an_old_extension_is_read_and_its_update_counts_nothing_twice() {
         old_extension(Major::V13, "1.7"),
         old_extension(Major::V15, "1.8"),
         old_extension(Major::V17, "1.8"),
+        old_extension(Major::V17, "1.10"),
         old_extension(Major::V18, "1.4"),
     );
 }

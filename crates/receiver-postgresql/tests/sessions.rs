@@ -219,6 +219,30 @@ async fn database_in(cluster: &Cluster, name: &str, encoding: &str) {
     cluster.execute("postgres", &sql).await;
 }
 
+/// Texts of statistics too: one of several thousand bytes is cut between the bytes of a character, where the database does
+/// not know characters.
+async fn statement_texts(major: Major, connect_database: &str) {
+    let cluster = cluster(major, Options::new()).await;
+    database_in(&cluster, "bytes", "SQL_ASCII").await;
+    if connect_database != "postgres" {
+        cluster.create_extension(connect_database, "pg_stat_statements").await;
+    }
+    let mut watched = Watched::start(&yaml(cluster.port(), &[("connect_database", connect_database)]));
+    watched.baseline().await;
+    // The comment's characters of two bytes begin at an odd place, and the limit is even.
+    let long = format!("SELECT id /* {} */ FROM orders", "\u{e9}".repeat(6_000));
+    cluster.execute("postgres", &long).await;
+    let query = watched.query("SELECT id").await;
+    assert!(query.text.unwrap().truncated);
+    assert!(watched.missing("statement texts").is_none());
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statement_texts_are_cut_anywhere_without_harm() {
+    tokio::join!(statement_texts(Major::V13, "bytes"), statement_texts(Major::V18, "postgres"));
+}
+
 /// The server shows texts of other databases as they are there. Bytes that are no text here spoil neither the sample nor
 /// the masking, in whatever encoding the database is that we are connected to.
 async fn other_encodings(major: Major, connect_database: &str) {

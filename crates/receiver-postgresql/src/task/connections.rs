@@ -251,3 +251,6 @@ impl Leased {
         self.connection.begin(limits, extra).await
     }
 }
+
+#[cfg(test)]
+mod tests;
