@@ -15,13 +15,14 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
 
+use dbintel_model::catalogue::METRICS;
 use dbintel_model::{Batch, Change, ChangeKind, GapReason, ValueRef};
 use dbintel_testkit::postgres::{Cluster, Major, Options};
 use dbintel_testkit::workload::distinct_statements;
 use support::client::{mark, marker_id, pid};
 use support::proxy::Proxy;
-use support::settings::{cluster, yaml};
-use support::{Watched, calls, changes, gaps, queries};
+use support::settings::{SAMPLES, cluster, yaml};
+use support::{Watched, calls, changes, gaps, queries, value};
 
 fn changed(kind: ChangeKind) -> impl FnMut(&[Arc<Batch>]) -> Option<Change> {
     move |batches| changes(batches).find(|change| change.kind == kind).cloned()
@@ -126,6 +127,38 @@ async fn eviction_storm(major: Major) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_eviction_storm_is_told_and_never_overcounted() {
     tokio::join!(eviction_storm(Major::V13), eviction_storm(Major::V15), eviction_storm(Major::V18));
+}
+
+/// A standby is read like a primary: nothing fails there, with every metric and session samples switched on.
+async fn standby(major: Major) {
+    let primary = cluster(major, Options::new()).await;
+    let standby = primary.standby().await;
+    let id = marker_id(&primary).await;
+    let metrics: Vec<_> =
+        METRICS.iter().map(|metric| format!("{}: {{enabled: true}}", metric.name)).collect();
+    let metrics = format!("{{{}}}", metrics.join(", "));
+    let mut watched = Watched::start(&yaml(standby.port(), &[("metrics", &metrics), SAMPLES]));
+    watched.baseline().await;
+    mark(&mut standby.connect("postgres").await, 12).await;
+    watched.until("the calls", |batches| (calls(batches, id) == 12).then_some(())).await;
+    let orders = [("db.namespace", "postgres|public"), ("db.collection.name", "orders")];
+    watched.until("a table", |batches| value(batches, "postgresql.table.size", &orders)).await;
+    assert_eq!(value(watched.batches(), "postgresql.in_recovery", &[]), Some(1.0));
+    assert_eq!(value(watched.batches(), "postgresql.recovery.replay_backlog", &[]), Some(0.0));
+    let unexpected: Vec<_> =
+        gaps(watched.batches()).filter(|gap| gap.reason != GapReason::NotInThisVersion).collect();
+    assert!(unexpected.is_empty(), "{unexpected:?}");
+    watched.stop().await;
+    // The primary, for its part, sees the standby.
+    let mut watched = Watched::start(&yaml(primary.port(), &[("metrics", &metrics)]));
+    let behind = |batches: &[Arc<Batch>]| value(batches, "postgresql.replication.data_delay", &[]);
+    assert!(watched.until("the standby", behind).await >= 0.0);
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_is_read_like_a_primary() {
+    tokio::join!(standby(Major::V13), standby(Major::V18));
 }
 
 /// The standby has executed the statement far more often than the primary.

@@ -119,7 +119,7 @@ pub struct TlsSettings {
     /// TLS without checking the server's certificate. Anyone in between can read and change what is sent.
     #[serde(default)]
     pub insecure_skip_verify: bool,
-    /// Roots to trust, PEM; without it, those of the system.
+    /// Roots to trust besides the public ones that are built in, PEM; without it, those of the system.
     #[serde(default)]
     pub ca_file: Option<String>,
     /// Client certificate, PEM.
