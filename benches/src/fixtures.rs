@@ -9,7 +9,7 @@ use dbintel_model::{
     QueryKey, Record, Server, Session, Target, Text, Timestamp,
 };
 use dbintel_receiver_postgresql::state::moments::Cumulative;
-use dbintel_receiver_postgresql::state::statements::{Entry, Shape, Snapshot, StatementKey};
+use dbintel_receiver_postgresql::state::statements::{Entry, Extent, Shape, Snapshot, StatementKey};
 use dbintel_receiver_postgresql::state::texts::query_text;
 
 /// Records per batch.
@@ -198,6 +198,7 @@ pub fn snapshot(entries: usize, reading: u32, idle_but_one_in: usize) -> Snapsho
     Snapshot {
         node: Arc::new(Node::default()),
         shape: Shape { toplevel: true, info: true },
+        extent: Extent::Whole,
         taken_at: TIME.plus(std::time::Duration::from_nanos(minutes)),
         entries: (0..entries).map(|index| (key(index), entry(index, times_run(index)))).collect(),
         dealloc_before: Some(0),
@@ -222,6 +223,7 @@ fn entry(index: usize, times_run: f64) -> Entry {
         max_ms: 90.0,
         counters: (0..STATEMENT_COUNTERS.len()).map(|n| n as f64 * calls).collect(),
         stats_since: Some(Timestamp::from_nanos(2)),
+        mark: query_id(index) ^ (calls as i64),
     }
 }
 

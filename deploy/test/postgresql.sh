@@ -141,6 +141,7 @@ receivers:
     collection_interval: 1s
     events: {db.server.query_sample: {enabled: true}}
     top_query_collection: {collection_interval: 1s}
+    object_collection: {collection_interval: 1s}
     size_collection: {collection_interval: 1s}
 exporters:
   file: {path: $work/telemetry.jsonl}

@@ -1,7 +1,7 @@
 //! `make bench`, second part: the whole process. See the library.
 //!
 //! ```text
-//! dbintel-bench [quick|full] [start] [idle] [steady] [databases] [fleet] [overload]
+//! dbintel-bench [quick|full] [start] [idle] [known] [steady] [databases] [fleet] [overload]
 //! ```
 //!
 //! Without names, every scenario. Results go to standard output and to `bench.json` in the target directory.
@@ -25,11 +25,12 @@ use dbintel_benches::scenario::steady::Window;
 use dbintel_benches::scenario::{Extent, idle, overload, start, steady};
 use dbintel_benches::{collector, micro};
 
-const SCENARIOS: [&str; 6] = ["start", "idle", "steady", "databases", "fleet", "overload"];
+const SCENARIOS: [&str; 7] = ["start", "idle", "known", "steady", "databases", "fleet", "overload"];
 /// Servers of the fleet.
 const FLEET: usize = 10;
-/// Statements that run on each server of the fleet in each interval; all of them would be the machine's own load.
-const FLEET_ACTIVE: u32 = 500;
+/// Statements that run in each interval on a server as they usually are, and on each server of the fleet, where all of
+/// them would be the machine's own load.
+const SOME_ACTIVE: u32 = 500;
 /// Databases beyond the two for which connections are kept.
 const MORE_DATABASES: usize = 5;
 
@@ -57,6 +58,11 @@ async fn main() {
         say("idle: one database, nothing but the collector");
         report.idle = Some(idle::measure(extent).await);
     }
+    if wanted("known") {
+        say("known: one server, 5,000 statements known, 500 active in every interval");
+        let window = Window { polls: extent.choose(6, 18), active: SOME_ACTIVE };
+        report.known = Some(steady::measure(&servers, window).await);
+    }
     if wanted("steady") {
         say("steady: one server, 5,000 statements active in every interval");
         let window = Window { polls: extent.choose(6, 18), active: STATEMENTS };
@@ -76,7 +82,7 @@ async fn main() {
         say("fleet: ten servers, each a process tree of its own, in one collector");
         servers.truncate(0);
         let fleet = server::loaded(FLEET).await;
-        let window = Window { polls: 6, active: FLEET_ACTIVE };
+        let window = Window { polls: 6, active: SOME_ACTIVE };
         report.ten_servers = Some(steady::measure(&fleet, window).await);
     }
     report.machine.load_after = machine::load();

@@ -20,8 +20,10 @@ pub const INTERVAL: Duration = Duration::from_secs(10);
 const AFTER_POLL: Duration = Duration::from_millis(1_500);
 /// How often the end of a poll is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Polls before the window.
+const WARM_UP_POLLS: f64 = 8.0;
 /// How long the first polls may take.
-const FIRST_POLLS_TIMEOUT: Duration = Duration::from_secs(90);
+const FIRST_POLLS_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Counters of records that did not arrive.
 const LOSSES: [&str; 6] = [
@@ -96,8 +98,8 @@ pub async fn measure(servers: &[Server], window: Window) -> Steady {
     let collector = Collector::start(&plan).await;
     wait_for_polls(&collector, servers.len() as f64).await;
     let started = accounts(servers).await;
-    // By the third poll the collector knows its own statements too, and reads no texts any more.
-    wait_for_polls(&collector, servers.len() as f64 * 3.0).await;
+    // After a minute every part was read at least twice: the collector knows the texts of its own statements too.
+    wait_for_polls(&collector, servers.len() as f64 * WARM_UP_POLLS).await;
     tokio::time::sleep(AFTER_POLL).await;
     // One interval with load before the window, so that the window begins in the steady state.
     let measured = tokio::select! {

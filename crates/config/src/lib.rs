@@ -32,6 +32,7 @@
 
 #![forbid(unsafe_code)]
 
+mod complaint;
 mod component;
 mod document;
 mod environment;
@@ -54,6 +55,7 @@ pub mod schema;
 pub mod service;
 pub mod values;
 
+pub use complaint::{Checks, Complaint, Validated};
 pub use component::{Component, Section};
 pub use document::{Document, LoadOptions, Loaded};
 pub use environment::{Environment, ProcessEnvironment};

@@ -8,7 +8,7 @@ mod processors;
 mod receivers;
 
 use dbintel_config::schema::ComponentSchema;
-use dbintel_config::{Component, ConfigError, ConfigErrors, Section, Warnings};
+use dbintel_config::{Complaint, Component, ConfigError, ConfigErrors, Section, Validated, Warnings};
 use schemars::Schema;
 
 pub use self::exporters::{EXPORTERS, ExporterPlan};
@@ -83,6 +83,20 @@ pub fn schemas() -> Vec<ComponentSchema> {
         extension("zpages", schemars::schema_for!(dbintel_admin::config::ZpagesSettings)),
     ];
     receivers.chain(processors).chain(exporters).chain(extensions).collect()
+}
+
+/// The configuration of a component, its notices as warnings and its complaints as errors with positions.
+fn settled<Config>(
+    component: &Component,
+    warnings: &mut Warnings,
+    validated: Result<Validated<Config>, Vec<Complaint>>,
+) -> Result<Config, ConfigErrors> {
+    let validated = validated
+        .map_err(|complaints| errors(component, complaints.into_iter().map(|c| (c.field, c.message))))?;
+    for notice in validated.notices {
+        warnings.push(component.warning(&notice.field, notice.message));
+    }
+    Ok(validated.config)
 }
 
 /// Complaints of a component as errors with positions.

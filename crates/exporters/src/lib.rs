@@ -16,7 +16,6 @@
 
 #![forbid(unsafe_code)]
 
-mod complaint;
 mod ledger;
 mod quiet;
 
@@ -28,5 +27,3 @@ pub mod settings;
 
 #[cfg(test)]
 mod harness;
-
-pub use complaint::{Complaint, Validated};

@@ -12,7 +12,7 @@ use std::time::Duration;
 use dbintel_model::{Attribute, MetricDefinition, ResourceLayout, Text};
 
 pub use self::settings::Settings;
-pub use self::validate::{Complaint, Validated, validate};
+pub use self::validate::validate;
 use crate::query::connection::{ConnectSettings, Limits};
 
 /// A configuration that cannot be invalid, and that can be compared: equal values need no restart.
@@ -40,6 +40,8 @@ pub struct Config {
     pub top_query: Option<TopQuery>,
     /// Session samples; `None` if switched off.
     pub query_sample: Option<QuerySample>,
+    /// How often the objects of each database are read.
+    pub object_interval: Duration,
     /// How often exact sizes are read.
     pub size_interval: Duration,
     /// How often settings, extensions, names and tables are compared.

@@ -84,7 +84,7 @@ impl Receiver for PostgresqlReceiver {
         let server_interval = server.interval();
         let server_loop = run_every(&shared, "server", server_interval, &shutdown, &mut server);
         let databases_loop =
-            run_every(&shared, "databases", config.collection_interval, &shutdown, &mut databases);
+            run_every(&shared, "databases", config.object_interval, &shutdown, &mut databases);
         let sessions_loop = async {
             if let Some(sample) = &config.query_sample {
                 run_every(&shared, "sessions", sample.interval, &shutdown, &mut sessions).await;

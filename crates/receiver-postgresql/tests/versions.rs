@@ -20,7 +20,7 @@ use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 use support::{Watched, changes, gaps, points, queries, value};
 
 const FAST: &str = "\ncollection_interval: 1s\ninitial_delay: 0\ntls: {insecure: true}\n\
-    top_query_collection: {collection_interval: 1s}\nsize_collection: {collection_interval: 1s}";
+    top_query_collection: {collection_interval: 1s}\nobject_collection: {collection_interval: 1s}\nsize_collection: {collection_interval: 1s}";
 
 async fn cluster(major: Major) -> Cluster {
     let cluster = Cluster::start(major, Options::new().setting("track_functions", "all")).await;

@@ -1,10 +1,9 @@
 //! Exporters.
 
-use dbintel_config::{Component, ConfigErrors, Warnings};
-use dbintel_exporters::{Complaint, Validated, debug, file, otlp, prometheus};
+use dbintel_exporters::{debug, file, otlp, prometheus};
 use dbintel_pipeline::{Exporter, Signals};
 
-use super::{Factory, errors};
+use super::{Factory, settled};
 
 /// Every exporter.
 pub const EXPORTERS: &[Factory<ExporterPlan>] = &[
@@ -15,9 +14,8 @@ pub const EXPORTERS: &[Factory<ExporterPlan>] = &[
         schema: || schemars::schema_for!(otlp::OtlpSettings),
         prepare: |component, warnings| {
             let settings = component.read_noting(warnings)?;
-            plan(component, warnings, otlp::validate(&settings), |config| {
-                ExporterPlan::Otlp(Box::new(config))
-            })
+            settled(component, warnings, otlp::validate(&settings))
+                .map(|config| ExporterPlan::Otlp(Box::new(config)))
         },
     },
     Factory {
@@ -27,9 +25,8 @@ pub const EXPORTERS: &[Factory<ExporterPlan>] = &[
         schema: || schemars::schema_for!(otlp::OtlpHttpSettings),
         prepare: |component, warnings| {
             let settings = component.read_noting(warnings)?;
-            plan(component, warnings, otlp::validate_http(&settings), |config| {
-                ExporterPlan::Otlp(Box::new(config))
-            })
+            settled(component, warnings, otlp::validate_http(&settings))
+                .map(|config| ExporterPlan::Otlp(Box::new(config)))
         },
     },
     Factory {
@@ -39,7 +36,7 @@ pub const EXPORTERS: &[Factory<ExporterPlan>] = &[
         schema: || schemars::schema_for!(prometheus::Settings),
         prepare: |component, warnings| {
             let settings = component.read_noting(warnings)?;
-            plan(component, warnings, prometheus::validate(&settings), ExporterPlan::Prometheus)
+            settled(component, warnings, prometheus::validate(&settings)).map(ExporterPlan::Prometheus)
         },
     },
     Factory {
@@ -49,7 +46,7 @@ pub const EXPORTERS: &[Factory<ExporterPlan>] = &[
         schema: || schemars::schema_for!(file::Settings),
         prepare: |component, warnings| {
             let settings = component.read_noting(warnings)?;
-            plan(component, warnings, file::validate(&settings), ExporterPlan::File)
+            settled(component, warnings, file::validate(&settings)).map(ExporterPlan::File)
         },
     },
     Factory {
@@ -59,7 +56,7 @@ pub const EXPORTERS: &[Factory<ExporterPlan>] = &[
         schema: || schemars::schema_for!(debug::Settings),
         prepare: |component, warnings| {
             let settings = component.read_noting(warnings)?;
-            plan(component, warnings, debug::validate(&settings), ExporterPlan::Debug)
+            settled(component, warnings, debug::validate(&settings)).map(ExporterPlan::Debug)
         },
     },
 ];
@@ -103,18 +100,4 @@ impl ExporterPlan {
             Self::Debug(config) => Box::new(move || Box::new(debug::DebugExporter::new(config.clone()))),
         }
     }
-}
-
-fn plan<Config>(
-    component: &Component,
-    warnings: &mut Warnings,
-    validated: Result<Validated<Config>, Vec<Complaint>>,
-    make: impl FnOnce(Config) -> ExporterPlan,
-) -> Result<ExporterPlan, ConfigErrors> {
-    let validated = validated
-        .map_err(|complaints| errors(component, complaints.into_iter().map(|c| (c.field, c.message))))?;
-    for notice in validated.notices {
-        warnings.push(component.warning(&notice.field, notice.message));
-    }
-    Ok(make(validated.config))
 }

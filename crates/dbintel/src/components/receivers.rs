@@ -7,7 +7,7 @@ use dbintel_model::{Attribute, Server, Text};
 use dbintel_pipeline::Receiver;
 use dbintel_receiver_postgresql as postgresql;
 
-use super::{Factory, errors};
+use super::{Factory, settled};
 
 /// Every receiver.
 pub const RECEIVERS: &[Factory<ReceiverPlan>] = &[Factory {
@@ -45,10 +45,6 @@ impl ReceiverPlan {
 
 fn prepare_postgresql(component: &Component, warnings: &mut Warnings) -> Result<ReceiverPlan, ConfigErrors> {
     let settings = component.read_noting(warnings)?;
-    let validated = postgresql::config::validate(&settings)
-        .map_err(|complaints| errors(component, complaints.into_iter().map(|c| (c.field, c.message))))?;
-    for notice in validated.notices {
-        warnings.push(component.warning(&notice.field, notice.message));
-    }
-    Ok(ReceiverPlan::Postgresql(Box::new(validated.config)))
+    let config = settled(component, warnings, postgresql::config::validate(&settings))?;
+    Ok(ReceiverPlan::Postgresql(Box::new(config)))
 }

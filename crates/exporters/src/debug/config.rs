@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::complaint::{Checks, Complaint, Validated};
 use crate::settings::Unsupported;
+use dbintel_config::{Checks, Complaint, Validated};
 
 const LINES_DEFAULT: u32 = 100;
 const LINES_MAX: u32 = 10_000;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::harness::{batch, context, counts, gap, numbered, point, server, start_with, until};
-use crate::{Complaint, Validated};
+use dbintel_config::{Complaint, Validated};
 
 fn config(settings: Value) -> Result<Validated<Config>, Vec<Complaint>> {
     validate(&serde_json::from_value(settings).unwrap())

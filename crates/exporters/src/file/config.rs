@@ -7,8 +7,8 @@ use dbintel_config::values::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::complaint::{Checks, Complaint, Validated};
 use crate::settings::Unsupported;
+use dbintel_config::{Checks, Complaint, Validated};
 
 const FLUSH_INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
 const FLUSH_INTERVAL_MAX: StdDuration = StdDuration::from_secs(3_600);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::harness::{counts, numbered, server, start, state, until};
-use crate::{Complaint, Validated};
+use dbintel_config::{Complaint, Validated};
 
 fn config(settings: Value) -> Result<Validated<Config>, Vec<Complaint>> {
     validate(&serde_json::from_value(settings).unwrap())

@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::names::{is_label_name, is_metric_name};
 use super::store::StoreConfig;
-use crate::complaint::{Checks, Complaint, Validated};
 use crate::settings::Unsupported;
+use dbintel_config::{Checks, Complaint, Validated};
 
 const EXPIRATION_DEFAULT: Duration = Duration::from_secs(300);
 const EXPIRATION_MIN: StdDuration = StdDuration::from_secs(1);

@@ -9,7 +9,7 @@ use super::page::Format;
 use super::page::tests::page;
 use super::*;
 use crate::harness::{Running, counts, numbered, server, start, until};
-use crate::{Complaint, Validated};
+use dbintel_config::{Complaint, Validated};
 
 fn config(more: &Value) -> Result<Validated<Config>, Vec<Complaint>> {
     let mut settings = json!({"endpoint": "127.0.0.1:1"});

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Unsupported;
-use crate::complaint::Checks;
+use dbintel_config::Checks;
 
 /// Bytes of encoded requests of one signal that may wait, unless set.
 const QUEUE_BYTES_DEFAULT: u64 = 16 << 20;

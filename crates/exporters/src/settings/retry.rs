@@ -5,8 +5,8 @@ use dbintel_pipeline::{Backoff, BackoffError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::complaint::Checks;
 use crate::otlp::RetryPolicy;
+use dbintel_config::Checks;
 
 /// How a request that may succeed later is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Unsupported;
-use crate::complaint::Checks;
+use dbintel_config::Checks;
 
 /// Transport security. Certificates and host names are verified unless said otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]

@@ -66,7 +66,10 @@ pub struct Settings {
     /// How statement statistics are read.
     #[serde(default)]
     pub top_query_collection: TopQueryCollection,
-    /// How exact sizes are read. (dbintel only)
+    /// How tables, indexes, functions, locks and sequences of each database are read. (dbintel only)
+    #[serde(default)]
+    pub object_collection: ObjectCollection,
+    /// How exact sizes, and what changes as slowly, are read. (dbintel only)
     #[serde(default)]
     pub size_collection: SizeCollection,
     /// How settings, extensions, names and tables are compared. (dbintel only)
@@ -219,7 +222,17 @@ pub struct TopQueryCollection {
     pub query_plan_cache_ttl: Option<Duration>,
 }
 
-/// How exact sizes are read.
+/// How tables, indexes, functions, locks and sequences of each database are read.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectCollection {
+    /// How often, but never more often than the receiver's `collection_interval`. It costs the server a few microseconds
+    /// for each table and index, most of which have not changed.
+    #[serde(default = "default_object_interval")]
+    pub collection_interval: Duration,
+}
+
+/// How exact sizes, and what changes as slowly, are read.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SizeCollection {
@@ -269,6 +282,10 @@ const fn default_top_query_interval() -> Duration {
     Duration::from_secs(60)
 }
 
+const fn default_object_interval() -> Duration {
+    Duration::from_secs(30)
+}
+
 const fn default_size_interval() -> Duration {
     Duration::from_secs(60)
 }
@@ -293,6 +310,12 @@ impl Default for TopQueryCollection {
             query_plan_cache_size: None,
             query_plan_cache_ttl: None,
         }
+    }
+}
+
+impl Default for ObjectCollection {
+    fn default() -> Self {
+        Self { collection_interval: default_object_interval() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dbintel_config::{Checks, Complaint, Validated};
 use dbintel_model::{Attribute, ResourceLayout, catalogue};
 
 use super::settings::{Layout, Settings, TlsSettings, Transport, address};
@@ -19,89 +20,68 @@ const CONNECTIONS_DEFAULT: usize = 5;
 const CONNECTIONS_MAX: usize = 16;
 const TAGS_MAX: usize = 64;
 
-/// Something wrong, or worth saying, about one field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
-    /// Dotted path of the field below the component.
-    pub field: String,
-    /// What is wrong and what to write instead.
-    pub message: String,
-}
-
-/// A valid configuration, and what is worth saying about it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Validated {
-    /// The configuration.
-    pub config: Config,
-    /// Keys that are accepted without an effect, and risks taken on purpose.
-    pub notices: Vec<Complaint>,
-}
-
-struct Checks {
-    errors: Vec<Complaint>,
-    notices: Vec<Complaint>,
+/// Fields that are validated, and what was found on the way.
+#[derive(Default)]
+struct Validation {
+    checks: Checks,
 }
 
 /// Validates.
 ///
 /// # Errors
 /// Every field that is wrong.
-pub fn validate(settings: &Settings) -> Result<Validated, Vec<Complaint>> {
-    let mut checks = Checks { errors: Vec::new(), notices: Vec::new() };
+pub fn validate(settings: &Settings) -> Result<Validated<Config>, Vec<Complaint>> {
+    let mut fields = Validation::default();
     let config = Config {
-        connect: checks.connect(settings),
-        password_command: checks.password_command(settings),
+        connect: fields.connect(settings),
+        password_command: fields.password_command(settings),
         connect_database: settings.connect_database.clone().into(),
         databases: settings.databases.iter().cloned().collect(),
         exclude_databases: settings.exclude_databases.iter().cloned().collect(),
-        collection_interval: checks.interval("collection_interval", settings.collection_interval.get()),
+        collection_interval: fields.interval("collection_interval", settings.collection_interval.get()),
         initial_delay: settings.initial_delay.get(),
-        limits: checks.limits(settings),
-        max_connections: checks.connections(settings),
-        top_query: checks.top_query(settings),
-        query_sample: checks.query_sample(settings),
-        size_interval: checks.interval(
+        limits: fields.limits(settings),
+        max_connections: fields.connections(settings),
+        top_query: fields.top_query(settings),
+        query_sample: fields.query_sample(settings),
+        object_interval: fields
+            .interval(
+                "object_collection.collection_interval",
+                settings.object_collection.collection_interval.get(),
+            )
+            .max(settings.collection_interval.get()),
+        size_interval: fields.interval(
             "size_collection.collection_interval",
             settings.size_collection.collection_interval.get(),
         ),
-        catalogue_interval: checks.interval(
+        catalogue_interval: fields.interval(
             "catalogue_collection.collection_interval",
             settings.catalogue_collection.collection_interval.get(),
         ),
-        metrics: checks.metrics(settings),
+        metrics: fields.metrics(settings),
         layout: match settings.resource_layout {
             Layout::Server => ResourceLayout::Server,
             Layout::Contrib => ResourceLayout::Contrib,
         },
-        resource: checks.resource(settings),
+        resource: fields.resource(settings),
     };
-    checks.databases(settings);
-    if checks.errors.is_empty() {
-        Ok(Validated { config, notices: checks.notices })
-    } else {
-        Err(checks.errors)
-    }
+    fields.databases(settings);
+    fields.checks.finish(Some(config))
 }
 
-impl Checks {
-    fn error(&mut self, field: &str, message: impl Into<String>) {
-        self.errors.push(Complaint { field: field.to_owned(), message: message.into() });
-    }
-
-    fn notice(&mut self, field: &str, message: impl Into<String>) {
-        self.notices.push(Complaint { field: field.to_owned(), message: message.into() });
-    }
-
+impl Validation {
     fn connect(&mut self, settings: &Settings) -> ConnectSettings {
         let (host, port) = address(&settings.endpoint, settings.transport).unwrap_or_else(|message| {
-            self.error("endpoint", message);
+            self.checks.error("endpoint", message);
             (String::new(), 0)
         });
         if settings.username.is_empty() {
-            self.error("username", "missing; write the role to connect as, for instance username: dbintel");
+            self.checks
+                .error("username", "missing; write the role to connect as, for instance username: dbintel");
         }
         if settings.db_auth.is_some() {
-            self.error("db_auth", "not supported; use password_command with the cloud's command-line client");
+            self.checks
+                .error("db_auth", "not supported; use password_command with the cloud's command-line client");
         }
         let tls = self.tls(&settings.tls, settings.transport);
         ConnectSettings {
@@ -116,20 +96,20 @@ impl Checks {
     fn password_command(&mut self, settings: &Settings) -> Option<Vec<String>> {
         let command = settings.password_command.clone()?;
         if command.first().is_none_or(String::is_empty) {
-            self.error("password_command", "empty; write a list of program and arguments");
+            self.checks.error("password_command", "empty; write a list of program and arguments");
         }
         if settings.password.is_some() {
-            self.error("password_command", "either password or password_command, not both");
+            self.checks.error("password_command", "either password or password_command, not both");
         }
         Some(command)
     }
 
     fn tls(&mut self, tls: &TlsSettings, transport: Transport) -> Tls {
         if tls.cert_file.is_some() != tls.key_file.is_some() {
-            self.error("tls", "cert_file and key_file go together");
+            self.checks.error("tls", "cert_file and key_file go together");
         }
         if tls.server_name_override.is_some() {
-            self.error(
+            self.checks.error(
                 "tls.server_name_override",
                 "not supported; the certificate is checked for the host of endpoint",
             );
@@ -140,11 +120,11 @@ impl Checks {
         };
         if tls.insecure || transport == Transport::Unix {
             if tls.ca_file.is_some() || tls.cert_file.is_some() {
-                self.notice("tls", "certificates are not used without TLS");
+                self.checks.notice("tls", "certificates are not used without TLS");
             }
             Tls::Off
         } else if tls.insecure_skip_verify {
-            self.notice(
+            self.checks.notice(
                 "tls.insecure_skip_verify",
                 "anyone between us and the server can read and change what is sent",
             );
@@ -156,7 +136,7 @@ impl Checks {
 
     fn interval(&mut self, field: &str, interval: Duration) -> Duration {
         if interval < INTERVAL_MIN || interval > INTERVAL_MAX {
-            self.error(field, "expected a duration from 1s to 24h");
+            self.checks.error(field, "expected a duration from 1s to 24h");
         }
         interval
     }
@@ -166,18 +146,18 @@ impl Checks {
             settings.timeout.map(dbintel_config::values::Duration::get).filter(|timeout| !timeout.is_zero());
         let statement_timeout = written.unwrap_or(STATEMENT_TIMEOUT_DEFAULT);
         if statement_timeout > STATEMENT_TIMEOUT_MAX {
-            self.error(
+            self.checks.error(
                 "timeout",
                 "expected at most 60s: a statement of ours that runs longer is an incident",
             );
         }
         // Below a millisecond the server would take it for "no limit".
         if statement_timeout < LIMIT_MIN {
-            self.error("timeout", "expected 0, for the default of 5s, or a duration from 1ms to 60s");
+            self.checks.error("timeout", "expected 0, for the default of 5s, or a duration from 1ms to 60s");
         }
         let lock_timeout = settings.lock_timeout.get();
         if lock_timeout < LIMIT_MIN || lock_timeout > STATEMENT_TIMEOUT_DEFAULT {
-            self.error("lock_timeout", "expected a duration from 1ms to 5s");
+            self.checks.error("lock_timeout", "expected a duration from 1ms to 5s");
         }
         Limits { statement_timeout, lock_timeout }
     }
@@ -185,14 +165,15 @@ impl Checks {
     fn connections(&mut self, settings: &Settings) -> usize {
         let pool = &settings.connection_pool;
         if pool.max_idle.is_some() || pool.max_idle_time.is_some() || pool.max_lifetime.is_some() {
-            self.notice(
+            self.checks.notice(
                 "connection_pool",
                 "only max_open has an effect: there is no pool of idle connections",
             );
         }
         let max_open = pool.max_open.filter(|max| *max != 0).unwrap_or(CONNECTIONS_DEFAULT);
         if !(2..=CONNECTIONS_MAX).contains(&max_open) {
-            self.error("connection_pool.max_open", format!("expected a number from 2 to {CONNECTIONS_MAX}"));
+            self.checks
+                .error("connection_pool.max_open", format!("expected a number from 2 to {CONNECTIONS_MAX}"));
         }
         max_open
     }
@@ -202,10 +183,10 @@ impl Checks {
         let interval =
             self.interval("top_query_collection.collection_interval", collection.collection_interval.get());
         if !(1..=10_000).contains(&collection.top_n_query) {
-            self.error("top_query_collection.top_n_query", "expected a number from 1 to 10000");
+            self.checks.error("top_query_collection.top_n_query", "expected a number from 1 to 10000");
         }
         if collection.max_rows_per_query.is_some() {
-            self.notice(
+            self.checks.notice(
                 "top_query_collection.max_rows_per_query",
                 "no effect: all statements are read, without texts",
             );
@@ -217,7 +198,7 @@ impl Checks {
             settings.events.query_plan.enabled == Some(true),
         ];
         if plans.contains(&true) {
-            self.notice(
+            self.checks.notice(
                 "top_query_collection",
                 "plans are not collected yet; the keys for them have no effect",
             );
@@ -230,7 +211,8 @@ impl Checks {
     fn query_sample(&mut self, settings: &Settings) -> Option<QuerySample> {
         let collection = &settings.query_sample_collection;
         if !(1..=10_000).contains(&collection.max_rows_per_query) {
-            self.error("query_sample_collection.max_rows_per_query", "expected a number from 1 to 10000");
+            self.checks
+                .error("query_sample_collection.max_rows_per_query", "expected a number from 1 to 10000");
         }
         let interval = collection.collection_interval.unwrap_or(settings.collection_interval).get();
         let interval = match collection.collection_interval {
@@ -238,7 +220,8 @@ impl Checks {
             Some(_) => interval,
         };
         if !(INTERVAL_MIN..=SAMPLE_INTERVAL_MAX).contains(&interval) {
-            self.error("query_sample_collection.collection_interval", "expected a duration from 1s to 10s");
+            self.checks
+                .error("query_sample_collection.collection_interval", "expected a duration from 1s to 10s");
         }
         let enabled = settings.events.query_sample.enabled.unwrap_or(false);
         enabled.then_some(QuerySample { interval, max_rows: collection.max_rows_per_query })
@@ -248,7 +231,7 @@ impl Checks {
         for name in settings.metrics.keys() {
             if catalogue::metric(name).is_none() {
                 let nearest = nearest(name);
-                self.error(
+                self.checks.error(
                     &format!("metrics.{name}"),
                     format!("there is no such metric; did you mean {nearest}?"),
                 );
@@ -259,10 +242,10 @@ impl Checks {
 
     fn resource(&mut self, settings: &Settings) -> Vec<Attribute> {
         if settings.tags.len() > TAGS_MAX {
-            self.error("tags", format!("expected at most {TAGS_MAX} tags"));
+            self.checks.error("tags", format!("expected at most {TAGS_MAX} tags"));
         }
         for name in settings.resource_attributes.keys() {
-            self.notice(
+            self.checks.notice(
                 &format!("resource_attributes.{name}"),
                 "no effect: resource_layout decides which attributes the resource has",
             );
@@ -272,17 +255,18 @@ impl Checks {
 
     fn databases(&mut self, settings: &Settings) {
         if settings.connect_database.is_empty() {
-            self.error(
+            self.checks.error(
                 "connect_database",
                 "empty; write the database in which pg_stat_statements is installed",
             );
         }
         let both = settings.databases.iter().find(|database| settings.exclude_databases.contains(database));
         if let Some(database) = both {
-            self.error("exclude_databases", format!("{database} is in databases as well"));
+            self.checks.error("exclude_databases", format!("{database} is in databases as well"));
         }
         if !settings.databases.is_empty() && settings.databases.iter().any(String::is_empty) {
-            self.error("databases", "a database name is empty; leave the key out to read all databases");
+            self.checks
+                .error("databases", "a database name is empty; leave the key out to read all databases");
         }
     }
 }
@@ -301,7 +285,7 @@ fn nearest(name: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    fn check(yaml: &str) -> Result<Validated, Vec<String>> {
+    fn check(yaml: &str) -> Result<Validated<Config>, Vec<String>> {
         let settings: Settings = dbintel_config::from_yaml(yaml).expect("readable settings");
         validate(&settings)
             .map_err(|errors| errors.into_iter().map(|e| format!("{}: {}", e.field, e.message)).collect())

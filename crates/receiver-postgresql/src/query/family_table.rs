@@ -31,6 +31,7 @@ const PLAIN: Family = Family {
     max_rows: ONE,
     of_all_roles: false,
     null_means: None,
+    slow: false,
 };
 
 /// A family of objects of one database.
@@ -48,6 +49,57 @@ const fn column_if(
     expression: &'static str,
 ) -> Column {
     Column { name, needs: Some((view, needed)), expression }
+}
+
+// Tables and indexes are read from the catalogue with the statistics functions, as the views `pg_stat_user_tables`,
+// `pg_statio_user_tables` and `pg_stat_user_indexes` do: to expand and plan the views, and to run three instead of one,
+// costs the server more than twice as much.
+
+/// Schemas whose objects are the user's, as the views have it.
+macro_rules! user_schemas {
+    () => {
+        "pg_namespace n ON n.oid = c.relnamespace \
+           AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'"
+    };
+}
+
+/// Relations that are tables, as `pg_stat_user_tables` has it.
+macro_rules! tables {
+    () => {
+        "c.relkind IN ('r', 'm', 'p')"
+    };
+}
+
+/// Indexes with their tables.
+macro_rules! user_indexes {
+    () => {
+        concat!(
+            "pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid JOIN ",
+            user_schemas!()
+        )
+    };
+}
+
+/// Sums over the indexes of a table; the table's number follows.
+macro_rules! indexes_of {
+    ($alias:literal) => {
+        concat!(
+            "(SELECT indrelid, sum(pg_stat_get_numscans(indexrelid)) AS scans, \
+               sum(pg_stat_get_tuples_fetched(indexrelid)) AS fetches, \
+               sum(pg_stat_get_blocks_hit(indexrelid)) AS hits, \
+               sum(pg_stat_get_blocks_fetched(indexrelid) - pg_stat_get_blocks_hit(indexrelid)) AS reads \
+             FROM pg_index GROUP BY indrelid) ",
+            $alias,
+            " ON ",
+            $alias,
+            ".indrelid = "
+        )
+    };
+}
+
+/// A column that not every version has.
+const fn of_table(name: &'static str, expression: &'static str) -> Column {
+    column_if(name, "pg_stat_user_tables", name, expression)
 }
 
 /// Relations of the connected database on which somebody holds or awaits an ACCESS EXCLUSIVE lock.
@@ -88,6 +140,7 @@ pub static FAMILIES: &[Family] = &[
     Family {
         name: "database_size",
         purpose: Purpose::Sizes,
+        slow: true,
         from: "pg_database d",
         labels: &[Label::Database("d.datname")],
         columns: &[column(
@@ -129,8 +182,15 @@ pub static FAMILIES: &[Family] = &[
             column("in_recovery", "pg_is_in_recovery()::int4"),
             column("next_xid", "pg_snapshot_xmax(pg_current_snapshot())::text::numeric"),
             column("prepared_transactions", "(SELECT count(*) FROM pg_prepared_xacts)"),
-            column("pending_restart", "(SELECT count(*) FROM pg_settings WHERE pending_restart)"),
         ],
+        ..PLAIN
+    },
+    Family {
+        name: "settings",
+        slow: true,
+        from: "pg_settings s",
+        columns: &[column("pending_restart", "count(*)")],
+        tail: "WHERE s.pending_restart",
         ..PLAIN
     },
     Family {
@@ -253,21 +313,17 @@ pub static FAMILIES: &[Family] = &[
     Family {
         name: "xmin",
         purpose: Purpose::Sessions,
-        from: "(SELECT) one",
+        from: XMIN,
         columns: &[
-            column(
-                "backend",
-                "(SELECT max(age(backend_xmin)) FROM pg_stat_activity \
-                 WHERE backend_type <> 'walsender' AND pid <> pg_backend_pid())",
-            ),
+            column("backend", "a.backend"),
             column(
                 "replication_slot",
-                "(SELECT max(greatest(age(xmin), age(catalog_xmin))) FROM pg_replication_slots)",
+                "(SELECT max(greatest(age(xmin), age(catalog_xmin))) FROM pg_get_replication_slots())",
             ),
-            column("prepared_transaction", "(SELECT max(age(transaction)) FROM pg_prepared_xacts)"),
-            column("standby", "(SELECT max(age(backend_xmin)) FROM pg_stat_replication)"),
-            column("oldest_active", OLDEST_ACTIVE),
-            column("oldest_idle_in_transaction", OLDEST_IDLE),
+            column("prepared_transaction", "(SELECT max(age(transaction)) FROM pg_prepared_xact())"),
+            column("standby", "a.standby"),
+            column("oldest_active", "a.oldest_active"),
+            column("oldest_idle_in_transaction", "a.oldest_idle"),
         ],
         of_all_roles: true,
         ..PLAIN
@@ -327,6 +383,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "progress",
+        slow: true,
         from: PROGRESS,
         labels: &[
             Label::Database("p.datname"),
@@ -345,67 +402,112 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "table_count",
-        from: "pg_stat_user_tables t",
+        slow: true,
+        from: concat!("pg_class c JOIN ", user_schemas!()),
         labels: &[CONNECTED],
         columns: &[column("tables", "count(*)")],
+        tail: concat!("WHERE ", tables!()),
         max_rows: ONE,
         ..OBJECTS
     },
     Family {
         name: "table",
-        from: "pg_stat_user_tables t JOIN pg_class c ON c.oid = t.relid",
-        labels: &[CONNECTED, Label::Table("t.schemaname", "t.relname")],
-        columns: &[column("xid_age", "age(c.relfrozenxid)"), column("mxid_age", "mxid_age(c.relminmxid)")],
-        view: Some(("pg_stat_user_tables", "t")),
-        tail: "WHERE c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid",
-        ..OBJECTS
-    },
-    Family {
-        name: "table_io",
-        from: "pg_statio_user_tables t JOIN pg_class c ON c.oid = t.relid",
-        labels: &[CONNECTED, Label::Table("t.schemaname", "t.relname")],
-        view: Some(("pg_statio_user_tables", "t")),
-        tail: "WHERE c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid",
+        from: concat!(
+            "pg_class c JOIN ",
+            user_schemas!(),
+            " LEFT JOIN ",
+            indexes_of!("i"),
+            "c.oid LEFT JOIN ",
+            indexes_of!("x"),
+            "nullif(c.reltoastrelid, 0)"
+        ),
+        labels: &[CONNECTED, Label::Table("n.nspname", "c.relname")],
+        columns: &[
+            column("n_live_tup", "pg_stat_get_live_tuples(c.oid)"),
+            column("n_dead_tup", "pg_stat_get_dead_tuples(c.oid)"),
+            column("n_tup_ins", "pg_stat_get_tuples_inserted(c.oid)"),
+            column("n_tup_upd", "pg_stat_get_tuples_updated(c.oid)"),
+            column("n_tup_del", "pg_stat_get_tuples_deleted(c.oid)"),
+            column("n_tup_hot_upd", "pg_stat_get_tuples_hot_updated(c.oid)"),
+            of_table("n_tup_newpage_upd", "pg_stat_get_tuples_newpage_updated(c.oid)"),
+            column("seq_scan", "pg_stat_get_numscans(c.oid)"),
+            column("seq_tup_read", "pg_stat_get_tuples_returned(c.oid)"),
+            column("idx_scan", "i.scans"),
+            column("idx_tup_fetch", "i.fetches + pg_stat_get_tuples_fetched(c.oid)"),
+            column("vacuum_count", "pg_stat_get_vacuum_count(c.oid)"),
+            column("autovacuum_count", "pg_stat_get_autovacuum_count(c.oid)"),
+            column("analyze_count", "pg_stat_get_analyze_count(c.oid)"),
+            column("autoanalyze_count", "pg_stat_get_autoanalyze_count(c.oid)"),
+            column("n_mod_since_analyze", "pg_stat_get_mod_since_analyze(c.oid)"),
+            of_table("n_ins_since_vacuum", "pg_stat_get_ins_since_vacuum(c.oid)"),
+            of_table("total_vacuum_time", "pg_stat_get_total_vacuum_time(c.oid)"),
+            of_table("total_autovacuum_time", "pg_stat_get_total_autovacuum_time(c.oid)"),
+            of_table("total_analyze_time", "pg_stat_get_total_analyze_time(c.oid)"),
+            of_table("total_autoanalyze_time", "pg_stat_get_total_autoanalyze_time(c.oid)"),
+            column("xid_age", "CASE WHEN c.relkind <> 'p' THEN age(c.relfrozenxid) END"),
+            column("mxid_age", "CASE WHEN c.relkind <> 'p' THEN mxid_age(c.relminmxid) END"),
+            column("heap_blks_hit", "CASE WHEN c.relkind <> 'p' THEN pg_stat_get_blocks_hit(c.oid) END"),
+            column(
+                "heap_blks_read",
+                "CASE WHEN c.relkind <> 'p' THEN pg_stat_get_blocks_fetched(c.oid) - pg_stat_get_blocks_hit(c.oid) END",
+            ),
+            column("idx_blks_hit", "CASE WHEN c.relkind <> 'p' THEN i.hits END"),
+            column("idx_blks_read", "CASE WHEN c.relkind <> 'p' THEN i.reads END"),
+            column("toast_blks_hit", "pg_stat_get_blocks_hit(nullif(c.reltoastrelid, 0))"),
+            column(
+                "toast_blks_read",
+                "pg_stat_get_blocks_fetched(nullif(c.reltoastrelid, 0)) \
+                 - pg_stat_get_blocks_hit(nullif(c.reltoastrelid, 0))",
+            ),
+            column("tidx_blks_hit", "x.hits"),
+            column("tidx_blks_read", "x.reads"),
+        ],
+        tail: concat!("WHERE ", tables!(), " AND c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid"),
         ..OBJECTS
     },
     Family {
         name: "table_size",
         purpose: Purpose::Sizes,
-        from: "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace",
+        slow: true,
+        from: concat!("pg_class c JOIN ", user_schemas!()),
         labels: &[CONNECTED, Label::Table("n.nspname", "c.relname")],
         columns: &[column(
             "size",
             concat!("CASE WHEN c.oid NOT IN ", locked!(), " THEN pg_relation_size(c.oid) END"),
         )],
-        tail: "WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' \
-               AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY c.relpages DESC, c.oid",
+        tail: "WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid",
         null_means: Some(LOCKED),
         ..OBJECTS
     },
     Family {
         name: "index",
-        from: "pg_stat_user_indexes i JOIN pg_class c ON c.oid = i.indexrelid",
-        labels: &[CONNECTED, Label::Table("i.schemaname", "i.relname"), Label::Index("i.indexrelname")],
-        view: Some(("pg_stat_user_indexes", "i")),
-        tail: "WHERE c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid",
+        from: user_indexes!(),
+        labels: &[CONNECTED, Label::Table("n.nspname", "c.relname"), Label::Index("i.relname")],
+        columns: &[
+            column("idx_scan", "pg_stat_get_numscans(i.oid)"),
+            column("idx_tup_read", "pg_stat_get_tuples_returned(i.oid)"),
+            column("idx_tup_fetch", "pg_stat_get_tuples_fetched(i.oid)"),
+        ],
+        tail: "WHERE c.relkind IN ('r', 'm') AND i.relpersistence <> 't' ORDER BY i.relpages DESC, i.oid",
         ..OBJECTS
     },
     Family {
         name: "index_size",
         purpose: Purpose::Sizes,
-        from: "pg_stat_user_indexes i JOIN pg_class c ON c.oid = i.indexrelid",
-        labels: &[CONNECTED, Label::Table("i.schemaname", "i.relname"), Label::Index("i.indexrelname")],
+        slow: true,
+        from: user_indexes!(),
+        labels: &[CONNECTED, Label::Table("n.nspname", "c.relname"), Label::Index("i.relname")],
         columns: &[column(
             "size",
             concat!(
-                "CASE WHEN i.indexrelid NOT IN ",
+                "CASE WHEN i.oid NOT IN ",
                 locked!(),
-                " AND i.relid NOT IN ",
+                " AND c.oid NOT IN ",
                 locked!(),
-                " THEN pg_relation_size(i.indexrelid) END"
+                " THEN pg_relation_size(i.oid) END"
             ),
         )],
-        tail: "WHERE c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid",
+        tail: "WHERE c.relkind IN ('r', 'm') AND i.relpersistence <> 't' ORDER BY i.relpages DESC, i.oid",
         null_means: Some(LOCKED),
         ..OBJECTS
     },
@@ -439,6 +541,7 @@ pub static FAMILIES: &[Family] = &[
     Family {
         // Without a privilege on the sequence its last value is NULL, and the row is left out.
         name: "sequence",
+        slow: true,
         from: "pg_sequences s",
         labels: &[Label::Schema("s.schemaname"), Label::Plain("postgresql.sequence.name", "s.sequencename")],
         columns: &[column("used", SEQUENCE_USED)],
@@ -451,24 +554,30 @@ pub static FAMILIES: &[Family] = &[
     },
 ];
 
-const CHECKPOINTER_REQUESTED: &str = "(SELECT num_requested FROM pg_stat_checkpointer)";
-const CHECKPOINTER_TIMED: &str = "(SELECT num_timed FROM pg_stat_checkpointer)";
-const CHECKPOINTER_SYNC: &str = "(SELECT sync_time FROM pg_stat_checkpointer)";
-const CHECKPOINTER_WRITE: &str = "(SELECT write_time FROM pg_stat_checkpointer)";
-const CHECKPOINTER_BUFFERS: &str = "(SELECT buffers_written FROM pg_stat_checkpointer)";
-const RESTARTPOINTS_REQUESTED: &str = "(SELECT restartpoints_req FROM pg_stat_checkpointer)";
-const RESTARTPOINTS_TIMED: &str = "(SELECT restartpoints_timed FROM pg_stat_checkpointer)";
-const RESTARTPOINTS_DONE: &str = "(SELECT restartpoints_done FROM pg_stat_checkpointer)";
+// The functions behind the view `pg_stat_checkpointer`, which has one row.
+const CHECKPOINTER_REQUESTED: &str = "pg_stat_get_checkpointer_num_requested()";
+const CHECKPOINTER_TIMED: &str = "pg_stat_get_checkpointer_num_timed()";
+const CHECKPOINTER_SYNC: &str = "pg_stat_get_checkpointer_sync_time()";
+const CHECKPOINTER_WRITE: &str = "pg_stat_get_checkpointer_write_time()";
+const CHECKPOINTER_BUFFERS: &str = "pg_stat_get_checkpointer_buffers_written()";
+const RESTARTPOINTS_REQUESTED: &str = "pg_stat_get_checkpointer_restartpoints_requested()";
+const RESTARTPOINTS_TIMED: &str = "pg_stat_get_checkpointer_restartpoints_timed()";
+const RESTARTPOINTS_DONE: &str = "pg_stat_get_checkpointer_restartpoints_performed()";
 /// What `buffers_backend` counted until 16: buffers of relations written by anybody but the checkpointer and the
 /// background writer, extensions of a relation included.
 const BACKEND_WRITES: &str = "(SELECT sum(coalesce(writes, 0) + coalesce(extends, 0)) FROM pg_stat_io \
      WHERE object = 'relation' AND backend_type NOT IN ('checkpointer', 'background writer'))";
 const BACKEND_FSYNCS: &str = "(SELECT sum(fsyncs) FROM pg_stat_io \
      WHERE object = 'relation' AND backend_type NOT IN ('checkpointer', 'background writer'))";
-const OLDEST_ACTIVE: &str = "(SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_stat_activity \
-     WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid())";
-const OLDEST_IDLE: &str = "(SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_stat_activity \
-     WHERE state LIKE 'idle in transaction%')";
+/// Looks at every session once. The function instead of `pg_stat_activity`, which joins names that are not needed here.
+const XMIN: &str = "(SELECT \
+       max(age(backend_xmin)) FILTER (WHERE backend_type <> 'walsender' AND pid <> pg_backend_pid()) AS backend, \
+       max(age(backend_xmin)) FILTER (WHERE backend_type = 'walsender') AS standby, \
+       max(extract(epoch FROM clock_timestamp() - xact_start)) FILTER (WHERE state = 'active' \
+         AND backend_type = 'client backend' AND pid <> pg_backend_pid()) AS oldest_active, \
+       max(extract(epoch FROM clock_timestamp() - xact_start)) \
+         FILTER (WHERE state LIKE 'idle in transaction%') AS oldest_idle \
+     FROM pg_stat_get_activity(NULL)) a";
 const SEQUENCE_USED: &str = "CASE WHEN s.increment_by > 0 \
      THEN (s.last_value::float8 - s.min_value) / (s.max_value::float8 - s.min_value) \
      ELSE (s.max_value::float8 - s.last_value) / (s.max_value::float8 - s.min_value) END";

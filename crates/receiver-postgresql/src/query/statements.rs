@@ -14,7 +14,7 @@ use super::error::QueryError;
 use super::facts::Facts;
 use super::sql::{micros, text_bytes, vouched};
 use crate::state::moments::Cumulative;
-use crate::state::statements::{Entry, Shape, Snapshot, StatementKey};
+use crate::state::statements::{Entry, Extent, Shape, Snapshot, StatementDeltas, StatementKey};
 use crate::state::texts::{TextKey, query_text};
 
 /// Statements held per server, twice while two readings are compared. `pg_stat_statements.max` is 5,000 by default.
@@ -27,7 +27,13 @@ const INFO: &str = "pg_stat_statements_info";
 /// How the columns of this server's `pg_stat_statements` are read: the text of the query, and where each counter is.
 #[derive(Clone, Debug)]
 pub struct StatementsPlan {
-    text: String,
+    /// All entries.
+    whole: String,
+    /// Entries whose marks are not among those given.
+    changed: String,
+    /// Evictions and resets, before the entries.
+    info_before: Option<String>,
+    /// The same, and what else belongs to a reading.
     info: Option<String>,
     texts: String,
     counters: Vec<Option<(usize, NumberType)>>,
@@ -85,7 +91,13 @@ impl StatementsPlan {
             },
             if column("stats_since") { "stats_since" } else { "NULL::timestamptz" },
         );
-        let (mut next, mut counters) = (11, Vec::new());
+        // Every execution moves the time, and a planning that no execution follows the count.
+        let mark = format!(
+            "hashint8extended(queryid, hashfloat8extended(total_{time}, calls{}))",
+            if column("plans") { " + plans" } else { "" },
+        );
+        let _ = write!(text, ", {mark} AS mark");
+        let (mut next, mut counters) = (12, Vec::new());
         for counter in &STATEMENT_COUNTERS {
             let names = std::iter::once(&counter.column).chain(counter.former);
             let present = names.into_iter().find(|name| column(name));
@@ -100,25 +112,36 @@ impl StatementsPlan {
         }
         let schema = &extension.schema;
         let _ = write!(text, " FROM {schema}.pg_stat_statements(false)");
+        // An entry whose identity is hidden has no mark, and so is always among the rows: it is counted.
+        let changed = format!(
+            "SELECT * FROM ({text}) s WHERE NOT EXISTS (SELECT FROM unnest($1::int8[]) known WHERE known = s.mark)"
+        );
         let active = if facts.has_column("pg_stat_database", "active_time") {
             "(SELECT sum(active_time) FROM pg_catalog.pg_stat_database)"
         } else {
             "NULL::float8"
         };
         let max = "current_setting('pg_stat_statements.max', true)::int8";
-        let info = facts.has_view(INFO).then(|| {
-            format!("SELECT dealloc, {}, {active}, {max} FROM {schema}.{INFO}", micros("stats_reset"))
-        });
+        let info = |further: &str| {
+            let reset = micros("stats_reset");
+            facts.has_view(INFO).then(|| format!("SELECT dealloc, {reset}, {further} FROM {schema}.{INFO}"))
+        };
+        let info_before = info("NULL::float8, NULL::int8");
+        let info = info(&format!("{active}, {max}"));
         let texts = format!(
             "SELECT dbid, queryid, {}, octet_length(query) > {MAX_RAW_TEXT_BYTES} \
              FROM {schema}.pg_stat_statements(true) WHERE queryid = ANY($1) AND query IS NOT NULL",
             text_bytes("query", MAX_RAW_TEXT_BYTES, facts.is_utf8),
         );
         let shape = Shape { toplevel: column("toplevel"), info: info.is_some() };
-        Ok(Self { text, info, texts, counters, shape })
+        Ok(Self { whole: text, changed, info_before, info, texts, counters, shape })
     }
 
-    /// Reads all counters. Runs in the transaction that is open.
+    /// Reads the counters: those of all entries, or, where that is as good, only of entries that changed since the last
+    /// accepted reading. Runs in the transaction that is open.
+    ///
+    /// The server makes every row either way, and that is cheap (a microsecond each); most of what a reading costs is
+    /// projecting, sending and decoding thirty columns of thousands of entries, of which few ran since the last poll.
     ///
     /// # Errors
     /// [`QueryError`]; also if the statistics were reset while they were read, since such a reading cannot be dated.
@@ -128,28 +151,37 @@ impl StatementsPlan {
         limits: Limits,
         node: Arc<Node>,
         taken_at: Timestamp,
+        deltas: &StatementDeltas,
     ) -> Result<Reading, QueryError> {
-        let before = self.info(connection, limits).await?;
+        let before = self.info(connection, limits, &self.info_before).await?;
         let mut snapshot = Snapshot {
             node,
             taken_at,
             entries: HashMap::new(),
+            extent: Extent::Whole,
             dealloc_before: before.dealloc,
             dealloc: before.dealloc,
             stats_reset: before.stats_reset,
-            max: before.max,
+            max: None,
             hidden: 0,
             cut: 0,
             shape: self.shape,
         };
-        let take = |row: &PgRow| self.take(row, &mut snapshot);
-        connection.stream("statements", limits, sqlx::query(vouched(&self.text)), take).await?;
-        let after = self.info(connection, limits).await?;
+        let marks = deltas.marks(&snapshot);
+        let query = match &marks {
+            Some(marks) => {
+                snapshot.extent = Extent::Changed;
+                sqlx::query(vouched(&self.changed)).bind(marks)
+            }
+            None => sqlx::query(vouched(&self.whole)),
+        };
+        connection.stream("statements", limits, query, |row| self.take(row, &mut snapshot)).await?;
+        let after = self.info(connection, limits, &self.info).await?;
         if after.stats_reset != before.stats_reset {
             let message = "pg_stat_statements was reset while it was read; the next poll starts anew";
             return Err(QueryError::new(GapReason::StatisticsReset, message));
         }
-        snapshot.dealloc = after.dealloc;
+        (snapshot.dealloc, snapshot.max) = (after.dealloc, after.max);
         Ok(Reading { snapshot, active_time_ms: after.active_time_ms, max: after.max })
     }
 
@@ -179,9 +211,14 @@ impl StatementsPlan {
         Ok(texts.into_iter().collect())
     }
 
-    async fn info(&self, connection: &mut Connection, limits: Limits) -> Result<Info, QueryError> {
+    async fn info(
+        &self,
+        connection: &mut Connection,
+        limits: Limits,
+        text: &Option<String>,
+    ) -> Result<Info, QueryError> {
         let none = Info { dealloc: None, stats_reset: None, active_time_ms: None, max: None };
-        let Some(text) = &self.info else {
+        let Some(text) = text else {
             let text = "SELECT current_setting('pg_stat_statements.max', true)::int8";
             let rows = connection.fetch("statements limit", limits, sqlx::query(text)).await?;
             let max = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
@@ -223,6 +260,7 @@ impl StatementsPlan {
             min_ms: double(row, 8)?,
             max_ms: double(row, 9)?,
             stats_since: time(row, 10)?,
+            mark: int(row, 11)?.unwrap_or_default(),
             counters: self.counters(row)?,
         };
         snapshot.entries.insert(key, entry);

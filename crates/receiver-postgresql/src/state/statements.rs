@@ -20,6 +20,9 @@ use dbintel_model::{Exactness, Interval, Moments, Node, Timestamp};
 
 use super::moments::{self, Cumulative};
 
+/// At least one reading in so many is whole: every ten minutes, if one is taken every ten seconds.
+pub const WHOLE_READING_EVERY: u32 = 60;
+
 /// Identity of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StatementKey {
@@ -47,9 +50,13 @@ pub struct Entry {
     pub counters: Box<[f64]>,
     /// When the entry began (1.11 and later).
     pub stats_since: Option<Timestamp>,
+    /// A 64-bit hash, made by the server, of the query identifier and of the numbers that every execution moves: as long
+    /// as it is the same, so is the entry. Should it meet that of another state all the same, by a chance of 2⁻⁶⁴, or
+    /// because roles share a statement that was only ever planned, the difference is told with the next change.
+    pub mark: i64,
 }
 
-/// One whole reading.
+/// One reading.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The node it was read from, on the same connection.
@@ -58,6 +65,8 @@ pub struct Snapshot {
     pub taken_at: Timestamp,
     /// The entries.
     pub entries: HashMap<StatementKey, Entry>,
+    /// Which of the server's entries these are.
+    pub extent: Extent,
     /// Rounds of evictions counted right before the entries were read (1.9 and later).
     pub dealloc_before: Option<i64>,
     /// The same right after, so that no eviction falls between two intervals.
@@ -74,6 +83,15 @@ pub struct Snapshot {
     pub shape: Shape,
 }
 
+/// Which entries a reading has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All that the server has.
+    Whole,
+    /// Those whose marks are not among [`StatementDeltas::marks`]; the others are as they were.
+    Changed,
+}
+
 /// Which of the columns that tell entries and incarnations apart the installed version of the extension has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -86,7 +104,12 @@ pub struct Shape {
 /// The last reading that was accepted.
 #[derive(Debug, Default)]
 pub struct StatementDeltas {
+    /// With the entries of the readings before, where it had only those that changed.
     committed: Option<Snapshot>,
+    /// Accepted readings since the last whole one.
+    since_whole: u32,
+    /// Entries that changed between the last accepted reading and the one before.
+    changed: usize,
 }
 
 /// What happened between the last accepted reading and another one.
@@ -158,6 +181,25 @@ enum Incarnation<'a> {
 }
 
 impl StatementDeltas {
+    /// The marks of all entries of the last accepted reading, for a reading of what changed since; `None` if the reading
+    /// that `begun` begins must be whole. It need not be whole only if the server says that it is the same node and that
+    /// nothing was evicted or reset. It is whole now and then all the same ([`WHOLE_READING_EVERY`]), since the removal
+    /// of a single statement shows nowhere else, and as long as most statements change.
+    #[must_use]
+    pub fn marks(&self, begun: &Snapshot) -> Option<Vec<i64>> {
+        let committed = self.committed.as_ref()?;
+        let same_entries = begun.node.continues(&committed.node)
+            && begun.shape == committed.shape
+            && begun.stats_reset == committed.stats_reset
+            && begun.dealloc_before.is_some()
+            && begun.dealloc_before == committed.dealloc_before
+            && begun.dealloc_before == committed.dealloc;
+        let worth_it = self.since_whole + 1 < WHOLE_READING_EVERY
+            && committed.cut == 0
+            && self.changed * 2 < committed.entries.len();
+        (same_entries && worth_it).then(|| committed.entries.values().map(|entry| entry.mark).collect())
+    }
+
     /// What happened since the last accepted reading.
     #[must_use]
     pub fn difference(&self, current: &Snapshot) -> Difference {
@@ -198,8 +240,35 @@ impl StatementDeltas {
     }
 
     /// Replaces the last accepted reading.
-    pub fn commit(&mut self, current: Snapshot) {
+    pub fn commit(&mut self, mut current: Snapshot) {
+        let previous = self.committed.take();
+        self.changed = previous.as_ref().map_or(0, |previous| {
+            let known = |(key, entry): &(&StatementKey, &Entry)| {
+                previous.entries.get(*key).is_some_and(|earlier| earlier.mark == entry.mark)
+            };
+            current.entries.iter().filter(|pair| !known(pair)).count()
+        });
+        match (current.extent, previous) {
+            (Extent::Changed, Some(previous)) => {
+                let changed = std::mem::replace(&mut current.entries, previous.entries);
+                current.entries.extend(changed);
+                self.since_whole += 1;
+            }
+            _ => self.since_whole = 0,
+        }
         self.committed = Some(current);
+    }
+
+    /// Entries the server has, given a reading that may have only those that changed.
+    #[must_use]
+    pub fn count(&self, current: &Snapshot) -> usize {
+        match (current.extent, &self.committed) {
+            (Extent::Changed, Some(previous)) => {
+                let new = current.entries.keys().filter(|key| !previous.entries.contains_key(key)).count();
+                previous.entries.len() + new
+            }
+            _ => current.entries.len(),
+        }
     }
 
     /// Entries held for the next difference.

@@ -114,7 +114,7 @@ impl Connections {
     async fn look(&self, leased: &mut Leased) -> Result<(), QueryError> {
         let limits = self.config.limits;
         leased.connection.begin(limits, "").await?;
-        leased.facts = Facts::read(&mut leased.connection, limits).await?;
+        leased.facts = Facts::read(&mut leased.connection, limits, None).await?;
         self.look_after_held(&mut leased.connection, limits).await?;
         leased.connection.end().await
     }

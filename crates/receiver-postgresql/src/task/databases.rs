@@ -37,7 +37,7 @@ struct Database {
     target: Arc<Target>,
     leased: Option<Leased>,
     families: Families,
-    sizes_due: Due,
+    slow_due: Due,
     tables_due: Due,
     accepted: Accepted,
 }
@@ -46,12 +46,6 @@ struct Database {
 struct Accepted {
     node: Option<Arc<Node>>,
     tables: Option<Tables>,
-}
-
-struct Seen {
-    node: Arc<Node>,
-    time: Timestamp,
-    accepted: Accepted,
 }
 
 impl DatabasesLoop {
@@ -140,7 +134,7 @@ impl Database {
             target: Arc::new(Target::database(Arc::clone(&shared.server), name.clone())),
             leased: None,
             families: Families::default(),
-            sizes_due: Due::every(shared.config.size_interval),
+            slow_due: Due::every(shared.config.size_interval),
             tables_due: Due::every(shared.config.catalogue_interval),
             accepted: Accepted::default(),
         }
@@ -153,8 +147,9 @@ impl Database {
     async fn visit(&mut self, shared: &Shared, name: &Text) -> Result<(), GapReason> {
         let mut records = Vec::new();
         let part = Part::database(name, "database");
+        let mut answered = None;
         let read = match self.connect(shared, name).await {
-            Ok(mut leased) => match self.read(shared, &mut leased, &mut records).await {
+            Ok(mut leased) => match self.read(shared, &mut leased, &mut answered, &mut records).await {
                 Ok(seen) => {
                     self.leased = Some(leased);
                     Ok(seen)
@@ -170,16 +165,16 @@ impl Database {
         match read {
             Ok(seen) => {
                 shared.delivered(&part, &mut records);
-                let accepted = shared.offer(&self.target, Some((seen.node, seen.time)), records);
+                let accepted = shared.offer(&self.target, answered, records);
                 self.families.starts.offered(accepted);
                 if accepted {
-                    self.accepted = seen.accepted;
+                    self.accepted = seen;
                 }
                 Ok(())
             }
             Err(error) => {
                 shared.missing(&part, &error, &mut records);
-                let accepted = shared.offer(&self.target, None, records);
+                let accepted = shared.offer(&self.target, answered, records);
                 self.families.starts.offered(accepted);
                 match error.reason {
                     GapReason::DeadlineExceeded | GapReason::TooManyConnections => Err(error.reason),
@@ -203,8 +198,9 @@ impl Database {
         &mut self,
         shared: &Shared,
         leased: &mut Leased,
+        answered: &mut Option<(Arc<Node>, Timestamp)>,
         records: &mut Vec<Record>,
-    ) -> Result<Seen, QueryError> {
+    ) -> Result<Accepted, QueryError> {
         let limits = shared.config.limits;
         leased.begin(limits).await?;
         let Leased { connection, facts, .. } = &mut *leased;
@@ -216,9 +212,10 @@ impl Database {
             accepted.tables = None;
         }
         let node = Arc::new(node);
+        *answered = Some((Arc::clone(&node), time));
         accepted.node = Some(Arc::clone(&node));
         let now = shared.clock.monotonic();
-        let turn = Turn { target: &self.target, time, limits, sizes: self.sizes_due.take(now) };
+        let turn = Turn { target: &self.target, time, limits, slow: self.slow_due.take(now) };
         self.families.read(shared, leased, &turn, records).await?;
         if self.tables_due.take(now) {
             let reading = objects::tables(&mut leased.connection, limits);
@@ -230,6 +227,6 @@ impl Database {
             accepted.tables = Some(tables);
         }
         leased.connection.end().await?;
-        Ok(Seen { node, time, accepted })
+        Ok(accepted)
     }
 }

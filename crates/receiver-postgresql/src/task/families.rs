@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use dbintel_model::{GapReason, Record, Target, Text, Timestamp};
-use dbintel_pipeline::admission::Purpose;
 use dbintel_pipeline::telemetry::definitions;
 use sqlx::postgres::PgRow;
 
@@ -75,7 +74,7 @@ impl Families {
         let Self { plans, starts, .. } = self;
         let (mut timeouts, mut last_read) = (0, None);
         for (index, plan) in plans.iter().enumerate() {
-            if !turn.sizes && plan.family.purpose == Purpose::Sizes {
+            if !turn.slow && plan.family.slow {
                 continue;
             }
             let part = turn.part(plan.family.name);
@@ -117,8 +116,8 @@ pub(super) struct Turn<'a> {
     pub(super) time: Timestamp,
     /// Limits of each statement.
     pub(super) limits: Limits,
-    /// Whether exact sizes are due.
-    pub(super) sizes: bool,
+    /// Whether what is read rarely is due.
+    pub(super) slow: bool,
 }
 
 impl Turn<'_> {

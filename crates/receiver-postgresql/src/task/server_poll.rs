@@ -28,7 +28,7 @@ pub(super) struct ServerLoop {
     statements: Statements,
     metrics_due: Due,
     statements_due: Option<Due>,
-    sizes_due: Due,
+    slow_due: Due,
     catalogue_due: Due,
     accepted: Accepted,
     interval: Duration,
@@ -52,7 +52,7 @@ impl ServerLoop {
             statements: Statements::default(),
             metrics_due: Due::every(config.collection_interval),
             statements_due: statements.map(Due::every),
-            sizes_due: Due::every(config.size_interval),
+            slow_due: Due::every(config.size_interval),
             catalogue_due: Due::every(config.catalogue_interval),
             accepted: Accepted::default(),
             interval: statements
@@ -76,11 +76,12 @@ impl ServerLoop {
         Ok(leased)
     }
 
-    /// Everything that is due, in one transaction.
+    /// Everything that is due, in one transaction. `answered` says who did, also if what follows fails.
     async fn read(
         &mut self,
         shared: &Shared,
         leased: &mut Leased,
+        answered: &mut Option<(Arc<Node>, Timestamp)>,
         records: &mut Vec<Record>,
     ) -> Result<Seen, QueryError> {
         let limits = shared.config.limits;
@@ -88,7 +89,8 @@ impl ServerLoop {
         let Leased { connection, facts, .. } = &mut *leased;
         let reading = node::read(connection, limits, facts);
         let (node, time) = shared.admitted(&shared.target, Purpose::Server, reading, |_| 1).await?;
-        let mut seen = Seen { node: Arc::new(node), time, accepted: self.accepted.clone() };
+        let mut seen = Seen { node: Arc::new(node), accepted: self.accepted.clone() };
+        *answered = Some((Arc::clone(&seen.node), time));
         self.compare_node(&mut seen, records);
         let now = shared.clock.monotonic();
         if self.catalogue_due.take(now) {
@@ -98,8 +100,8 @@ impl ServerLoop {
             settle(shared, leased, "catalogue", catalogue, records).await?;
         }
         if self.metrics_due.take(now) {
-            let sizes = self.sizes_due.take(now);
-            let turn = Turn { target: &shared.target, time, limits, sizes };
+            let slow = self.slow_due.take(now);
+            let turn = Turn { target: &shared.target, time, limits, slow };
             self.families.read(shared, leased, &turn, records).await?;
         }
         if self.statements_due.as_mut().is_some_and(|due| due.take(now)) {
@@ -112,7 +114,7 @@ impl ServerLoop {
 
     /// Looks whether extensions or privileges have changed what can be read, as our messages ask people to do.
     async fn look_again(&mut self, shared: &Shared, leased: &mut Leased) -> Result<(), QueryError> {
-        let facts = Facts::read(&mut leased.connection, shared.config.limits);
+        let facts = Facts::read(&mut leased.connection, shared.config.limits, Some(&leased.facts));
         let facts = shared.admitted(&shared.target, Purpose::Catalogue, facts, |_| 1).await?;
         if facts != leased.facts {
             leased.facts = facts;
@@ -139,10 +141,9 @@ impl ServerLoop {
     }
 }
 
-/// A node, its clock, and what will have been accepted if this poll is.
+/// A node, and what will have been accepted if this poll is.
 struct Seen {
     node: Arc<Node>,
-    time: Timestamp,
     accepted: Accepted,
 }
 
@@ -161,12 +162,13 @@ impl Poll for ServerLoop {
                 return;
             }
         };
-        match self.read(shared, &mut leased, &mut records).await {
+        let mut answered = None;
+        match self.read(shared, &mut leased, &mut answered, &mut records).await {
             Ok(seen) => {
                 shared.reached();
                 shared.delivered(&part, &mut records);
                 self.leased = Some(leased);
-                let accepted = shared.offer(&shared.target, Some((seen.node, seen.time)), records);
+                let accepted = shared.offer(&shared.target, answered, records);
                 self.families.starts.offered(accepted);
                 if accepted {
                     self.accepted = seen.accepted;
@@ -180,7 +182,7 @@ impl Poll for ServerLoop {
                 // What was read before the error is still good, but its state is not committed: records that depend on
                 // it would come again.
                 records.retain(|record| !matches!(record, Record::Query(_) | Record::Change(_)));
-                let accepted = shared.offer(&shared.target, None, records);
+                let accepted = shared.offer(&shared.target, answered, records);
                 self.families.starts.offered(accepted);
             }
         }

@@ -50,7 +50,7 @@ impl SessionsLoop {
         leased.begin(limits).await?;
         if self.look_due.take(shared.clock.monotonic()) {
             // A privilege may have been granted, as our messages ask people to do.
-            let facts = Facts::read(&mut leased.connection, limits);
+            let facts = Facts::read(&mut leased.connection, limits, Some(&leased.facts));
             leased.facts = shared.admitted(&shared.target, Purpose::Catalogue, facts, |_| 1).await?;
             *plan = SessionsPlan::new(&leased.facts);
         }

@@ -68,7 +68,7 @@ impl Statements {
             None => return Ok(()),
         };
         let limits = shared.config.limits;
-        let reading = plan.read(&mut leased.connection, limits, Arc::clone(node), time);
+        let reading = plan.read(&mut leased.connection, limits, Arc::clone(node), time, &self.deltas);
         let count = |reading: &Reading| reading.snapshot.entries.len();
         let reading = shared.admitted(&shared.target, Purpose::Statements, reading, count).await?;
         let mut difference = self.deltas.difference(&reading.snapshot);
@@ -236,8 +236,8 @@ impl Statements {
         records: &mut Vec<Record>,
     ) {
         let snapshot = &reading.snapshot;
-        let entries =
-            i64::try_from(snapshot.entries.len() as u64 + snapshot.hidden + snapshot.cut).unwrap_or(i64::MAX);
+        let entries = i64::try_from(self.deltas.count(snapshot) as u64 + snapshot.hidden + snapshot.cut)
+            .unwrap_or(i64::MAX);
         let values = [
             ("postgresql.statements.count", Some(Number::Int(entries))),
             ("postgresql.statements.max", reading.max.map(Number::Int)),

@@ -3,13 +3,14 @@
 use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 
 /// Every key with its value; a test replaces those it is about.
-const FAST: [(&str, &str); 9] = [
+const FAST: [(&str, &str); 10] = [
     ("username", "dbintel"),
     ("password", "monitor-of-the-test"),
     ("collection_interval", "1s"),
     ("initial_delay", "0"),
     ("tls", "{insecure: true}"),
     ("top_query_collection", "{collection_interval: 1s}"),
+    ("object_collection", "{collection_interval: 1s}"),
     ("size_collection", "{collection_interval: 1s}"),
     ("catalogue_collection", "{collection_interval: 1s}"),
     ("query_sample_collection", "{collection_interval: 1s}"),

@@ -3,7 +3,7 @@ use dbintel_otlp::transport::Protocol;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Complaint, Validated};
+use dbintel_config::{Complaint, Validated};
 
 fn grpc(settings: Value) -> Result<Validated<OtlpConfig>, Vec<Complaint>> {
     validate(&serde_json::from_value(settings).unwrap())

@@ -13,8 +13,8 @@ use http::{HeaderMap, HeaderName};
 
 use super::OtlpConfig;
 use super::settings::{CompressionName, CompressionParams, Encoding, OtlpHttpSettings, OtlpSettings};
-use crate::complaint::{Checks, Complaint, Validated};
 use crate::settings::{Unsupported, policy, queueing, tls};
+use dbintel_config::{Checks, Complaint, Validated};
 
 const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);

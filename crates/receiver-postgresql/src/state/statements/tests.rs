@@ -20,7 +20,13 @@ fn entry(calls: f64, total_ms: f64, stats_since: Option<u64>) -> Entry {
         max_ms: mean_ms,
         counters: Box::new([calls * 2.0, f64::NAN]),
         stats_since: stats_since.map(Timestamp::from_nanos),
+        mark: mark(calls, total_ms),
     }
+}
+
+/// What the server makes of the numbers that every execution moves.
+fn mark(calls: f64, total_ms: f64) -> i64 {
+    (calls.to_bits() ^ total_ms.to_bits().rotate_left(17)) as i64
 }
 
 fn snapshot(at: u64, entries: &[(i64, Entry)]) -> Snapshot {
@@ -28,6 +34,7 @@ fn snapshot(at: u64, entries: &[(i64, Entry)]) -> Snapshot {
         node: node(1),
         taken_at: Timestamp::from_nanos(at),
         entries: entries.iter().map(|(id, entry)| (key(*id), entry.clone())).collect(),
+        extent: Extent::Whole,
         dealloc_before: Some(0),
         dealloc: Some(0),
         max: Some(5_000),
@@ -137,6 +144,71 @@ fn a_refused_reading_makes_the_next_difference_cover_the_longer_interval() {
     assert_eq!(difference.interval.unwrap().start, Timestamp::from_nanos(100));
 }
 
+// === Readings of what changed ===
+
+/// After a whole reading of three entries, one of which changed since the reading before.
+fn settled() -> StatementDeltas {
+    let mut deltas = StatementDeltas::default();
+    let three = |calls| {
+        [(1, entry(calls, calls * 5.0, None)), (2, entry(5.0, 5.0, None)), (3, entry(1.0, 1.0, None))]
+    };
+    deltas.commit(snapshot(100, &three(10.0)));
+    deltas.commit(snapshot(200, &three(11.0)));
+    deltas
+}
+
+fn changed(at: u64, entries: &[(i64, Entry)]) -> Snapshot {
+    Snapshot { extent: Extent::Changed, ..snapshot(at, entries) }
+}
+
+#[test]
+fn what_is_left_out_of_a_reading_stays_as_it_was() {
+    let mut deltas = settled();
+    assert_eq!(deltas.marks(&snapshot(300, &[])).unwrap().len(), 3);
+    let second = changed(300, &[(2, entry(7.0, 7.0, None)), (4, entry(2.0, 2.0, None))]);
+    assert_eq!(deltas.count(&second), 4);
+    let difference = deltas.difference(&second);
+    assert_eq!((difference.deltas.len(), difference.evictions), (2, Eviction::None));
+    deltas.commit(second);
+    let difference = deltas.difference(&changed(400, &[(1, entry(15.0, 75.0, None))]));
+    assert_eq!((difference.deltas[0].calls, difference.deltas[0].exactness), (4.0, Exactness::Exact));
+    assert_eq!(difference.interval.unwrap().start, Timestamp::from_nanos(300));
+}
+
+#[test]
+fn a_reading_is_whole_unless_the_server_vouches_for_what_it_leaves_out() {
+    let deltas = settled();
+    let begun = snapshot(300, &[]);
+    assert!(StatementDeltas::default().marks(&begun).is_none(), "nothing to compare with");
+    assert!(deltas.marks(&begun).is_some());
+    let not = |begun: Snapshot| assert!(deltas.marks(&begun).is_none(), "{begun:?}");
+    not(Snapshot { node: node(2), ..begun.clone() });
+    not(Snapshot { dealloc_before: Some(1), ..begun.clone() });
+    not(Snapshot { dealloc_before: None, ..begun.clone() });
+    not(Snapshot { stats_reset: Some(Timestamp::from_nanos(250)), ..begun.clone() });
+    not(Snapshot { shape: Shape { toplevel: true, info: true }, ..begun.clone() });
+    let mut deltas = settled();
+    deltas.commit(Snapshot { dealloc: Some(1), ..changed(300, &[]) });
+    assert!(deltas.marks(&begun).is_none(), "evicted while it was read: no before");
+    assert!(deltas.marks(&Snapshot { dealloc_before: Some(1), ..begun.clone() }).is_none());
+    let mut deltas = settled();
+    deltas.commit(Snapshot { cut: 1, ..snapshot(300, &[]) });
+    assert!(deltas.marks(&begun).is_none(), "more entries than we hold");
+}
+
+#[test]
+fn a_reading_is_whole_now_and_then_and_as_long_as_most_statements_change() {
+    let mut deltas = settled();
+    for poll in 0..WHOLE_READING_EVERY - 1 {
+        assert!(deltas.marks(&snapshot(300, &[])).is_some(), "poll {poll}");
+        deltas.commit(changed(300, &[]));
+    }
+    assert!(deltas.marks(&snapshot(300, &[])).is_none());
+    let mut deltas = settled();
+    deltas.commit(changed(300, &[(1, entry(20.0, 80.0, None)), (2, entry(9.0, 9.0, None))]));
+    assert!(deltas.marks(&snapshot(400, &[])).is_none());
+}
+
 // === Any history ===
 
 /// What a server of some version lets us know.
@@ -216,8 +288,20 @@ impl Server {
             entry.max_ms = entry.max_ms.max(ms);
             entry.counters[0] = calls * 2.0;
         }
+        entry.mark =
+            mark(entry.times.calls, entry.times.total_ms) ^ (id + 1).wrapping_mul(0x5851_f42d_4c95_7f2d);
         *self.truth.entry(id).or_default() += times;
         *self.truth_ms.entry(id).or_default() += times * ms;
+    }
+
+    /// A reading as the receiver takes it: only what changed, where the differences allow it.
+    fn reading(&self, deltas: &StatementDeltas) -> Snapshot {
+        let mut snapshot = self.snapshot();
+        if let Some(marks) = deltas.marks(&snapshot) {
+            snapshot.entries.retain(|_, entry| !marks.contains(&entry.mark));
+            snapshot.extent = Extent::Changed;
+        }
+        snapshot
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -225,6 +309,7 @@ impl Server {
             node: node(self.started),
             taken_at: Timestamp::from_nanos(self.now),
             entries: self.entries.iter().map(|(id, entry)| (key(*id), entry.clone())).collect(),
+            extent: Extent::Whole,
             dealloc_before: self.version.info.then_some(self.dealloc),
             dealloc: self.version.info.then_some(self.dealloc),
             max: Some(5_000),
@@ -259,6 +344,11 @@ fn versions() -> impl Strategy<Value = Version> {
     ]
 }
 
+fn sorted(mut difference: Difference) -> String {
+    difference.deltas.sort_by_key(|delta| delta.key);
+    format!("{difference:?}")
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -277,7 +367,12 @@ proptest! {
         for step in &steps {
             server.apply(step);
             let Step::Poll { accepted } = step else { continue };
-            let snapshot = server.snapshot();
+            let snapshot = server.reading(&deltas);
+            if snapshot.extent == Extent::Changed {
+                let whole = server.snapshot();
+                prop_assert_eq!(deltas.count(&snapshot), whole.entries.len());
+                prop_assert_eq!(sorted(deltas.difference(&snapshot)), sorted(deltas.difference(&whole)));
+            }
             let difference = deltas.difference(&snapshot);
             let clean = difference.rebased.is_none() && difference.evictions == Eviction::None;
             if let (true, Some(before)) = (clean, &accounted) {

@@ -1,4 +1,4 @@
-//! What validation has to say about settings.
+//! What the validation of a component has to say about its settings.
 
 /// Something wrong, or worth saying, about one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,43 +20,48 @@ pub struct Validated<T> {
 
 /// Collects while the fields are looked at, so that every mistake is named at once.
 #[derive(Debug, Default)]
-pub(crate) struct Checks {
+pub struct Checks {
     errors: Vec<Complaint>,
     notices: Vec<Complaint>,
 }
 
 impl Checks {
-    pub(crate) fn error(&mut self, field: &str, message: impl Into<String>) {
+    /// An error: the configuration is refused.
+    pub fn error(&mut self, field: &str, message: impl Into<String>) {
         self.errors.push(Complaint { field: field.to_owned(), message: message.into() });
     }
 
     /// An error that two ways of looking at a field can find.
-    pub(crate) fn error_once(&mut self, field: &str, message: &str) {
+    pub fn error_once(&mut self, field: &str, message: &str) {
         if !self.errors.iter().any(|error| error.field == field) {
             self.error(field, message);
         }
     }
 
-    pub(crate) fn notice(&mut self, field: &str, message: impl Into<String>) {
+    /// A notice: worth a warning.
+    pub fn notice(&mut self, field: &str, message: impl Into<String>) {
         self.notices.push(Complaint { field: field.to_owned(), message: message.into() });
     }
 
     /// An error for a key that is written and that we cannot honour.
-    pub(crate) fn unsupported<T>(&mut self, field: &str, value: Option<&T>, message: &str) {
+    pub fn unsupported<T>(&mut self, field: &str, value: Option<&T>, message: &str) {
         if value.is_some() {
             self.error(field, format!("not supported: {message}"));
         }
     }
 
     /// A notice for a key that is written and has no effect.
-    pub(crate) fn ignored<T>(&mut self, field: &str, value: Option<&T>, message: &str) {
+    pub fn ignored<T>(&mut self, field: &str, value: Option<&T>, message: &str) {
         if value.is_some() {
             self.notice(field, format!("has no effect: {message}"));
         }
     }
 
     /// The configuration, if all that was needed is there and nothing was wrong.
-    pub(crate) fn finish<T>(self, config: Option<T>) -> Result<Validated<T>, Vec<Complaint>> {
+    ///
+    /// # Errors
+    /// All errors that were found.
+    pub fn finish<T>(self, config: Option<T>) -> Result<Validated<T>, Vec<Complaint>> {
         match config {
             Some(config) if self.errors.is_empty() => Ok(Validated { config, notices: self.notices }),
             _ => Err(self.errors),
