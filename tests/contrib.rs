@@ -131,7 +131,7 @@ async fn every_metric_of_contrib_and_both_events_with_the_contrib_layout() {
     let switches: String =
         contrib().keys().map(|name| format!("      {name}:\n        enabled: true\n")).collect();
     let more = format!(
-        "    resource_layout: contrib\n    initial_delay: 0\n    events:\n      db.server.query_sample:\n        \
+        "    resource_layout: contrib\n    initial_delay: 0\n    object_collection: {{collection_interval: 1s}}\n    events:\n      db.server.query_sample:\n        \
          enabled: true\n    top_query_collection:\n      collection_interval: 1s\n    metrics:\n{switches}exporters:"
     );
     let config = minimal(&world, "1s", "databases").replacen("exporters:", &more, 1);
@@ -141,10 +141,12 @@ async fn every_metric_of_contrib_and_both_events_with_the_contrib_layout() {
     // there as zeros; every metric of contrib arrives.
     let all = |requests: &[Value]| {
         let (arrived, events) = (metrics(requests), events(requests));
-        let event = |name: &str| events.iter().any(|(found, _)| found == name);
+        let event = |name: &str, key: &str| {
+            events.iter().any(|(found, attributes)| found == name && attributes.contains_key(key))
+        };
         contrib().keys().all(|name| arrived.contains_key(name))
-            && event("db.server.top_query")
-            && event("db.server.query_sample")
+            && event("db.server.top_query", "db.query.text")
+            && event("db.server.query_sample", "postgresql.total_exec_time")
     };
     let requests = world.oracle.wait_for(PATIENCE, all).await;
     let arrived = metrics(&requests);
@@ -156,20 +158,43 @@ async fn every_metric_of_contrib_and_both_events_with_the_contrib_layout() {
             ("db.collection.name", "postgresql.table.name"),
             ("postgresql.index.name", "postgresql.index.name"),
         ];
+        let mut stays = BTreeSet::new();
         for key in metric["attributes"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()) {
             match moved.iter().find(|(from, _)| *from == key) {
-                Some((_, to)) => {
-                    assert!(found.resource.contains(*to) && !found.attributes.contains(key), "{name}: {key}");
-                }
-                None => assert!(found.attributes.contains(key), "{name}: {key}"),
+                Some((_, to)) => assert!(found.resource.contains(*to), "{name}: {key}"),
+                None => drop(stays.insert(key.to_owned())),
             }
         }
+        assert_eq!(found.attributes, stays, "attributes of {name}");
     }
     check_events(&requests);
     assert!(program.stop(Duration::from_secs(30)).await.success(), "{}", program.stderr());
 }
 
-/// Attributes that contrib's events always have.
+/// The shortest command line, the default layout, all signals in one pipeline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_events_with_the_default_layout() {
+    let world = world().await;
+    let more = "    initial_delay: 0\n    events:\n      db.server.query_sample:\n        enabled: true\n    \
+                top_query_collection:\n      collection_interval: 1s\nexporters:";
+    let config = minimal(&world, "1s", "databases").replacen("exporters:", more, 1);
+    let launch = Launch::command(&[]);
+    let file = launch.write_file("dbintel.yaml", &config);
+    let ports = AdminPorts::default();
+    let mut program = ports.apply(launch.argument("--config").argument(file)).start();
+    let both = |requests: &[Value]| {
+        let events = events(requests);
+        let event = |name: &str, key: &str| {
+            events.iter().any(|(found, attributes)| found == name && attributes.contains_key(key))
+        };
+        event("db.server.top_query", "db.query.text")
+            && event("db.server.query_sample", "postgresql.total_exec_time")
+    };
+    check_events(&world.oracle.wait_for(PATIENCE, both).await);
+    assert!(program.stop(Duration::from_secs(30)).await.success(), "{}", program.stderr());
+}
+
+/// Attributes that contrib's events have: a session that never ran anything has no time of execution.
 fn check_events(requests: &[Value]) {
     let events = events(requests);
     let attributes = |name: &str| {

@@ -144,7 +144,19 @@ async fn a_backend_that_comes_back_gets_everything() {
             && metric(&program, &ports, "otelcol_exporter_queue_size").await == 0.0
     })
     .await;
+    // Nothing new comes while the figures are compared.
+    cluster.sigstop();
+    let points = async |name: &str| metric(&program, &ports, &format!("otelcol_{name}_metric_points")).await;
+    let logs = async |name: &str| metric(&program, &ports, &format!("otelcol_{name}_log_records")).await;
+    until("what was accepted has arrived", async || {
+        let received = sink.received();
+        points("receiver_accepted").await == received.data_points() as f64
+            && points("exporter_sent").await == received.data_points() as f64
+            && logs("exporter_sent").await == received.log_records().count() as f64
+    })
+    .await;
     assert_eq!(lost(&program, &ports).await, 0.0);
+    cluster.sigcont();
     program.terminate();
     assert!(program.wait(Duration::from_secs(30)).await.success(), "{}", program.stderr());
     let received = sink.received();
@@ -179,7 +191,12 @@ async fn beyond_the_queue_each_loss_is_counted() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (sent, lost) = (sent(&program, &ports).await, lost(&program, &ports).await);
     let accepted = metric(&program, &ports, "otelcol_receiver_accepted_metric_points").await;
-    assert!(sent + lost >= accepted, "accepted {accepted} points, sent {sent}, lost {lost}");
+    let mut points = metric(&program, &ports, "otelcol_exporter_sent_metric_points").await;
+    for kind in ["send_failed", "enqueue_failed"] {
+        points += metric(&program, &ports, &format!("otelcol_exporter_{kind}_metric_points")).await;
+    }
+    assert_eq!(points, accepted, "points accepted, and sent or counted as lost");
+    assert!(lost > 0.0);
     assert_eq!(items(&sink.received()) as f64, sent, "what is counted as sent has arrived");
     cluster.sigcont();
     assert!(program.stop(Duration::from_secs(30)).await.success(), "{}", program.stderr());

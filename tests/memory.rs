@@ -38,6 +38,8 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A lane whose one exporter input is in the test's hands, and a watch over the memory of this process.
 struct World {
+    /// Above it the door refuses.
+    soft_bytes: u64,
     lane: LaneHandle,
     input: ExporterInput,
     monitor: ResourceMonitor,
@@ -100,7 +102,18 @@ fn world(soft_above_now: u64, input_limits: QueueLimits) -> World {
         port: 5432,
         resource: Vec::new(),
     });
-    World { lane, input, monitor, registry, clock, board, telemetry, server, _stop: shutdown.drop_guard() }
+    World {
+        soft_bytes,
+        lane,
+        input,
+        monitor,
+        registry,
+        clock,
+        board,
+        telemetry,
+        server,
+        _stop: shutdown.drop_guard(),
+    }
 }
 
 impl World {
@@ -196,6 +209,7 @@ async fn memory_is_flat_under_twice_the_load_the_backend_takes() {
     let queue_full = lost("enqueue_failed", "queue_full");
     assert!(queue_full > 0.0, "the backend kept up: this was no overload");
     let (first, last) = (mean(&resident[..15]), mean(&resident[30..]));
+    assert!(*resident.iter().max().unwrap() < world.soft_bytes, "above the limit: {resident:?}");
     assert!(last < first * 1.1 + 5.0 * MIB as f64, "grew from {first} to {last} bytes: {resident:?}");
     abort.cancel();
     tasks.join_next().await.unwrap().unwrap().unwrap();

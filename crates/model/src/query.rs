@@ -87,7 +87,8 @@ pub struct Moments {
 /// How a number relates to the true work of the interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exactness {
-    /// All work of the interval, and nothing else.
+    /// All work of the interval, and nothing else. Where a person resets single statements, what is wiped away is not in
+    /// it; before PostgreSQL 17 such a reset can stay unseen.
     Exact,
     /// Part of the work may be missing; nothing is counted twice.
     LowerBound,

@@ -42,7 +42,7 @@ pub struct Config {
     pub query_sample: Option<QuerySample>,
     /// How often the objects of each database are read.
     pub object_interval: Duration,
-    /// How often exact sizes are read.
+    /// How often exact sizes, and what changes as slowly, are read.
     pub size_interval: Duration,
     /// How often settings, extensions, names and tables are compared.
     pub catalogue_interval: Duration,

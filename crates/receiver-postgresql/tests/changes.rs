@@ -127,10 +127,33 @@ async fn maintenance_of_tables_is_told_with_its_facts() {
     tokio::join!(maintenance(Major::V13), maintenance(Major::V17));
 }
 
-/// An extension that comes or goes is told.
+/// A reset of a database's statistics is told with its time; the first use of a database is none.
+async fn resets(major: Major) {
+    let cluster = cluster(major, Options::new()).await;
+    cluster.create_database("other").await;
+    let mut watched = Watched::start(&yaml(cluster.port(), &[]));
+    watched.still_delivers("postgresql.rows", &ORDERS).await;
+    watched.readings(2).await;
+    let is_reset = |change: &&dbintel_model::Change| change.kind == ChangeKind::StatisticsReset;
+    assert_eq!(changes(watched.batches()).filter(is_reset).count(), 0);
+    cluster.execute("postgres", "SELECT pg_stat_reset()").await;
+    let reset = told(&mut watched, ChangeKind::StatisticsReset, "pg_stat_database postgres").await;
+    assert!(reset.at.is_some());
+    watched.readings(2).await;
+    assert_eq!(changes(watched.batches()).filter(is_reset).count(), 1);
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resets_of_the_statistics_of_databases_are_told() {
+    tokio::join!(resets(Major::V13), resets(Major::V18));
+}
+
+/// An extension that comes or goes is told, in any database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn extensions_that_come_and_go_are_told() {
     let cluster = cluster(Major::V17, Options::new()).await;
+    cluster.create_database("other").await;
     let mut watched = Watched::start(&yaml(cluster.port(), &[]));
     watched.still_delivers("postgresql.rows", &ORDERS).await;
     cluster.create_extension("postgres", "hstore").await;
@@ -141,5 +164,8 @@ async fn extensions_that_come_and_go_are_told() {
     cluster.execute("postgres", "DROP EXTENSION hstore").await;
     let dropped = told(&mut watched, ChangeKind::Extension, "hstore").await;
     assert_eq!((dropped.before, dropped.after), (Some(version), None));
+    cluster.create_extension("other", "citext").await;
+    let elsewhere = told(&mut watched, ChangeKind::Extension, "citext").await;
+    assert_eq!(elsewhere.database.as_deref(), Some("other"));
     watched.stop().await;
 }

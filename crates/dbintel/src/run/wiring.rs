@@ -57,13 +57,14 @@ pub struct Wiring {
     view: MemoryView,
     accounts: MemoryAccounts,
     supervisor: Supervisor,
-    receivers: Vec<Supervised>,
+    /// By receiver, whose name a lane bears.
     lanes: BTreeMap<Text, RunningLane>,
     exporters: BTreeMap<ComponentId, RunningExporter>,
     watch: Option<Supervised>,
 }
 
 struct RunningLane {
+    receiver: Supervised,
     handle: LaneHandle,
     /// Shows the bytes that wait at the door for as long as the lane runs.
     _account: MemoryAccount,
@@ -88,7 +89,6 @@ impl Wiring {
             board: StatusBoard::default(),
             memory: MemoryState::default(),
             view: MemoryView::default(),
-            receivers: Vec::new(),
             lanes: BTreeMap::new(),
             exporters: BTreeMap::new(),
             watch: None,
@@ -110,12 +110,10 @@ impl Wiring {
     }
 
     /// Starts everything, exporters first.
-    ///
     pub fn start(&mut self, assembly: &Assembly, limits: MemoryLimits, monitor: &ResourceMonitor) {
         self.start_memory_watch(assembly, limits, monitor);
         for (id, plan) in &assembly.exporters {
-            let running = self.start_exporter(id, plan.clone());
-            self.exporters.insert(id.clone(), running);
+            self.start_exporter(id, plan.clone());
         }
         for (id, plan) in &assembly.lanes {
             self.start_lane(id, plan, assembly);
@@ -134,24 +132,11 @@ impl Wiring {
     pub async fn stop(mut self, deadline: Duration) {
         self.board.begin_shutdown();
         let started = self.clock.monotonic();
-        let stops = self.receivers.drain(..).map(|receiver| receiver.stop(deadline / RECEIVERS_SHARE));
-        join_all(stops).await;
-        let drains = std::mem::take(&mut self.lanes).into_iter().map(|(id, lane)| {
-            let registry = self.registry.clone();
-            async move {
-                let waiting = lane.handle.waiting() as u64;
-                if !lane.handle.drain(deadline / LANES_SHARE).await {
-                    let labels = vec![("receiver", id), ("reason", Text::Static("shutdown"))];
-                    registry.counter(&definitions::LANE_LOST_RECORDS, labels).add(waiting);
-                    tracing::error!(batches = waiting, "a lane did not drain before the deadline");
-                }
-            }
-        });
-        join_all(drains).await;
+        let lanes = std::mem::take(&mut self.lanes).into_iter();
+        join_all(lanes.map(|(id, lane)| lane.stop(id, deadline, self.registry.clone()))).await;
         let left = deadline.saturating_sub(self.clock.monotonic().since(started));
-        let flushes =
-            std::mem::take(&mut self.exporters).into_iter().map(|(id, exporter)| exporter.flush(id, left));
-        join_all(flushes).await;
+        let exporters = std::mem::take(&mut self.exporters).into_iter();
+        join_all(exporters.map(|(id, exporter)| exporter.flush(id, left))).await;
         if let Some(watch) = self.watch {
             watch.stop(ABORT_GRACE).await;
         }
@@ -179,7 +164,8 @@ impl Wiring {
         self.watch = Some(self.supervisor.start("memory_watch".into(), status, shutdown, run));
     }
 
-    fn start_exporter(&self, id: &ComponentId, plan: ExporterPlan) -> RunningExporter {
+    /// Starts one exporter. Lanes that are started from now on can have it.
+    fn start_exporter(&mut self, id: &ComponentId, plan: ExporterPlan) {
         let name = Text::from(id.to_string());
         let limits =
             QueueLimits { max_bytes: EXPORTER_INPUT_MAX_BYTES, max_items: EXPORTER_INPUT_MAX_BATCHES };
@@ -201,9 +187,11 @@ impl Wiring {
         let mut build = plan.builder();
         let run = move || build().run(cx.clone());
         let task = self.supervisor.start(format!("exporter/{name}").into(), status, abort.clone(), run);
-        RunningExporter { input, telemetry, abort, task, _account: account }
+        let running = RunningExporter { input, telemetry, abort, task, _account: account };
+        self.exporters.insert(id.clone(), running);
     }
 
+    /// Starts one lane and its receiver.
     fn start_lane(&mut self, id: &ComponentId, plan: &LanePlan, assembly: &Assembly) {
         let name = Text::from(id.to_string());
         let (requests, receiver_requests) = mpsc::channel(MAX_WAITING_REQUESTS);
@@ -226,19 +214,19 @@ impl Wiring {
             seed: fastrand::u64(..),
         };
         let lane = Lane::start(cx, &self.supervisor);
-        self.start_receiver(&name, plan, assembly, &lane, receiver_requests);
+        let receiver = self.start_receiver(&name, plan, assembly, &lane, receiver_requests);
         let account = self.accounts.open(format!("lane {name} queue").into(), lane.queue_bytes());
-        self.lanes.insert(name, RunningLane { handle: lane, _account: account });
+        self.lanes.insert(name, RunningLane { receiver, handle: lane, _account: account });
     }
 
     fn start_receiver(
-        &mut self,
+        &self,
         name: &Text,
         plan: &LanePlan,
         assembly: &Assembly,
         lane: &LaneHandle,
         requests: mpsc::Receiver<dbintel_pipeline::Request>,
-    ) {
+    ) -> Supervised {
         let status = self.board.register(ComponentKind::Receiver, name.clone(), self.clock.now());
         let shutdown = CancellationToken::new();
         let server = plan.receiver.server(name.clone(), &assembly.resource);
@@ -262,7 +250,7 @@ impl Wiring {
             plan.build(Arc::clone(&server)).run(cx)
         };
         let component = format!("receiver/{name}").into();
-        self.receivers.push(self.supervisor.start(component, status, shutdown, run));
+        self.supervisor.start(component, status, shutdown, run)
     }
 
     fn processor(&self, id: &ComponentId, plan: &ProcessorPlan) -> Option<ProcessorFactory> {
@@ -276,6 +264,21 @@ impl Wiring {
                 };
                 Some(ProcessorFactory { id, build: Arc::new(build) })
             }
+        }
+    }
+}
+
+// === impl RunningLane ===
+
+impl RunningLane {
+    /// Stops the receiver, and lets the lane pass on what it has accepted. The deadline is that of the whole program.
+    async fn stop(self, id: Text, deadline: Duration, registry: Registry) {
+        self.receiver.stop(deadline / RECEIVERS_SHARE).await;
+        let waiting = self.handle.waiting() as u64;
+        if !self.handle.drain(deadline / LANES_SHARE).await {
+            let labels = vec![("receiver", id), ("reason", Text::Static("shutdown"))];
+            registry.counter(&definitions::LANE_LOST_RECORDS, labels).add(waiting);
+            tracing::error!(batches = waiting, "a lane did not drain before the deadline");
         }
     }
 }

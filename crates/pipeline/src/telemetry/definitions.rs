@@ -29,7 +29,7 @@ self_metrics! {
     SCRAPER_SCRAPED_LOG_RECORDS: Counter, "otelcol_scraper_scraped_log_records",
         "Log records read from the server.";
     SCRAPER_ERRORED_POLLS: Counter, "otelcol_scraper_errored_polls",
-        "Polls, or parts of a poll, that yielded nothing, by part and reason.";
+        "Polls of the server, of a database or of its sessions that failed, by part and reason.";
     PROCESSOR_INCOMING: Counter, "otelcol_processor_incoming_items",
         "Records given to the processor.";
     PROCESSOR_OUTGOING: Counter, "otelcol_processor_outgoing_items",
@@ -83,7 +83,7 @@ self_metrics! {
     MEMORY_LIMITER_SOFT: Gauge, "dbintel_memory_limiter_soft_limit_bytes",
         "Soft limit: above it, lanes refuse.";
     MEMORY_LIMITER_HARD: Gauge, "dbintel_memory_limiter_hard_limit_bytes",
-        "Hard limit: above it, caches are dropped too.";
+        "Hard limit, at which the process is about to be ended: above the soft limit lanes refuse already.";
     STATEMENTS: Counter, "dbintel_database_statements_total",
         "Statements sent to the server, by purpose and outcome.";
     DATABASE_TIME: Gauge, "dbintel_database_time_seconds_total",
@@ -91,7 +91,7 @@ self_metrics! {
     POLL_DURATION: Gauge, "dbintel_poll_duration_seconds",
         "Duration of the last poll, by loop.";
     POLLS: Counter, "dbintel_polls_total",
-        "Polls, by loop and outcome.";
+        "Polls that ended, by loop.";
     POLLS_MISSED: Counter, "dbintel_polls_missed_total",
         "Polls that were due while the one before was still running.";
     GAPS: Counter, "dbintel_gaps_total",

@@ -66,10 +66,10 @@ pub struct Settings {
     /// How statement statistics are read.
     #[serde(default)]
     pub top_query_collection: TopQueryCollection,
-    /// How tables, indexes, functions, locks and sequences of each database are read. (dbintel only)
+    /// How tables, indexes, functions and locks of each database are read. (dbintel only)
     #[serde(default)]
     pub object_collection: ObjectCollection,
-    /// How exact sizes, and what changes as slowly, are read. (dbintel only)
+    /// How exact sizes, and what changes as slowly (sequences, number of tables, progress of maintenance), are read. (dbintel only)
     #[serde(default)]
     pub size_collection: SizeCollection,
     /// How settings, extensions, names and tables are compared. (dbintel only)
@@ -222,7 +222,7 @@ pub struct TopQueryCollection {
     pub query_plan_cache_ttl: Option<Duration>,
 }
 
-/// How tables, indexes, functions, locks and sequences of each database are read.
+/// How tables, indexes, functions and locks of each database are read.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectCollection {
@@ -232,7 +232,7 @@ pub struct ObjectCollection {
     pub collection_interval: Duration,
 }
 
-/// How exact sizes, and what changes as slowly, are read.
+/// How exact sizes, and what changes as slowly (sequences, number of tables, progress of maintenance), are read.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SizeCollection {

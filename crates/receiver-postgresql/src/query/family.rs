@@ -37,7 +37,7 @@ pub struct Family {
     /// Whether rows of other roles, or their contents, are hidden from a role without `pg_read_all_stats`. What is left
     /// would look like a quiet server, so such a role is not given it at all.
     pub of_all_roles: bool,
-    /// Whether it is read only every `catalogue_collection.interval`, because it costs much or changes slowly.
+    /// Whether it is read only every `size_collection.collection_interval`, because it costs much or changes slowly.
     pub slow: bool,
     /// What it means when a value is NULL, where it means that the value could not be had.
     pub null_means: Option<NullMeans>,

@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
 use super::sql::{micros, vouched};
-use crate::state::changes::{MAX_SETTINGS, MAX_TABLES, Table, Tables, Values};
+use crate::state::changes::{MAX_SETTINGS, MAX_TABLES, Resets, Table, Tables, Values};
 
 /// Databases of managed services that are the provider's own and refuse or confuse a visitor.
 pub const SYSTEM_DATABASES: [&str; 6] =
@@ -89,6 +89,30 @@ pub async fn settings(connection: &mut Connection, limits: Limits) -> Result<Val
          LIMIT {MAX_SETTINGS}"
     );
     values(connection, limits, "settings", &text).await
+}
+
+/// When statistics other than those of `pg_stat_statements` were last reset, by view and database; unknown where they
+/// never were. Resets of single tables and functions are dated nowhere.
+///
+/// # Errors
+/// [`QueryError`]
+pub async fn resets(connection: &mut Connection, limits: Limits) -> Result<Resets, QueryError> {
+    let text = format!(
+        "SELECT 'pg_stat_database ' || s.datname, {} FROM pg_stat_database s WHERE s.datname IS NOT NULL \
+         UNION ALL SELECT 'pg_stat_bgwriter', {} FROM pg_stat_bgwriter b \
+         UNION ALL SELECT 'pg_stat_archiver', {} FROM pg_stat_archiver a LIMIT {MAX_SETTINGS}",
+        micros("s.stats_reset"),
+        micros("b.stats_reset"),
+        micros("a.stats_reset"),
+    );
+    let mut resets = Resets::new();
+    let take = |row: &PgRow| {
+        let at: Option<i64> = row.try_get(1)?;
+        resets.insert(row.try_get::<String, _>(0)?.into(), at.map(Timestamp::from_micros));
+        Ok(())
+    };
+    connection.stream("resets", limits, sqlx::query(vouched(&text)), take).await?;
+    Ok(resets)
 }
 
 /// Extensions of the connected database and their versions.

@@ -17,6 +17,9 @@ const MAX_VALUE_CHARS: usize = 200;
 /// Settings and extension versions of one database or of the server: name to value.
 pub type Values = BTreeMap<Text, Text>;
 
+/// When statistics were last reset: view (and database) to time.
+pub type Resets = BTreeMap<Text, Option<Timestamp>>;
+
 /// What is known of one table's maintenance.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Table {
@@ -73,6 +76,24 @@ fn describe(node: &Node) -> Text {
     let timeline = node.timeline.map_or_else(String::new, |timeline| format!(" timeline {timeline}"));
     let system = node.system_identifier.map_or_else(String::new, |id| format!(" system {id}"));
     format!("{role} at {address}{timeline}{system}").into()
+}
+
+/// First version in which statistics that were never reset have no time of reset. Before, they have that of their
+/// creation, which comes with the first use of a database.
+const UNDATED_UNTIL_RESET_SINCE: u32 = 150_000;
+
+/// Which statistics were reset. A database that is new has none that were.
+#[must_use]
+pub fn of_resets(version_number: u32, before: &Resets, now: &Resets) -> Vec<Change> {
+    let reset = |(what, at): (&Text, &Option<Timestamp>)| {
+        let held = before.get(what)?;
+        let told = version_number >= UNDATED_UNTIL_RESET_SINCE || held.is_some();
+        let mut change = Change::new(ChangeKind::StatisticsReset);
+        change.at = *at;
+        change.subject = Some(what.clone());
+        (told && at.is_some() && held != at).then_some(change)
+    };
+    now.iter().filter_map(reset).collect()
 }
 
 /// What happened to settings or extensions. A name that appears or disappears is a change as well.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dbintel_model::{GapReason, Node, Record, Target, Text, Timestamp};
+use dbintel_model::{ChangeKind, GapReason, Node, Record, Target, Text, Timestamp};
 use dbintel_pipeline::admission::Purpose;
 
 use super::connections::Leased;
@@ -19,7 +19,7 @@ use super::shared::Shared;
 use crate::query::error::QueryError;
 use crate::query::family::Scope;
 use crate::query::{node, objects};
-use crate::state::changes::{self, Tables};
+use crate::state::changes::{self, Tables, Values};
 use crate::state::gaps::Part;
 
 /// See the module.
@@ -46,6 +46,7 @@ struct Database {
 struct Accepted {
     node: Option<Arc<Node>>,
     tables: Option<Tables>,
+    extensions: Option<Values>,
 }
 
 impl DatabasesLoop {
@@ -194,6 +195,25 @@ impl Database {
         Ok(leased)
     }
 
+    /// Those of the database that the server loop is connected to are read there.
+    async fn read_extensions(
+        &self,
+        shared: &Shared,
+        leased: &mut Leased,
+        accepted: &mut Accepted,
+        records: &mut Vec<Record>,
+    ) -> Result<(), QueryError> {
+        let reading = objects::extensions(&mut leased.connection, shared.config.limits);
+        let extensions = shared.admitted(&self.target, Purpose::Catalogue, reading, Values::len).await?;
+        if let Some(before) = &accepted.extensions {
+            let database = &leased.connection.database;
+            let changes = changes::of_values(ChangeKind::Extension, Some(database), before, &extensions);
+            records.extend(changes.into_iter().map(|change| Record::Change(Box::new(change))));
+        }
+        accepted.extensions = Some(extensions);
+        Ok(())
+    }
+
     async fn read(
         &mut self,
         shared: &Shared,
@@ -225,6 +245,9 @@ impl Database {
                 records.extend(changes.into_iter().map(|change| Record::Change(Box::new(change))));
             }
             accepted.tables = Some(tables);
+            if leased.connection.database != shared.config.connect_database {
+                self.read_extensions(shared, leased, &mut accepted, records).await?;
+            }
         }
         leased.connection.end().await?;
         Ok(accepted)

@@ -17,7 +17,7 @@ use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::family::Scope;
 use crate::query::{node, objects, sql_identifier};
-use crate::state::changes::{self, Values};
+use crate::state::changes::{self, Resets, Values};
 use crate::state::gaps::Part;
 
 /// See the module.
@@ -39,6 +39,7 @@ pub(super) struct ServerLoop {
 struct Accepted {
     node: Option<Arc<Node>>,
     settings: Option<Values>,
+    resets: Option<Resets>,
     extensions: Option<Values>,
 }
 
@@ -239,6 +240,12 @@ async fn read_catalogue(
             .extend(changes::of_values(ChangeKind::Setting, None, before, &settings).into_iter().map(boxed));
     }
     seen.accepted.settings = Some(settings);
+    let resets = objects::resets(&mut leased.connection, limits);
+    let resets = shared.admitted(target, Purpose::Catalogue, resets, Resets::len).await?;
+    if let Some(before) = &seen.accepted.resets {
+        records.extend(changes::of_resets(seen.node.version_number, before, &resets).into_iter().map(boxed));
+    }
+    seen.accepted.resets = Some(resets);
     let extensions = objects::extensions(&mut leased.connection, limits);
     let extensions = shared.admitted(target, Purpose::Catalogue, extensions, Values::len).await?;
     let database: Text = leased.connection.database.clone();

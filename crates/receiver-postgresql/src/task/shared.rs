@@ -18,6 +18,9 @@ use crate::state::gaps::{Gaps, Part};
 /// Gaps of refused batches that are kept for the next one.
 const MAX_CARRIED_GAPS: usize = 1_000;
 
+/// Parts that are all of a poll: of the server, of one database, of the sessions.
+const WHOLE_POLLS: [&str; 3] = ["server", "database", "sessions"];
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -98,6 +101,9 @@ impl Shared {
             ("part", part.what.clone()),
             ("reason", Text::Static(error.reason.as_str())),
         ];
+        if WHOLE_POLLS.contains(&&*part.what) {
+            self.registry.counter(&definitions::SCRAPER_ERRORED_POLLS, labels.clone()).increment();
+        }
         self.registry.counter(&definitions::GAPS, labels).increment();
         if self.status.missing(&part.name(), error.reason.as_str(), &error.message, now) {
             tracing::warn!(
