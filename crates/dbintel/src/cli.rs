@@ -25,6 +25,8 @@ pub enum Command {
     Validate(Sources),
     /// Print the configuration as it would be used: merged, substituted, secrets redacted.
     PrintConfig(Sources),
+    /// Connect as the collector would, poll once, and say what works, what is missing and the SQL to get it.
+    Doctor(Doctor),
     /// List the components this program has.
     Components,
     /// Print the JSON Schema of the configuration, for editors.
@@ -47,6 +49,17 @@ pub struct Sources {
     /// Which `environment_overrides` apply; otherwise `DBINTEL_ENVIRONMENT` says.
     #[arg(long, value_name = "NAME")]
     pub environment: Option<String>,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Print every statement the collector can send to the server instead.
+    #[arg(long)]
+    pub statements: bool,
 }
 
 /// Options of `generate-config`.

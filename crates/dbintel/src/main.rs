@@ -20,7 +20,7 @@ use clap::Parser as _;
 use dbintel_config::{ConfigErrors, ProcessEnvironment};
 
 use crate::assembly::Checked;
-use crate::cli::{Cli, Command, Sources};
+use crate::cli::{Cli, Command, Doctor, Sources};
 
 /// Exit code for a configuration that is wrong; nothing was connected to then.
 const EXIT_CONFIGURATION: u8 = 2;
@@ -44,6 +44,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Run(sources)) => run_collector(&sources),
         Some(Command::Validate(sources)) => commands::validate(&load(&sources)?),
         Some(Command::PrintConfig(sources)) => commands::print_config(&load(&sources)?),
+        Some(Command::Doctor(options)) => examine(&options),
         Some(Command::Components) => commands::list_components(),
         Some(Command::Schema) => commands::schema(),
         Some(Command::GenerateConfig(options)) => commands::generate_config(&options),
@@ -53,9 +54,19 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
 
 fn run_collector(sources: &Sources) -> anyhow::Result<()> {
     let checked = load(sources)?;
-    // One provider for every TLS connection of the process. It can only be set once, and nothing else sets it.
-    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    choose_tls_provider();
     run::run(checked, sources)
+}
+
+fn examine(options: &Doctor) -> anyhow::Result<()> {
+    let checked = load(&options.sources)?;
+    choose_tls_provider();
+    run::doctor(checked, options.statements)
+}
+
+/// One provider for every TLS connection of the process. It can only be set once, and nothing else sets it.
+fn choose_tls_provider() {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
 }
 
 fn load(sources: &Sources) -> Result<Checked, ConfigErrors> {

@@ -1,6 +1,7 @@
 //! Running: everything that was assembled is started with the flow reversed (exporters, lanes, receivers) and stopped
 //! with the flow, within a deadline.
 
+mod doctor;
 mod wiring;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use dbintel_model::{Clock, SystemClock, Text, Value};
 use dbintel_pipeline::telemetry::{Registry, definitions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+pub use self::doctor::doctor;
 use self::wiring::Wiring;
 use crate::assembly::{Assembly, Checked};
 use crate::cli::Sources;
@@ -33,16 +35,20 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// # Errors
 /// What kept the collector from starting.
 pub fn run(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKER_THREADS)
-        .thread_name("dbintel")
-        .enable_all()
-        .build()
-        .context("the runtime could not be started")?;
+    let runtime = runtime()?;
     let result = runtime.block_on(serve(checked, sources));
     // Whatever still runs past its deadline is not waited for.
     runtime.shutdown_background();
     result
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .thread_name("dbintel")
+        .enable_all()
+        .build()
+        .context("the runtime could not be started")
 }
 
 async fn serve(checked: Checked, sources: &Sources) -> anyhow::Result<()> {

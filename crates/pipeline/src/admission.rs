@@ -39,6 +39,8 @@ pub struct StatementRequest<'a> {
     pub target: &'a Target,
     /// What for.
     pub purpose: Purpose,
+    /// Name of what is read: a statement that fails stops only itself.
+    pub feature: &'static str,
 }
 
 /// How a statement ended.
@@ -250,7 +252,8 @@ mod tests {
         let registry = Registry::default();
         let admission = Permissive::new(registry.clone(), "postgresql".into());
         let target = target();
-        let request = StatementRequest { target: &target, purpose: Purpose::Statements };
+        let request =
+            StatementRequest { target: &target, purpose: Purpose::Statements, feature: "statements" };
         let second = Some(Duration::from_secs(1));
         let outcome = Outcome { wall: Duration::from_secs(2), database: second, rows: 1, error: None };
         admission.admit(&request).unwrap().report(&outcome);

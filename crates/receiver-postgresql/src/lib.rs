@@ -18,4 +18,4 @@ pub mod query;
 pub mod state;
 mod task;
 
-pub use task::{PostgresqlReceiver, server};
+pub use task::{Advice, Examination, PostgresqlReceiver, examine, server};

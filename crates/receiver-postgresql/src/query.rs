@@ -12,10 +12,13 @@ pub mod error;
 pub mod facts;
 pub mod family;
 pub mod family_table;
+pub mod meter;
 pub mod node;
 pub mod objects;
 pub mod sessions;
 pub(crate) mod sql;
 pub mod statements;
+pub mod templates;
+pub mod tracking;
 
-pub(crate) use sql::{identifier as sql_identifier, vouched as sql_text};
+pub(crate) use sql::identifier as sql_identifier;

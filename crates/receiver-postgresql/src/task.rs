@@ -2,6 +2,7 @@
 
 mod connections;
 mod databases;
+mod doctor;
 mod families;
 mod password;
 mod schedule;
@@ -11,6 +12,7 @@ mod shared;
 mod statements;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dbintel_model::{Attribute, Server, Text};
@@ -19,6 +21,7 @@ use dbintel_pipeline::{ComponentError, Receiver, ReceiverContext, Request};
 use uuid::Uuid;
 
 use self::databases::DatabasesLoop;
+pub use self::doctor::{Advice, Examination, examine};
 use self::schedule::run_every;
 use self::server_poll::ServerLoop;
 use self::sessions::SessionsLoop;
@@ -82,12 +85,21 @@ impl Receiver for PostgresqlReceiver {
         let mut sessions = SessionsLoop::new(&shared);
         let mut databases = DatabasesLoop::new(&shared);
         let server_interval = server.interval();
-        let server_loop = run_every(&shared, "server", server_interval, &shutdown, &mut server);
-        let databases_loop =
-            run_every(&shared, "databases", config.object_interval, &shutdown, &mut databases);
+        let server_loop =
+            run_every(&shared, "server", config.initial_delay, server_interval, &shutdown, &mut server);
+        let databases_loop = async {
+            // Which databases there are is found out by the first poll of the server.
+            tokio::select! {
+                () = shared.databases.known() => {}
+                () = shutdown.cancelled() => return,
+            }
+            let interval = config.object_interval;
+            run_every(&shared, "databases", Duration::ZERO, interval, &shutdown, &mut databases).await;
+        };
         let sessions_loop = async {
             if let Some(sample) = &config.query_sample {
-                run_every(&shared, "sessions", sample.interval, &shutdown, &mut sessions).await;
+                let delay = config.initial_delay;
+                run_every(&shared, "sessions", delay, sample.interval, &shutdown, &mut sessions).await;
             }
         };
         let requests_loop = async {

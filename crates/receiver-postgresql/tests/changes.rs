@@ -134,7 +134,7 @@ async fn resets(major: Major) {
     let mut watched = Watched::start(&yaml(cluster.port(), &[]));
     watched.still_delivers("postgresql.rows", &ORDERS).await;
     watched.readings(2).await;
-    let is_reset = |change: &&dbintel_model::Change| change.kind == ChangeKind::StatisticsReset;
+    let is_reset = |change: &&Change| change.kind == ChangeKind::StatisticsReset;
     assert_eq!(changes(watched.batches()).filter(is_reset).count(), 0);
     cluster.execute("postgres", "SELECT pg_stat_reset()").await;
     let reset = told(&mut watched, ChangeKind::StatisticsReset, "pg_stat_database postgres").await;

@@ -33,6 +33,16 @@ impl ReceiverPlan {
         }
     }
 
+    /// What a person wants to know before it runs.
+    ///
+    /// # Errors
+    /// Why it does not get in.
+    pub async fn examine(&self) -> Result<postgresql::Examination, postgresql::query::error::QueryError> {
+        match self {
+            Self::Postgresql(config) => postgresql::examine(config).await,
+        }
+    }
+
     /// Builds it.
     pub fn build(&self, server: Arc<Server>) -> Box<dyn Receiver> {
         match self {

@@ -1,16 +1,17 @@
 //! One connection and its read-only transactions.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dbintel_config::values::Secret;
 use dbintel_model::{GapReason, Text};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow, PgSslMode};
-use sqlx::query::Query;
-use sqlx::{ConnectOptions, Connection as _, Executor as _, PgConnection, Postgres};
+use sqlx::{ConnectOptions, Connection as _, Executor as _, PgConnection};
 use tokio::io::AsyncReadExt as _;
 
 use super::error::QueryError;
+use super::meter::{Meter, elapsed, metered};
 use super::sql::{literal, vouched};
 
 /// `application_name` of our sessions, by which a DBA recognises them.
@@ -92,6 +93,7 @@ pub struct Connection {
     /// Process id of its backend, once it was asked for.
     pub backend_pid: Option<i64>,
     in_transaction: bool,
+    meter: Arc<Meter>,
 }
 
 impl Connection {
@@ -102,7 +104,7 @@ impl Connection {
     pub async fn open(settings: ConnectSettings, database: Text) -> Result<Self, QueryError> {
         let options = settings.tls.apply(settings.options(&database)).await?;
         let inner = PgConnection::connect_with(&options).await?;
-        Ok(Self { inner, database, backend_pid: None, in_transaction: false })
+        Ok(Self { inner, database, backend_pid: None, in_transaction: false, meter: Arc::default() })
     }
 
     /// Begins a read-only transaction with limits; an open one is rolled back first. `extra` is further `SET LOCAL`
@@ -112,14 +114,7 @@ impl Connection {
     /// [`QueryError`], also when our deadline passes.
     pub async fn begin(&mut self, limits: Limits, extra: &str) -> Result<(), QueryError> {
         let rollback = if self.in_transaction { "ROLLBACK; " } else { "" };
-        let text = format!(
-            "{rollback}BEGIN READ ONLY; {extra} SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
-             SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL jit = off; \
-             SET LOCAL search_path = pg_catalog",
-            millis(limits.statement_timeout),
-            millis(limits.lock_timeout),
-            millis(IDLE_IN_TRANSACTION_TIMEOUT),
-        );
+        let text = format!("{rollback}{}", begin_text(limits, extra));
         self.in_transaction = true;
         let begun =
             tokio::time::timeout(limits.deadline(), self.inner.execute(sqlx::raw_sql(vouched(&text)))).await;
@@ -127,23 +122,30 @@ impl Connection {
         Ok(())
     }
 
-    /// Runs one statement of the transaction and gives all its rows. `what` names it in errors.
+    /// Runs one statement of the transaction and gives its first row, if it has one. `what` names it in errors.
     ///
     /// # Errors
     /// [`QueryError`], also when our deadline passes.
-    pub async fn fetch(
+    pub async fn first<T: Send>(
         &mut self,
         what: &str,
         limits: Limits,
-        query: Query<'_, Postgres, PgArguments>,
-    ) -> Result<Vec<PgRow>, QueryError> {
-        // Unnamed statements: a transaction pooler may give the next transaction to another backend.
-        let rows = query.persistent(false).fetch_all(&mut self.inner);
-        let rows = tokio::time::timeout(limits.deadline(), rows).await;
-        Ok(rows.map_err(|_elapsed| QueryError::deadline(what))??)
+        text: &str,
+        take: impl Fn(&PgRow) -> Result<T, sqlx::Error> + Send + Sync,
+    ) -> Result<Option<T>, QueryError> {
+        let mut first = None;
+        let take = |row: &PgRow| {
+            if first.is_none() {
+                first = Some(take(row)?);
+            }
+            Ok(())
+        };
+        self.stream(what, limits, text, PgArguments::default(), take).await?;
+        Ok(first)
     }
 
-    /// Runs one statement and hands each row to `take` as it arrives, so that no more than one is held.
+    /// Runs one statement, a `SELECT`, and hands each row to `take` as it arrives, so that no more than one is held. The
+    /// time that the server says it took is added to [`Self::meter`].
     ///
     /// # Errors
     /// [`QueryError`], also when our deadline passes; rows taken before stay taken.
@@ -151,19 +153,31 @@ impl Connection {
         &mut self,
         what: &str,
         limits: Limits,
-        query: Query<'_, Postgres, PgArguments>,
+        text: &str,
+        arguments: PgArguments,
         mut take: impl FnMut(&PgRow) -> Result<(), sqlx::Error> + Send,
     ) -> Result<(), QueryError> {
         use futures_util::TryStreamExt as _;
+        let (meter, mut took) = (Arc::clone(&self.meter), None);
         let reading = async {
-            let mut rows = query.persistent(false).fetch(&mut self.inner);
+            // Unnamed statements: a transaction pooler may give the next transaction to another backend.
+            let query = sqlx::query_with(vouched(&metered(text)), arguments).persistent(false);
+            let mut rows = query.fetch(&mut self.inner);
             while let Some(row) = rows.try_next().await? {
+                took = elapsed(&row);
                 take(&row)?;
             }
             Ok::<_, sqlx::Error>(())
         };
         let read = tokio::time::timeout(limits.deadline(), reading).await;
+        meter.add(took);
         Ok(read.map_err(|_elapsed| QueryError::deadline(what))??)
+    }
+
+    /// What the server says our statements cost.
+    #[must_use]
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
     }
 
     /// Ends the transaction. An error here says only that the connection is gone.
@@ -190,6 +204,17 @@ impl Connection {
         // The connection is gone either way.
         let _ = tokio::time::timeout(DEADLINE_MARGIN, self.inner.close()).await;
     }
+}
+
+/// What begins a transaction of ours.
+pub(super) fn begin_text(limits: Limits, extra: &str) -> String {
+    format!(
+        "BEGIN READ ONLY; {extra} SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
+         SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL jit = off; SET LOCAL search_path = pg_catalog",
+        millis(limits.statement_timeout),
+        millis(limits.lock_timeout),
+        millis(IDLE_IN_TRANSACTION_TIMEOUT),
+    )
 }
 
 impl Limits {

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use dbintel_model::GapReason;
 use sqlx::Row as _;
+use sqlx::postgres::{PgArguments, PgRow};
 
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
-use super::sql::{identifier, vouched};
+use super::sql::identifier;
 
 /// What is known of one database of one server, for as long as the connection lasts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +65,12 @@ const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
      (SELECT has_schema_privilege(extnamespace, 'USAGE') FROM pg_catalog.pg_extension \
        WHERE extname = 'pg_stat_statements')";
 
+const PARAMETER_PRIVILEGES: &str = "SELECT has_parameter_privilege('pg_stat_statements.track', 'SET')";
+
+/// Every statement of this module, by the name of what it reads.
+pub(super) const TEXTS: [(&str, &str); 3] =
+    [("abilities", ABILITIES), ("columns", COLUMNS), ("parameter privileges", PARAMETER_PRIVILEGES)];
+
 /// First server version with privileges on parameters.
 const PARAMETER_PRIVILEGES_SINCE: u32 = 150_000;
 
@@ -78,26 +85,10 @@ impl Facts {
         limits: Limits,
         before: Option<&Self>,
     ) -> Result<Self, QueryError> {
-        let mut facts = Self::default();
-        let rows = connection.fetch("abilities", limits, sqlx::query(ABILITIES)).await?;
-        let row =
-            rows.first().ok_or_else(|| QueryError::new(GapReason::Undecodable, "no row of abilities"))?;
-        facts.version_number = u32::try_from(row.try_get::<i32, _>(0)?).unwrap_or(0);
-        facts.may_read_control = row.try_get(1)?;
-        facts.may_read_all_stats = row.try_get(2)?;
-        facts.statements_preloaded = row.try_get(3)?;
-        let superuser: bool = row.try_get(4)?;
-        let schema: Option<String> = row.try_get(5)?;
-        let version: Option<String> = row.try_get(6)?;
-        let may_use = row.try_get::<Option<bool>, _>(10)?.unwrap_or(false);
-        facts.statements = schema.zip(version).map(|(schema, version)| StatementsExtension {
-            schema: identifier(&schema),
-            version,
-            may_use,
-        });
-        facts.activity_text_bytes = row.try_get::<Option<i64>, _>(7)?.unwrap_or(i64::MAX);
-        facts.is_utf8 = row.try_get(8)?;
-        connection.backend_pid = Some(row.try_get(9)?);
+        let read = connection.first("abilities", limits, ABILITIES, abilities).await?;
+        let (mut facts, superuser, backend_pid) =
+            read.ok_or_else(|| QueryError::new(GapReason::Undecodable, "no row of abilities"))?;
+        connection.backend_pid = Some(backend_pid);
         facts.may_untrack = facts.statements_preloaded
             && (superuser || may_set_track(connection, limits, facts.version_number).await?);
         let same = |before: &&Self| {
@@ -107,11 +98,11 @@ impl Facts {
             facts.columns.clone_from(&before.columns);
             return Ok(facts);
         }
-        let take = |row: &sqlx::postgres::PgRow| {
+        let take = |row: &PgRow| {
             facts.columns.insert((row.try_get(0)?, row.try_get(1)?));
             Ok(())
         };
-        connection.stream("columns", limits, sqlx::query(COLUMNS), take).await?;
+        connection.stream("columns", limits, COLUMNS, PgArguments::default(), take).await?;
         Ok(facts)
     }
 
@@ -144,7 +135,28 @@ async fn may_set_track(
     if version < PARAMETER_PRIVILEGES_SINCE {
         return Ok(false);
     }
-    let text = vouched("SELECT has_parameter_privilege('pg_stat_statements.track', 'SET')");
-    let rows = connection.fetch("parameter privileges", limits, sqlx::query(text)).await?;
-    Ok(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+    let read = connection.first("parameter privileges", limits, PARAMETER_PRIVILEGES, |row| row.try_get(0));
+    Ok(read.await?.unwrap_or(false))
+}
+
+/// A row of [`ABILITIES`]: what it says, whether our role is a superuser, and the process id of the backend.
+fn abilities(row: &PgRow) -> Result<(Facts, bool, i64), sqlx::Error> {
+    let schema: Option<String> = row.try_get(5)?;
+    let version: Option<String> = row.try_get(6)?;
+    let may_use = row.try_get::<Option<bool>, _>(10)?.unwrap_or(false);
+    let facts = Facts {
+        version_number: u32::try_from(row.try_get::<i32, _>(0)?).unwrap_or(0),
+        may_read_control: row.try_get(1)?,
+        may_read_all_stats: row.try_get(2)?,
+        statements_preloaded: row.try_get(3)?,
+        statements: schema.zip(version).map(|(schema, version)| StatementsExtension {
+            schema: identifier(&schema),
+            version,
+            may_use,
+        }),
+        activity_text_bytes: row.try_get::<Option<i64>, _>(7)?.unwrap_or(i64::MAX),
+        is_utf8: row.try_get(8)?,
+        ..Facts::default()
+    };
+    Ok((facts, row.try_get(4)?, row.try_get(9)?))
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use dbintel_model::{Text, Timestamp};
-use sqlx::Row as _;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments as _, Row as _};
 
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
-use super::sql::{micros, vouched};
+use super::sql::{arguments, micros};
 use crate::state::changes::{MAX_SETTINGS, MAX_TABLES, Resets, Table, Tables, Values};
 
 /// Databases of managed services that are the provider's own and refuse or confuse a visitor.
@@ -29,14 +29,12 @@ pub async fn databases(
     connection: &mut Connection,
     limits: Limits,
 ) -> Result<BTreeMap<Text, bool>, QueryError> {
-    let text = "SELECT datname::text, has_database_privilege(oid, 'CONNECT') FROM pg_database \
-         WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2";
     let mut databases = BTreeMap::new();
     let take = |row: &PgRow| {
         databases.insert(row.try_get::<String, _>(0)?.into(), row.try_get(1)?);
         Ok(())
     };
-    connection.stream("databases", limits, sqlx::query(vouched(text)), take).await?;
+    connection.stream("databases", limits, DATABASES, PgArguments::default(), take).await?;
     Ok(databases)
 }
 
@@ -45,7 +43,7 @@ pub async fn databases(
 /// # Errors
 /// [`QueryError`]
 pub async fn database_names(connection: &mut Connection, limits: Limits) -> Result<Names, QueryError> {
-    names(connection, limits, "database names", "SELECT oid::int8, datname::text FROM pg_database").await
+    names(connection, limits, "database names", DATABASE_NAMES).await
 }
 
 /// Every role, by object id.
@@ -53,8 +51,7 @@ pub async fn database_names(connection: &mut Connection, limits: Limits) -> Resu
 /// # Errors
 /// [`QueryError`]
 pub async fn role_names(connection: &mut Connection, limits: Limits) -> Result<Names, QueryError> {
-    let text = format!("SELECT oid::int8, rolname::text FROM pg_roles LIMIT {MAX_ROLES}");
-    names(connection, limits, "role names", &text).await
+    names(connection, limits, "role names", &role_names_text()).await
 }
 
 async fn names(
@@ -69,7 +66,7 @@ async fn names(
         names.insert(oid, row.try_get::<String, _>(1)?.into());
         Ok(())
     };
-    connection.stream(what, limits, sqlx::query(vouched(text)), take).await?;
+    connection.stream(what, limits, text, PgArguments::default(), take).await?;
     Ok(names)
 }
 
@@ -78,17 +75,7 @@ async fn names(
 /// # Errors
 /// [`QueryError`]
 pub async fn settings(connection: &mut Connection, limits: Limits) -> Result<Values, QueryError> {
-    // transaction_* and the like are of the session; reset_val is what a new session gets, whatever SET LOCAL says. What
-    // our client sends at connect, and settings of our own role and database, are in reset_val too: nobody else's value
-    // is known then.
-    let text = format!(
-        "SELECT name, CASE WHEN source IN ('client', 'user', 'database', 'database user') \
-           THEN coalesce(boot_val, '') ELSE reset_val END || coalesce(' ' || unit, '') FROM pg_settings \
-         WHERE context <> 'internal' AND name NOT LIKE 'transaction\\_%' AND reset_val IS NOT NULL \
-           AND name NOT IN ('application_name', 'client_encoding', 'session_authorization', 'role', 'seed') \
-         LIMIT {MAX_SETTINGS}"
-    );
-    values(connection, limits, "settings", &text).await
+    values(connection, limits, "settings", &settings_text()).await
 }
 
 /// When statistics other than those of `pg_stat_statements` were last reset, by view and database; unknown where they
@@ -97,21 +84,13 @@ pub async fn settings(connection: &mut Connection, limits: Limits) -> Result<Val
 /// # Errors
 /// [`QueryError`]
 pub async fn resets(connection: &mut Connection, limits: Limits) -> Result<Resets, QueryError> {
-    let text = format!(
-        "SELECT 'pg_stat_database ' || s.datname, {} FROM pg_stat_database s WHERE s.datname IS NOT NULL \
-         UNION ALL SELECT 'pg_stat_bgwriter', {} FROM pg_stat_bgwriter b \
-         UNION ALL SELECT 'pg_stat_archiver', {} FROM pg_stat_archiver a LIMIT {MAX_SETTINGS}",
-        micros("s.stats_reset"),
-        micros("b.stats_reset"),
-        micros("a.stats_reset"),
-    );
     let mut resets = Resets::new();
     let take = |row: &PgRow| {
         let at: Option<i64> = row.try_get(1)?;
         resets.insert(row.try_get::<String, _>(0)?.into(), at.map(Timestamp::from_micros));
         Ok(())
     };
-    connection.stream("resets", limits, sqlx::query(vouched(&text)), take).await?;
+    connection.stream("resets", limits, &resets_text(), PgArguments::default(), take).await?;
     Ok(resets)
 }
 
@@ -120,7 +99,7 @@ pub async fn resets(connection: &mut Connection, limits: Limits) -> Result<Reset
 /// # Errors
 /// [`QueryError`]
 pub async fn extensions(connection: &mut Connection, limits: Limits) -> Result<Values, QueryError> {
-    values(connection, limits, "extensions", "SELECT extname::text, extversion FROM pg_extension").await
+    values(connection, limits, "extensions", EXTENSIONS).await
 }
 
 async fn values(
@@ -135,7 +114,7 @@ async fn values(
         values.insert(row.try_get::<String, _>(0)?.into(), value.unwrap_or_default().into());
         Ok(())
     };
-    connection.stream(what, limits, sqlx::query(vouched(text)), take).await?;
+    connection.stream(what, limits, text, PgArguments::default(), take).await?;
     Ok(values)
 }
 
@@ -144,13 +123,6 @@ async fn values(
 /// # Errors
 /// [`QueryError`]
 pub async fn tables(connection: &mut Connection, limits: Limits) -> Result<Tables, QueryError> {
-    let text = format!(
-        "SELECT t.schemaname || '.' || t.relname, {}, {}, t.n_mod_since_analyze, c.reltuples::float8, c.relpages::int8, \
-         c.relfilenode::int8 FROM pg_stat_user_tables t JOIN pg_class c ON c.oid = t.relid \
-         WHERE c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid LIMIT {MAX_TABLES}",
-        micros("greatest(t.last_analyze, t.last_autoanalyze)"),
-        micros("greatest(t.last_vacuum, t.last_autovacuum)"),
-    );
     let mut tables = Tables::new();
     let take = |row: &PgRow| {
         let time = |index: usize| {
@@ -167,7 +139,7 @@ pub async fn tables(connection: &mut Connection, limits: Limits) -> Result<Table
         tables.insert(row.try_get::<String, _>(0)?.into(), table);
         Ok(())
     };
-    connection.stream("tables", limits, sqlx::query(vouched(&text)), take).await?;
+    connection.stream("tables", limits, &tables_text(), PgArguments::default(), take).await?;
     Ok(tables)
 }
 
@@ -180,8 +152,77 @@ pub async fn still_running(
     limits: Limits,
     pids: &[i64],
 ) -> Result<Vec<i64>, QueryError> {
-    let text = "SELECT pid::int8 FROM pg_stat_activity WHERE pid::int8 = ANY($1) AND application_name = $2";
-    let query = sqlx::query(text).bind(pids).bind(super::connection::APPLICATION_NAME);
-    let rows = connection.fetch("backends of ours", limits, query).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    let mut running = Vec::new();
+    let take = |row: &PgRow| {
+        running.push(row.try_get(0)?);
+        Ok(())
+    };
+    let arguments = arguments(|arguments| {
+        arguments.add(pids)?;
+        arguments.add(super::connection::APPLICATION_NAME)
+    })?;
+    connection.stream("backends of ours", limits, STILL_RUNNING, arguments, take).await?;
+    Ok(running)
+}
+
+// === The texts ===
+
+const DATABASES: &str = "SELECT datname::text, has_database_privilege(oid, 'CONNECT') FROM pg_database \
+     WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2";
+const DATABASE_NAMES: &str = "SELECT oid::int8, datname::text FROM pg_database";
+const EXTENSIONS: &str = "SELECT extname::text, extversion FROM pg_extension";
+const STILL_RUNNING: &str =
+    "SELECT pid::int8 FROM pg_stat_activity WHERE pid::int8 = ANY($1) AND application_name = $2";
+
+fn role_names_text() -> String {
+    format!("SELECT oid::int8, rolname::text FROM pg_roles LIMIT {MAX_ROLES}")
+}
+
+fn settings_text() -> String {
+    // transaction_* and the like are of the session; reset_val is what a new session gets, whatever SET LOCAL says. What
+    // our client sends at connect, and settings of our own role and database, are in reset_val too: nobody else's value
+    // is known then.
+    format!(
+        "SELECT name, CASE WHEN source IN ('client', 'user', 'database', 'database user') \
+           THEN coalesce(boot_val, '') ELSE reset_val END || coalesce(' ' || unit, '') FROM pg_settings \
+         WHERE context <> 'internal' AND name NOT LIKE 'transaction\\_%' AND reset_val IS NOT NULL \
+           AND name NOT IN ('application_name', 'client_encoding', 'session_authorization', 'role', 'seed') \
+         LIMIT {MAX_SETTINGS}"
+    )
+}
+
+fn resets_text() -> String {
+    format!(
+        "SELECT 'pg_stat_database ' || s.datname, {} FROM pg_stat_database s WHERE s.datname IS NOT NULL \
+         UNION ALL SELECT 'pg_stat_bgwriter', {} FROM pg_stat_bgwriter b \
+         UNION ALL SELECT 'pg_stat_archiver', {} FROM pg_stat_archiver a LIMIT {MAX_SETTINGS}",
+        micros("s.stats_reset"),
+        micros("b.stats_reset"),
+        micros("a.stats_reset"),
+    )
+}
+
+fn tables_text() -> String {
+    format!(
+        "SELECT t.schemaname || '.' || t.relname, {}, {}, t.n_mod_since_analyze, c.reltuples::float8, c.relpages::int8, \
+         c.relfilenode::int8 FROM pg_stat_user_tables t JOIN pg_class c ON c.oid = t.relid \
+         WHERE c.relpersistence <> 't' ORDER BY c.relpages DESC, c.oid LIMIT {MAX_TABLES}",
+        micros("greatest(t.last_analyze, t.last_autoanalyze)"),
+        micros("greatest(t.last_vacuum, t.last_autovacuum)"),
+    )
+}
+
+/// Every statement of this module, by the name of what it reads.
+#[must_use]
+pub(super) fn texts() -> [(&'static str, String); 8] {
+    [
+        ("databases", DATABASES.to_owned()),
+        ("database names", DATABASE_NAMES.to_owned()),
+        ("role names", role_names_text()),
+        ("settings", settings_text()),
+        ("resets", resets_text()),
+        ("extensions", EXTENSIONS.to_owned()),
+        ("tables", tables_text()),
+        ("backends of ours", STILL_RUNNING.to_owned()),
+    ]
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use dbintel_model::{Blocking, Session, Text, Timestamp};
-use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use sqlx::{Arguments as _, Row as _};
 
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
 use super::facts::Facts;
-use super::sql::{micros, text_bytes, vouched};
+use super::sql::{arguments, micros, text_bytes};
 use crate::state::texts::query_text;
 
 /// Bytes of a statement's text that are fetched with a session.
@@ -68,6 +68,11 @@ impl SessionsPlan {
         Self { text }
     }
 
+    /// The statement.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Reads at most `max_rows` sessions that are not idle; those that wait for a lock first. Texts are masked at once.
     ///
     /// # Errors
@@ -79,12 +84,12 @@ impl SessionsPlan {
         max_rows: u32,
     ) -> Result<Vec<Session>, QueryError> {
         let mut sessions = Vec::new();
-        let query = sqlx::query(vouched(&self.text)).bind(i64::from(max_rows));
+        let arguments = arguments(|arguments| arguments.add(i64::from(max_rows)))?;
         let take = |row: &PgRow| {
             sessions.push(session(row)?);
             Ok(())
         };
-        connection.stream("sessions", limits, query, take).await?;
+        connection.stream("sessions", limits, &self.text, arguments, take).await?;
         Ok(sessions)
     }
 }

@@ -1,6 +1,10 @@
 //! Building SQL text from constants and quoted identifiers.
 
 use sqlx::AssertSqlSafe;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::PgArguments;
+
+use super::error::QueryError;
 
 /// SQL text that this module vouches for: made of constants of the program and of [`identifier`]s.
 ///
@@ -8,6 +12,18 @@ use sqlx::AssertSqlSafe;
 #[must_use]
 pub(crate) fn vouched(text: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(text.to_owned())
+}
+
+/// Bound parameters.
+///
+/// # Errors
+/// [`QueryError`] if a value cannot be encoded.
+pub(crate) fn arguments(
+    add: impl FnOnce(&mut PgArguments) -> Result<(), BoxDynError>,
+) -> Result<PgArguments, QueryError> {
+    let mut arguments = PgArguments::default();
+    add(&mut arguments).map_err(sqlx::Error::Encode)?;
+    Ok(arguments)
 }
 
 /// A name as a quoted identifier.

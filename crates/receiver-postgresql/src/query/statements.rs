@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use dbintel_model::catalogue::STATEMENT_COUNTERS;
 use dbintel_model::{GapReason, Node, NumberType, QueryText, Timestamp};
-use sqlx::postgres::PgRow;
-use sqlx::{Row as _, ValueRef as _};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments as _, Row as _, ValueRef as _};
 
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
 use super::facts::Facts;
-use super::sql::{micros, text_bytes, vouched};
+use super::sql::{arguments, micros, text_bytes};
 use crate::state::moments::Cumulative;
 use crate::state::statements::{Entry, Extent, Shape, Snapshot, StatementDeltas, StatementKey};
 use crate::state::texts::{TextKey, query_text};
@@ -23,6 +23,8 @@ pub const MAX_STATEMENTS: usize = 50_000;
 pub const MAX_RAW_TEXT_BYTES: i64 = 8_192;
 const VIEW: &str = "pg_stat_statements";
 const INFO: &str = "pg_stat_statements_info";
+/// Where there is no [`INFO`].
+const LIMIT: &str = "SELECT current_setting('pg_stat_statements.max', true)::int8";
 
 /// How the columns of this server's `pg_stat_statements` are read: the text of the query, and where each counter is.
 #[derive(Clone, Debug)]
@@ -137,6 +139,21 @@ impl StatementsPlan {
         Ok(Self { whole: text, changed, info_before, info, texts, counters, shape })
     }
 
+    /// Every statement of the plan, by the name of what it reads.
+    pub(super) fn texts(&self) -> Vec<(&'static str, &str)> {
+        let mut texts = vec![("statements, all", self.whole.as_str()), ("statement texts", &self.texts)];
+        match (&self.info_before, &self.info) {
+            // Without the view every reading is whole.
+            (Some(before), Some(after)) => texts.extend([
+                ("statements, those that changed", self.changed.as_str()),
+                ("statements info, before", before),
+                ("statements info, after", after),
+            ]),
+            _ => texts.push(("statements limit", LIMIT)),
+        }
+        texts
+    }
+
     /// Reads the counters: those of all entries, or, where that is as good, only of entries that changed since the last
     /// accepted reading. Runs in the transaction that is open.
     ///
@@ -168,14 +185,15 @@ impl StatementsPlan {
             shape: self.shape,
         };
         let marks = deltas.marks(&snapshot);
-        let query = match &marks {
+        let (text, arguments) = match marks {
             Some(marks) => {
                 snapshot.extent = Extent::Changed;
-                sqlx::query(vouched(&self.changed)).bind(marks)
+                (&self.changed, arguments(|arguments| arguments.add(marks))?)
             }
-            None => sqlx::query(vouched(&self.whole)),
+            None => (&self.whole, PgArguments::default()),
         };
-        connection.stream("statements", limits, query, |row| self.take(row, &mut snapshot)).await?;
+        let take = |row: &PgRow| self.take(row, &mut snapshot);
+        connection.stream("statements", limits, text, arguments, take).await?;
         let after = self.info(connection, limits, &self.info).await?;
         if after.stats_reset != before.stats_reset {
             let message = "pg_stat_statements was reset while it was read; the next poll starts anew";
@@ -206,8 +224,8 @@ impl StatementsPlan {
             }
             Ok(())
         };
-        let query = sqlx::query(vouched(&self.texts)).bind(&ids);
-        connection.stream("statement texts", limits, query, take).await?;
+        let arguments = arguments(|arguments| arguments.add(ids))?;
+        connection.stream("statement texts", limits, &self.texts, arguments, take).await?;
         Ok(texts.into_iter().collect())
     }
 
@@ -219,19 +237,18 @@ impl StatementsPlan {
     ) -> Result<Info, QueryError> {
         let none = Info { dealloc: None, stats_reset: None, active_time_ms: None, max: None };
         let Some(text) = text else {
-            let text = "SELECT current_setting('pg_stat_statements.max', true)::int8";
-            let rows = connection.fetch("statements limit", limits, sqlx::query(text)).await?;
-            let max = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
-            return Ok(Info { max, ..none });
+            let max = connection.first("statements limit", limits, LIMIT, |row| row.try_get(0)).await?;
+            return Ok(Info { max: max.flatten(), ..none });
         };
-        let rows = connection.fetch("statements info", limits, sqlx::query(vouched(text))).await?;
-        let Some(row) = rows.first() else { return Ok(none) };
-        Ok(Info {
-            dealloc: row.try_get(0)?,
-            stats_reset: row.try_get::<Option<i64>, _>(1)?.map(Timestamp::from_micros),
-            active_time_ms: row.try_get(2)?,
-            max: row.try_get(3)?,
-        })
+        let take = |row: &PgRow| {
+            Ok(Info {
+                dealloc: row.try_get(0)?,
+                stats_reset: row.try_get::<Option<i64>, _>(1)?.map(Timestamp::from_micros),
+                active_time_ms: row.try_get(2)?,
+                max: row.try_get(3)?,
+            })
+        };
+        Ok(connection.first("statements info", limits, text, take).await?.unwrap_or(none))
     }
 
     fn take(&self, row: &PgRow, snapshot: &mut Snapshot) -> Result<(), sqlx::Error> {

@@ -9,13 +9,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{Clock, GapReason, Monotonic, Text};
+use dbintel_model::{Clock, GapReason, Monotonic, Target, Text};
+use dbintel_pipeline::admission::Purpose;
 use dbintel_pipeline::telemetry::Gauge;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::password;
+use super::shared::Ask;
 use crate::config::Config;
 use crate::query::connection::{Connection, Limits, UNTRACKED};
 use crate::query::error::QueryError;
@@ -245,6 +247,11 @@ impl fmt::Debug for Held {
 }
 
 impl Leased {
+    /// Asks for statements on this connection.
+    pub(super) fn ask<'a>(&self, target: &'a Target, purpose: Purpose, feature: &'static str) -> Ask<'a> {
+        Ask::new(target, purpose, feature, self.connection.meter())
+    }
+
     /// Begins a transaction that leaves no trace where our role may arrange that.
     pub(super) async fn begin(&mut self, limits: Limits) -> Result<(), QueryError> {
         let extra = if self.facts.may_untrack { UNTRACKED } else { "" };

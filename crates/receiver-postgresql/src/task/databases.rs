@@ -15,7 +15,7 @@ use dbintel_pipeline::admission::Purpose;
 use super::connections::Leased;
 use super::families::{Families, Turn};
 use super::schedule::{Due, Poll};
-use super::shared::Shared;
+use super::shared::{Ask, Shared};
 use crate::query::error::QueryError;
 use crate::query::family::Scope;
 use crate::query::{node, objects};
@@ -58,7 +58,7 @@ impl DatabasesLoop {
 
     /// Brings the list of databases up to date, and closes the connections that will not be kept.
     async fn update(&mut self, shared: &Shared) {
-        let Some(names) = shared.databases.lock().clone() else {
+        let Some(names) = shared.databases.get() else {
             return;
         };
         let gone = self.databases.extract_if(.., |name, _| names.binary_search(name).is_err());
@@ -190,7 +190,7 @@ impl Database {
             return Ok(leased);
         }
         let opening = shared.connections.open(name);
-        let leased = shared.admitted(&self.target, Purpose::Connect, opening, |_| 0).await?;
+        let leased = shared.admitted(Ask::connect(&self.target), opening, |_| 0).await?;
         self.families.plan(shared, &leased.facts, Scope::Database);
         Ok(leased)
     }
@@ -203,8 +203,9 @@ impl Database {
         accepted: &mut Accepted,
         records: &mut Vec<Record>,
     ) -> Result<(), QueryError> {
+        let ask = leased.ask(&self.target, Purpose::Catalogue, "extensions");
         let reading = objects::extensions(&mut leased.connection, shared.config.limits);
-        let extensions = shared.admitted(&self.target, Purpose::Catalogue, reading, Values::len).await?;
+        let extensions = shared.admitted(ask, reading, Values::len).await?;
         if let Some(before) = &accepted.extensions {
             let database = &leased.connection.database;
             let changes = changes::of_values(ChangeKind::Extension, Some(database), before, &extensions);
@@ -223,9 +224,10 @@ impl Database {
     ) -> Result<Accepted, QueryError> {
         let limits = shared.config.limits;
         leased.begin(limits).await?;
+        let ask = leased.ask(&self.target, Purpose::Objects, "node");
         let Leased { connection, facts, .. } = &mut *leased;
         let reading = node::read(connection, limits, facts);
-        let (node, time) = shared.admitted(&self.target, Purpose::Objects, reading, |_| 1).await?;
+        let (node, time) = shared.admitted(ask, reading, |_| 1).await?;
         let mut accepted = self.accepted.clone();
         if self.accepted.node.as_ref().is_some_and(|before| !node.continues(before)) {
             self.families.starts.clear();
@@ -238,8 +240,9 @@ impl Database {
         let turn = Turn { target: &self.target, time, limits, slow: self.slow_due.take(now) };
         self.families.read(shared, leased, &turn, records).await?;
         if self.tables_due.take(now) {
+            let ask = leased.ask(&self.target, Purpose::Catalogue, "tables");
             let reading = objects::tables(&mut leased.connection, limits);
-            let tables = shared.admitted(&self.target, Purpose::Catalogue, reading, Tables::len).await?;
+            let tables = shared.admitted(ask, reading, Tables::len).await?;
             if let Some(before) = &accepted.tables {
                 let changes = changes::of_tables(&leased.connection.database, before, &tables);
                 records.extend(changes.into_iter().map(|change| Record::Change(Box::new(change))));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dbintel_model::{GapReason, Record, Target, Text, Timestamp};
 use dbintel_pipeline::telemetry::definitions;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgArguments, PgRow};
 
 use super::connections::Leased;
 use super::shared::Shared;
@@ -14,7 +14,6 @@ use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::family::{FamilyPlan, Scope};
 use crate::query::family_table::FAMILIES;
-use crate::query::sql_text;
 use crate::state::gaps::Part;
 use crate::state::start_times::StartTimes;
 
@@ -150,9 +149,10 @@ async fn read_family(
         }
         Ok(())
     };
+    let ask = leased.ask(turn.target, plan.family.purpose, plan.family.name);
     let reading =
-        leased.connection.stream(plan.family.name, turn.limits, sqlx::query(sql_text(&plan.text)), take);
-    let read = shared.admitted(turn.target, plan.family.purpose, reading, |()| 0).await;
+        leased.connection.stream(plan.family.name, turn.limits, &plan.text, PgArguments::default(), take);
+    let read = shared.admitted(ask, reading, |()| 0).await;
     if read.is_err() {
         // Half a family would look like objects that are gone.
         records.truncate(before);

@@ -47,10 +47,11 @@ impl Due {
     }
 }
 
-/// Runs `poll` every `interval` until shutdown.
+/// Runs `poll` every `interval`, the first time after `delay`, until shutdown.
 pub(super) async fn run_every(
     shared: &Shared,
     name: &'static str,
+    delay: Duration,
     interval: Duration,
     shutdown: &CancellationToken,
     poll: &mut dyn Poll,
@@ -59,7 +60,7 @@ pub(super) async fn run_every(
     let duration = shared.registry.gauge(&definitions::POLL_DURATION, labels());
     let polls = shared.registry.counter(&definitions::POLLS, labels());
     let missed = shared.registry.counter(&definitions::POLLS_MISSED, labels());
-    let mut ticks = interval_at(Instant::now() + shared.config.initial_delay, interval);
+    let mut ticks = interval_at(Instant::now() + delay, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {

@@ -11,7 +11,7 @@ use dbintel_pipeline::admission::Purpose;
 use super::connections::Leased;
 use super::families::{Families, Turn};
 use super::schedule::{Due, Poll};
-use super::shared::Shared;
+use super::shared::{Ask, Shared};
 use super::statements::Statements;
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
@@ -72,7 +72,7 @@ impl ServerLoop {
             return Ok(leased);
         }
         let opening = shared.connections.open(&shared.config.connect_database);
-        let leased = shared.admitted(&shared.target, Purpose::Connect, opening, |_| 0).await?;
+        let leased = shared.admitted(Ask::connect(&shared.target), opening, |_| 0).await?;
         self.plan(shared, &leased.facts);
         Ok(leased)
     }
@@ -87,9 +87,10 @@ impl ServerLoop {
     ) -> Result<Seen, QueryError> {
         let limits = shared.config.limits;
         leased.begin(limits).await?;
+        let ask = leased.ask(&shared.target, Purpose::Server, "node");
         let Leased { connection, facts, .. } = &mut *leased;
         let reading = node::read(connection, limits, facts);
-        let (node, time) = shared.admitted(&shared.target, Purpose::Server, reading, |_| 1).await?;
+        let (node, time) = shared.admitted(ask, reading, |_| 1).await?;
         let mut seen = Seen { node: Arc::new(node), accepted: self.accepted.clone() };
         *answered = Some((Arc::clone(&seen.node), time));
         self.compare_node(&mut seen, records);
@@ -115,8 +116,9 @@ impl ServerLoop {
 
     /// Looks whether extensions or privileges have changed what can be read, as our messages ask people to do.
     async fn look_again(&mut self, shared: &Shared, leased: &mut Leased) -> Result<(), QueryError> {
+        let ask = leased.ask(&shared.target, Purpose::Catalogue, "abilities");
         let facts = Facts::read(&mut leased.connection, shared.config.limits, Some(&leased.facts));
-        let facts = shared.admitted(&shared.target, Purpose::Catalogue, facts, |_| 1).await?;
+        let facts = shared.admitted(ask, facts, |_| 1).await?;
         if facts != leased.facts {
             leased.facts = facts;
             self.plan(shared, &leased.facts);
@@ -233,29 +235,33 @@ async fn read_catalogue(
     records: &mut Vec<Record>,
 ) -> Result<(), QueryError> {
     let (limits, target) = (shared.config.limits, &shared.target);
+    let ask = leased.ask(target, Purpose::Catalogue, "settings");
     let settings = objects::settings(&mut leased.connection, limits);
-    let settings = shared.admitted(target, Purpose::Catalogue, settings, Values::len).await?;
+    let settings = shared.admitted(ask, settings, Values::len).await?;
     if let Some(before) = &seen.accepted.settings {
         records
             .extend(changes::of_values(ChangeKind::Setting, None, before, &settings).into_iter().map(boxed));
     }
     seen.accepted.settings = Some(settings);
+    let ask = leased.ask(target, Purpose::Catalogue, "resets");
     let resets = objects::resets(&mut leased.connection, limits);
-    let resets = shared.admitted(target, Purpose::Catalogue, resets, Resets::len).await?;
+    let resets = shared.admitted(ask, resets, Resets::len).await?;
     if let Some(before) = &seen.accepted.resets {
         records.extend(changes::of_resets(seen.node.version_number, before, &resets).into_iter().map(boxed));
     }
     seen.accepted.resets = Some(resets);
+    let ask = leased.ask(target, Purpose::Catalogue, "extensions");
     let extensions = objects::extensions(&mut leased.connection, limits);
-    let extensions = shared.admitted(target, Purpose::Catalogue, extensions, Values::len).await?;
+    let extensions = shared.admitted(ask, extensions, Values::len).await?;
     let database: Text = leased.connection.database.clone();
     if let Some(before) = &seen.accepted.extensions {
         let changes = changes::of_values(ChangeKind::Extension, Some(&database), before, &extensions);
         records.extend(changes.into_iter().map(boxed));
     }
     seen.accepted.extensions = Some(extensions);
+    let ask = leased.ask(target, Purpose::Catalogue, "databases");
     let databases = objects::databases(&mut leased.connection, limits);
-    let databases = shared.admitted(target, Purpose::Catalogue, databases, BTreeMap::len).await?;
+    let databases = shared.admitted(ask, databases, BTreeMap::len).await?;
     note_databases(shared, databases, records);
     Ok(())
 }
@@ -303,7 +309,7 @@ fn note_databases(shared: &Shared, databases: BTreeMap<Text, bool>, records: &mu
     } else {
         shared.delivered(&part, records);
     }
-    *shared.databases.lock() = Some(allowed);
+    shared.databases.set(allowed);
 }
 
 fn boxed(change: Change) -> Record {

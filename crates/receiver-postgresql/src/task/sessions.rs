@@ -8,7 +8,7 @@ use dbintel_pipeline::admission::Purpose;
 
 use super::connections::Leased;
 use super::schedule::{Due, Poll};
-use super::shared::Shared;
+use super::shared::{Ask, Shared};
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::node;
@@ -35,7 +35,7 @@ impl SessionsLoop {
             return Ok(leased);
         }
         let opening = shared.connections.open(&shared.config.connect_database);
-        let leased = shared.admitted(&shared.target, Purpose::Connect, opening, |_| 0).await?;
+        let leased = shared.admitted(Ask::connect(&shared.target), opening, |_| 0).await?;
         let plan = SessionsPlan::new(&leased.facts);
         Ok((leased, plan))
     }
@@ -50,15 +50,21 @@ impl SessionsLoop {
         leased.begin(limits).await?;
         if self.look_due.take(shared.clock.monotonic()) {
             // A privilege may have been granted, as our messages ask people to do.
+            let ask = leased.ask(&shared.target, Purpose::Catalogue, "abilities");
             let facts = Facts::read(&mut leased.connection, limits, Some(&leased.facts));
-            leased.facts = shared.admitted(&shared.target, Purpose::Catalogue, facts, |_| 1).await?;
+            leased.facts = shared.admitted(ask, facts, |_| 1).await?;
             *plan = SessionsPlan::new(&leased.facts);
         }
+        let asks = [
+            leased.ask(&shared.target, Purpose::Sessions, "node"),
+            leased.ask(&shared.target, Purpose::Sessions, "sessions"),
+        ];
+        let [of_node, of_sessions] = asks;
         let Leased { connection, facts, .. } = &mut *leased;
         let reading = node::read(connection, limits, facts);
-        let (node, time) = shared.admitted(&shared.target, Purpose::Sessions, reading, |_| 1).await?;
+        let (node, time) = shared.admitted(of_node, reading, |_| 1).await?;
         let reading = plan.read(connection, limits, self.max_rows);
-        let mut sessions = shared.admitted(&shared.target, Purpose::Sessions, reading, Vec::len).await?;
+        let mut sessions = shared.admitted(of_sessions, reading, Vec::len).await?;
         connection.end().await?;
         blocking::complete(&mut sessions);
         let wanted = |session: &Session| {

@@ -9,10 +9,12 @@ use dbintel_pipeline::status::{State, StatusHandle};
 use dbintel_pipeline::telemetry::{Registry, SelfMetric, definitions};
 use dbintel_pipeline::{Door, RefuseReason};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::connections::Connections;
 use crate::config::Config;
 use crate::query::error::QueryError;
+use crate::query::meter::Meter;
 use crate::state::gaps::{Gaps, Part};
 
 /// Gaps of refused batches that are kept for the next one.
@@ -31,13 +33,61 @@ pub(super) struct Shared {
     pub(super) connections: Connections,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) registry: Registry,
-    /// Databases to visit, as last seen; `None` before the first look.
-    pub(super) databases: Mutex<Option<Vec<Text>>>,
+    /// Databases to visit.
+    pub(super) databases: Databases,
     door: Door,
     admission: Arc<dyn Admission>,
     status: StatusHandle,
     gaps: Mutex<Gaps>,
     carried: Mutex<Vec<Record>>,
+}
+
+/// The databases to visit, as last seen.
+#[derive(Debug, Default)]
+pub(super) struct Databases {
+    /// `None` before the first look.
+    names: watch::Sender<Option<Vec<Text>>>,
+}
+
+impl Databases {
+    pub(super) fn set(&self, names: Vec<Text>) {
+        self.names.send_replace(Some(names));
+    }
+
+    pub(super) fn get(&self) -> Option<Vec<Text>> {
+        self.names.borrow().clone()
+    }
+
+    /// Waits for the first look.
+    pub(super) async fn known(&self) {
+        // The sender is ours, so that it cannot be gone.
+        let _ = self.names.subscribe().wait_for(Option::is_some).await;
+    }
+}
+
+/// Statements that are about to be sent.
+#[derive(Debug)]
+pub(super) struct Ask<'a> {
+    request: StatementRequest<'a>,
+    meter: Option<Arc<Meter>>,
+}
+
+impl<'a> Ask<'a> {
+    /// To open a connection.
+    pub(super) const fn connect(target: &'a Target) -> Self {
+        let request = StatementRequest { target, purpose: Purpose::Connect, feature: "connect" };
+        Self { request, meter: None }
+    }
+
+    /// On an open connection, whose meter says what they cost. `feature` is the name of what is read.
+    pub(super) const fn new(
+        target: &'a Target,
+        purpose: Purpose,
+        feature: &'static str,
+        meter: Arc<Meter>,
+    ) -> Self {
+        Self { request: StatementRequest { target, purpose, feature }, meter: Some(meter) }
+    }
 }
 
 impl Shared {
@@ -57,7 +107,7 @@ impl Shared {
         Self {
             connections: Connections::new(Arc::clone(&config), Arc::clone(&clock), open, held),
             target: Arc::new(Target::server(Arc::clone(&server))),
-            databases: Mutex::new(None),
+            databases: Databases::default(),
             gaps: Mutex::default(),
             carried: Mutex::default(),
             config,
@@ -70,23 +120,25 @@ impl Shared {
         }
     }
 
-    /// Sends a statement with a permit, and reports how it ended. `rows` counts what it gave.
+    /// Sends statements with a permit, and reports how they ended. `rows` counts what they gave.
     pub(super) async fn admitted<T>(
         &self,
-        target: &Target,
-        purpose: Purpose,
+        ask: Ask<'_>,
         statement: impl Future<Output = Result<T, QueryError>> + Send,
         rows: impl Fn(&T) -> usize + Send,
     ) -> Result<T, QueryError> {
         let permit = self
             .admission
-            .admit(&StatementRequest { target, purpose })
+            .admit(&ask.request)
             .map_err(|denied| QueryError::new(GapReason::NotAdmitted, denied.to_string()))?;
         let started = self.clock.monotonic();
+        // What was spent outside of a permit (there is nothing) is not this one's.
+        let spent = || ask.meter.as_ref().and_then(|meter| meter.take());
+        spent();
         let result = statement.await;
         permit.report(&Outcome {
             wall: self.clock.monotonic().since(started),
-            database: None,
+            database: spent(),
             rows: result.as_ref().map_or(0, |value| rows(value) as u64),
             error: result.as_ref().err().map(QueryError::for_admission),
         });

@@ -68,9 +68,10 @@ impl Statements {
             None => return Ok(()),
         };
         let limits = shared.config.limits;
+        let ask = leased.ask(&shared.target, Purpose::Statements, "statements");
         let reading = plan.read(&mut leased.connection, limits, Arc::clone(node), time, &self.deltas);
         let count = |reading: &Reading| reading.snapshot.entries.len();
-        let reading = shared.admitted(&shared.target, Purpose::Statements, reading, count).await?;
+        let reading = shared.admitted(ask, reading, count).await?;
         let mut difference = self.deltas.difference(&reading.snapshot);
         difference.deltas.sort_unstable_by(|a, b| b.total_ms.total_cmp(&a.total_ms));
         self.read_names(shared, leased, &difference).await?;
@@ -80,15 +81,15 @@ impl Statements {
         self.metrics(&difference, &reading, time, records);
         self.append(shared, &difference, records);
         self.pending = Some((reading.snapshot, reading.active_time_ms));
-        self.show(shared);
         Ok(())
     }
 
     /// The lane has accepted the records of the last reading.
-    pub(super) fn commit(&mut self, _shared: &Shared) {
+    pub(super) fn commit(&mut self, shared: &Shared) {
         if let Some((snapshot, active_time_ms)) = self.pending.take() {
             self.deltas.commit(snapshot);
             self.active_time_ms = active_time_ms;
+            self.show(shared);
         }
     }
 
@@ -139,12 +140,14 @@ impl Statements {
     ) -> Result<(), QueryError> {
         let (limits, target) = (shared.config.limits, &shared.target);
         if difference.deltas.iter().any(|delta| !self.databases.contains_key(&delta.key.database_id)) {
+            let ask = leased.ask(target, Purpose::Catalogue, "database names");
             let names = objects::database_names(&mut leased.connection, limits);
-            self.databases = shared.admitted(target, Purpose::Catalogue, names, Names::len).await?;
+            self.databases = shared.admitted(ask, names, Names::len).await?;
         }
         if difference.deltas.iter().any(|delta| !self.roles.contains_key(&delta.key.user_id)) {
+            let ask = leased.ask(target, Purpose::Catalogue, "role names");
             let names = objects::role_names(&mut leased.connection, limits);
-            self.roles = shared.admitted(target, Purpose::Catalogue, names, Names::len).await?;
+            self.roles = shared.admitted(ask, names, Names::len).await?;
         }
         Ok(())
     }
@@ -166,8 +169,9 @@ impl Statements {
         let part = Part::server("statement texts");
         let limits = shared.config.limits;
         let started = shared.clock.monotonic();
+        let ask = leased.ask(&shared.target, Purpose::Texts, "statement texts");
         let reading = plan.read_texts(&mut leased.connection, limits, &wanted);
-        match shared.admitted(&shared.target, Purpose::Texts, reading, Vec::len).await {
+        match shared.admitted(ask, reading, Vec::len).await {
             Ok(texts) => {
                 let now = shared.clock.monotonic();
                 self.texts.learn(&wanted, texts, now.since(started), now);

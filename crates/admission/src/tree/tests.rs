@@ -1,0 +1,445 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::breaker::State;
+use crate::ledger::Budget;
+use crate::schedule::{Days, Schedule, TimeOfDay, Window};
+use crate::shed::ShedLevel;
+use crate::vocabulary::{CostClass, Outcome, StatementError};
+use crate::{HeavyWork, LimitSchedule};
+
+const NOON: Timestamp = Timestamp::from_nanos(1_767_268_800_000_000_000);
+
+fn at_ms(ms: u64) -> Monotonic {
+    Monotonic::default().plus(Duration::from_millis(ms))
+}
+
+fn at(secs: u64) -> Monotonic {
+    at_ms(secs * 1_000)
+}
+
+fn tree() -> ServerTree {
+    ServerTree::new(TreeConfig::default(), at(0))
+}
+
+fn request<'a>(database: &'a str, feature: &'a str) -> Request<'a> {
+    Request { database: Some(database), feature, purpose: Purpose::Statements, cheapest: false }
+}
+
+fn probe(database: &str) -> Request<'_> {
+    Request { database: Some(database), feature: "probe", purpose: Purpose::Connect, cheapest: true }
+}
+
+fn ok(database_ms: u64) -> Outcome {
+    let time = Duration::from_millis(database_ms);
+    Outcome { wall: time, database: Some(time), rows: 1, error: None }
+}
+
+fn failed(error: StatementError) -> Outcome {
+    Outcome { wall: Duration::from_millis(1), database: None, rows: 0, error: Some(error) }
+}
+
+fn sqlstate(code: &'static str) -> Outcome {
+    failed(StatementError::Sqlstate(code.into()))
+}
+
+fn admit(tree: &mut ServerTree, now: Monotonic, request: &Request<'_>) -> Result<Grant, Denial> {
+    tree.admit(now, NOON, request, ProcessVerdict::default())
+}
+
+fn report(tree: &mut ServerTree, now: Monotonic, id: GrantId, outcome: &Outcome) -> Vec<NodeTransition> {
+    tree.report(now, id, outcome, &mut fastrand::Rng::with_seed(1))
+}
+
+fn run(
+    tree: &mut ServerTree,
+    now: Monotonic,
+    request: &Request<'_>,
+    outcome: &Outcome,
+) -> Vec<NodeTransition> {
+    let grant = admit(tree, now, request).unwrap();
+    report(tree, now, grant.id, outcome)
+}
+
+/// What stands against a request: level, gate and class.
+fn against(
+    tree: &mut ServerTree,
+    now: Monotonic,
+    request: &Request<'_>,
+) -> (Level, Gate, Option<FailureClass>) {
+    let denial = admit(tree, now, request).unwrap_err();
+    assert!(!denial.reason.is_empty() && !denial.retry_after.is_zero());
+    (denial.level, denial.gate, denial.class)
+}
+
+#[test]
+fn a_lost_connection_in_one_database_denies_all_and_the_server_recovers() {
+    let mut tree = tree();
+    assert_eq!(run(&mut tree, at(0), &request("a", "statements"), &failed(StatementError::Connection)), []);
+    let opened = run(&mut tree, at(1), &request("a", "statements"), &failed(StatementError::Connection));
+    assert_eq!((opened.len(), opened[0].level, &opened[0].database), (1, Level::Server, &None));
+    let lost = (Level::Server, Gate::Breaker, Some(FailureClass::ConnectionLost));
+    assert_eq!(against(&mut tree, at(1), &request("b", "statements")), lost);
+    assert_eq!(against(&mut tree, at(1), &Request { database: None, ..request("", "wal") }), lost);
+
+    let grant = admit(&mut tree, at(3), &probe("b")).unwrap();
+    assert!(grant.probe && grant.transitions[0].transition.to == State::HalfOpen);
+    assert_eq!(against(&mut tree, at(3), &probe("a")), (Level::Server, Gate::Breaker, None));
+    report(&mut tree, at(3), grant.id, &ok(1));
+    let closed = run(&mut tree, at(4), &probe("a"), &ok(1));
+    assert_eq!((closed[0].level, closed[0].transition.to), (Level::Server, State::Closed));
+    assert_eq!(closed[0].transition.open_for, Some(Duration::from_secs(3)));
+    assert!(admit(&mut tree, at(4), &request("b", "statements")).is_ok());
+}
+
+#[test]
+fn lock_timeouts_in_one_database_leave_the_others() {
+    let mut tree = tree();
+    for feature in ["one", "two"] {
+        assert_eq!(run(&mut tree, at(0), &request("a", feature), &sqlstate("55P03")), []);
+    }
+    let opened = run(&mut tree, at(0), &request("a", "three"), &sqlstate("55P03"));
+    assert_eq!(
+        (opened.len(), opened[0].level, opened[0].database.as_deref()),
+        (1, Level::Database, Some("a"))
+    );
+    let locked = (Level::Database, Gate::Breaker, Some(FailureClass::LockTimeout));
+    assert_eq!(against(&mut tree, at(1), &request("a", "one")), locked);
+    assert!(admit(&mut tree, at(1), &request("b", "one")).is_ok());
+    assert!(admit(&mut tree, at(1), &Request { database: None, ..request("", "wal") }).is_ok());
+}
+
+#[test]
+fn a_missing_privilege_disables_one_feature_and_is_asked_again_rarely() {
+    let mut tree = tree();
+    let opened = run(&mut tree, at(0), &request("a", "sizes"), &sqlstate("42501"));
+    assert_eq!(
+        (opened.len(), opened[0].level, opened[0].feature.as_deref()),
+        (1, Level::Feature, Some("sizes"))
+    );
+    let denied = (Level::Feature, Gate::Breaker, Some(FailureClass::InsufficientPrivilege));
+    assert_eq!(against(&mut tree, at(149), &request("a", "sizes")), denied);
+    assert_eq!(run(&mut tree, at(149), &request("a", "tables"), &ok(1)), []);
+    assert_eq!(run(&mut tree, at(149), &request("b", "sizes"), &ok(1)), []);
+    assert!(admit(&mut tree, at(300), &request("a", "sizes")).unwrap().probe, "the wait is 150 to 300 s");
+}
+
+#[test]
+fn a_feature_that_times_out_alone_is_given_up_alone() {
+    let mut tree = tree();
+    let mut opened = Vec::new();
+    for second in 0..3 {
+        opened.extend(run(&mut tree, at(second), &request("a", "heavy"), &sqlstate("57014")));
+        opened.extend(run(&mut tree, at(second), &request("a", "light"), &ok(1)));
+    }
+    assert_eq!(opened.iter().map(|t| t.level).collect::<Vec<_>>(), [Level::Feature]);
+    assert!(admit(&mut tree, at(3), &request("a", "light")).is_ok());
+}
+
+#[test]
+fn slow_statements_open_the_database() {
+    let mut config = TreeConfig::default();
+    config.limits.budget = Budget::of_core(1.0);
+    let mut tree = ServerTree::new(config, at(0));
+    let slow = ok(5_001);
+    let mut slow_run = |feature| run(&mut tree, at(0), &request("a", feature), &slow);
+    assert_eq!([slow_run("x"), slow_run("y")], [[], []]);
+    let opened = slow_run("z");
+    assert_eq!((opened.len(), opened[0].level), (1, Level::Database));
+    assert_eq!(opened[0].transition.class, Some(FailureClass::Slow));
+    assert!(admit(&mut tree, at(0), &request("b", "x")).is_ok());
+}
+
+#[test]
+fn the_gates_fail_closed() {
+    let mut config = TreeConfig { max_databases: 1, max_features: 2, max_grants: 3, ..TreeConfig::default() };
+    let mut tree = ServerTree::new(config.clone(), at(0));
+    let full = |level| (level, Gate::LimitReached, None);
+    let _ = admit(&mut tree, at(0), &request("a", "one")).unwrap();
+    let _ = admit(&mut tree, at(0), &request("a", "two")).unwrap();
+    assert_eq!(against(&mut tree, at(0), &request("b", "one")), full(Level::Database));
+    assert_eq!(against(&mut tree, at(0), &request("a", "three")), full(Level::Feature));
+    let _ = admit(&mut tree, at(0), &request("a", "one")).unwrap();
+    assert_eq!(against(&mut tree, at(0), &request("a", "one")), full(Level::Server));
+    let held = Override::Open { reason: "x".into(), until: at(9) };
+    assert_eq!(
+        tree.order(at(0), &Scope::Database(Some("b".into())), held.clone()).unwrap_err().gate,
+        Gate::LimitReached
+    );
+    let feature = Scope::Feature(Some("a".into()), "three".into());
+    assert_eq!(tree.order(at(0), &feature, held).unwrap_err().gate, Gate::LimitReached);
+
+    config.limits.budget = Budget::of_core(0.0);
+    let mut tree = ServerTree::new(config.clone(), at(0));
+    assert_eq!(against(&mut tree, at(0), &request("a", "one")).1, Gate::Budget);
+    config.limits = Limits { statement_burst: 0, ..Limits::default() };
+    let mut tree = ServerTree::new(config, at(0));
+    assert_eq!(against(&mut tree, at(0), &probe("a")).1, Gate::Rate);
+}
+
+#[test]
+fn the_process_gives_up_work_in_order_and_itself_last() {
+    let mut tree = tree();
+    let mut gate = |purpose, level| {
+        let verdict = ProcessVerdict { level, rate_exhausted: None };
+        let request = Request { purpose, ..request("a", "x") };
+        tree.admit(at(0), NOON, &request, verdict).err().map(|denial| denial.gate)
+    };
+    assert_eq!(gate(Purpose::Plans, ShedLevel::Plans), Some(Gate::Process));
+    assert_eq!(gate(Purpose::Sessions, ShedLevel::Plans), None);
+    assert_eq!(gate(Purpose::Statements, ShedLevel::Statements), Some(Gate::Process));
+    assert_eq!(gate(Purpose::Connect, ShedLevel::Statements), None);
+    assert_eq!(gate(Purpose::Connect, ShedLevel::Everything), Some(Gate::Process));
+    let verdict = ProcessVerdict { level: ShedLevel::Nothing, rate_exhausted: Some(Duration::from_secs(1)) };
+    assert_eq!(tree.admit(at(0), NOON, &probe("a"), verdict).unwrap_err().gate, Gate::ProcessRate);
+}
+
+#[test]
+fn plans_have_a_limit_of_their_own_and_statements_at_once_too() {
+    let mut tree = tree();
+    let plan = Request { purpose: Purpose::Plans, ..request("a", "plan") };
+    for _ in 0..2 {
+        run(&mut tree, at(0), &plan, &ok(0));
+    }
+    assert_eq!(against(&mut tree, at(0), &plan).1, Gate::PlanRate);
+    assert_eq!(tree.view(at(0)).nodes[1].rate_rejected, 1);
+    run(&mut tree, at(0), &request("a", "other"), &ok(0));
+    for _ in 0..4 {
+        let _ = admit(&mut tree, at(0), &request("a", "other")).unwrap();
+    }
+    assert_eq!(against(&mut tree, at(0), &request("a", "other")).1, Gate::InFlight);
+}
+
+#[test]
+fn distress_opens_the_right_breaker_and_the_unknown_none() {
+    let check = |signals: DistressSignals, expected: Option<(Level, FailureClass)>| {
+        let mut tree = tree();
+        run(&mut tree, at(0), &request("a", "x"), &ok(1));
+        let transitions = tree.distress(at(0), Some("a"), &signals, &mut fastrand::Rng::with_seed(1));
+        let found = transitions.first().map(|t| (t.level, t.transition.class.unwrap()));
+        assert_eq!(found, expected, "{signals:?}");
+        assert_eq!(admit(&mut tree, at(0), &request("a", "x")).is_err(), expected.is_some());
+        let server = expected.is_some_and(|(level, _)| level == Level::Server);
+        assert_eq!(admit(&mut tree, at(0), &request("b", "x")).is_err(), server);
+    };
+    let none = DistressSignals::default();
+    check(none, None);
+    check(DistressSignals { free_connection_slots: Some(3), own_lock_waits: Some(0), ..none }, None);
+    let slots = Some((Level::Server, FailureClass::DistressSlots));
+    check(DistressSignals { free_connection_slots: Some(2), ..none }, slots);
+    let replay = Some((Level::Server, FailureClass::DistressReplay));
+    check(DistressSignals { replay_lag_rising_while_snapshot_open: Some(true), ..none }, replay);
+    let locks = Some((Level::Database, FailureClass::DistressLocks));
+    check(DistressSignals { own_lock_waits: Some(1), ..none }, locks);
+    let planning = Some((Level::Database, FailureClass::DistressPlanning));
+    check(DistressSignals { planning_time: Some(Duration::from_secs(1)), ..none }, planning);
+}
+
+#[test]
+fn orders_reach_what_was_never_asked_for_and_end_by_themselves() {
+    let mut tree = tree();
+    let scope = Scope::Feature(Some("a".into()), "sizes".into());
+    let held = Override::Open { reason: "night".into(), until: at(60) };
+    let transition = tree.order(at(0), &scope, held).unwrap().unwrap();
+    assert_eq!((transition.level, transition.feature.as_deref()), (Level::Feature, Some("sizes")));
+    let denial = admit(&mut tree, at(1), &request("a", "sizes")).unwrap_err();
+    assert_eq!(
+        (denial.reason.as_str(), denial.retry_after.as_secs()),
+        ("feature sizes, breaker: by order: night", 59)
+    );
+    assert!(admit(&mut tree, at(1), &request("a", "tables")).is_ok());
+    assert!(admit(&mut tree, at(60), &request("a", "sizes")).unwrap().probe);
+}
+
+#[test]
+fn a_lost_grant_is_written_off_at_its_timeout_and_its_report_is_harmless() {
+    let mut tree = tree();
+    let lost = admit(&mut tree, at(0), &request("a", "x")).unwrap();
+    run(&mut tree, at(119), &request("a", "y"), &ok(1));
+    assert_eq!((tree.view(at(119)).grants, tree.view(at(119)).nodes[1].in_flight), (1, 1));
+    assert!(admit(&mut tree, at(120), &request("b", "y")).is_ok());
+    let view = tree.view(at(120));
+    assert_eq!((view.grants, view.nodes[1].in_flight), (1, 0));
+    assert_eq!(view.nodes[1].spent, lost.timeout + Duration::from_millis(1));
+    assert_eq!(report(&mut tree, at(121), lost.id, &failed(StatementError::Connection)), []);
+    assert_eq!(tree.view(at(120)), view);
+}
+
+#[test]
+fn a_report_for_a_database_that_is_gone_or_back_touches_only_the_server() {
+    let mut tree = tree();
+    let early = admit(&mut tree, at(0), &request("a", "x")).unwrap();
+    tree.retain_databases(|name| name != "a");
+    assert_eq!(tree.view(at(0)).nodes.len(), 1);
+    run(&mut tree, at(0), &request("a", "x"), &ok(1));
+    let view = tree.view(at(1));
+    for grant in [early.id, early.id] {
+        assert_eq!(report(&mut tree, at(1), grant, &sqlstate("42501")), []);
+    }
+    assert_eq!(tree.view(at(1)).nodes, view.nodes);
+}
+
+#[test]
+fn limits_follow_the_clock_on_the_wall_and_heavy_work_waits_for_its_window() {
+    let time = |text| TimeOfDay::try_parse(text).unwrap();
+    let night = Window { days: Days::ALL, from: time("22:00"), to: time("06:00") };
+    let schedule = Schedule::try_new("UTC", vec![night]).unwrap();
+    let limits = Limits { statements_per_second: 1.0, statement_burst: 1, ..Limits::default() };
+    let mut tree = ServerTree::new(
+        TreeConfig {
+            schedule: Some(LimitSchedule { schedule: schedule.clone(), limits: vec![limits] }),
+            heavy_work: Some(HeavyWork { schedule, classes: vec![CostClass::Sizes] }),
+            ..TreeConfig::default()
+        },
+        at(0),
+    );
+    let midnight = NOON.plus(Duration::from_secs(12 * 3_600));
+    let sizes = Request { purpose: Purpose::Sizes, ..request("a", "sizes") };
+    let denial = admit(&mut tree, at(0), &sizes).unwrap_err();
+    assert_eq!((denial.gate, denial.retry_after), (Gate::Window, Duration::from_secs(10 * 3_600)));
+    run(&mut tree, at(0), &request("a", "x"), &ok(0));
+    // One was used, and stays used under the limit of the night.
+    let verdict = ProcessVerdict::default();
+    assert_eq!(tree.admit(at(0), midnight, &sizes, verdict).unwrap_err().gate, Gate::Rate);
+    assert!(tree.admit(at(1), midnight, &sizes, verdict).is_ok());
+    assert_eq!((tree.view(at(1)).window, tree.view(at(1)).nodes[1].statements_per_second), (Some(0), 1.0));
+}
+
+#[test]
+fn the_rate_follows_the_database_and_not_what_we_reject() {
+    let mut tree = tree();
+    let rate = |tree: &ServerTree| tree.view(at(0)).nodes[1].statements_per_second;
+    run(&mut tree, at(0), &request("a", "x"), &ok(0));
+    while let Ok(grant) = admit(&mut tree, at(0), &request("a", "x")) {
+        report(&mut tree, at(0), grant.id, &ok(0));
+    }
+    assert_eq!(against(&mut tree, at(0), &request("a", "x")).1, Gate::Rate);
+    assert_eq!(rate(&tree), 10.0);
+    tree = self::tree();
+    run(&mut tree, at(0), &request("a", "x"), &sqlstate("42501"));
+    assert_eq!(rate(&tree), 10.0, "a privilege is not the database's health");
+    run(&mut tree, at(0), &request("a", "y"), &sqlstate("57014"));
+    assert_eq!(rate(&tree), 5.0);
+}
+
+#[test]
+fn optional_work_comes_back_when_nothing_else_runs() {
+    let mut tree = tree();
+    let sessions = Request { purpose: Purpose::Sessions, ..request("a", "sessions") };
+    run(&mut tree, at(0), &sessions, &ok(400));
+    for second in 0..=60 {
+        assert_eq!(against(&mut tree, at(second), &sessions).1, Gate::Budget);
+    }
+    assert_eq!(tree.stretch(at(60), Some("a")), 2.0);
+    assert!(admit(&mut tree, at(61), &sessions).is_ok());
+}
+
+/// Everything a tree holds but its counts of rejections.
+fn all_of(tree: &ServerTree) -> String {
+    let mut tree = tree.clone();
+    tree.databases.values_mut().for_each(|node| node.rate_rejected = 0);
+    format!("{tree:?}")
+}
+
+/// An outcome by number.
+fn outcome(how: u8, cost_ms: u64) -> Outcome {
+    match how {
+        0 => failed(StatementError::Connection),
+        1 => failed(StatementError::Deadline),
+        2 => failed(StatementError::Abandoned),
+        3 => failed(StatementError::Decode),
+        4 => sqlstate("55P03"),
+        5 => sqlstate("42501"),
+        6 => sqlstate("53300"),
+        _ => ok(cost_ms),
+    }
+}
+
+proptest! {
+    /// Any history: a denied request changes nothing but the count of rejections; a server that was given up has at most
+    /// one probe out; tables keep their bounds; and time and successes heal everything.
+    #[test]
+    fn any_history_keeps_the_promises(
+        steps in prop::collection::vec(
+            (0u64..20_000, 0usize..4, 0usize..4, 0usize..Purpose::COUNT, any::<bool>(), 0u8..12, 0u64..100), 1..150,
+        ),
+        seed: u64,
+    ) {
+        let config = TreeConfig { max_databases: 3, max_features: 3, max_grants: 8, ..TreeConfig::default() };
+        let mut tree = ServerTree::new(config.clone(), at(0));
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (names, mut now, mut out) = (["a", "b", "c", "d"], at(0), Vec::new());
+        for (wait, database, feature, purpose, cheapest, how, cost) in steps {
+            now = now.plus(Duration::from_millis(wait));
+            let (database, purpose) = (names[database], Purpose::ALL[purpose]);
+            let request = Request { database: Some(database), feature: names[feature], purpose, cheapest };
+            tree.tend(now, Some(database));
+            let (before, untouched) = (tree.view(now), all_of(&tree));
+            match admit(&mut tree, now, &request) {
+                Ok(grant) => {
+                    if before.breaker.state != State::Closed {
+                        prop_assert!(grant.probe && cheapest);
+                    }
+                    let node = before.nodes.iter().find(|node| node.database.as_deref() == Some(database));
+                    if node.is_some_and(|node| node.breaker.state != State::Closed) {
+                        prop_assert!(grant.probe && cheapest);
+                    }
+                    out.push(grant.id);
+                }
+                Err(_) => {
+                    prop_assert_eq!(all_of(&tree), untouched);
+                }
+            }
+            if how % 2 == 0 && !out.is_empty() {
+                let id = out.swap_remove(usize::from(how) % out.len());
+                tree.report(now, id, &outcome(how, cost), &mut random);
+            }
+            let view = tree.view(now);
+            prop_assert!(view.nodes.len() <= 4 && view.grants <= 8);
+            prop_assert!(view.nodes.iter().all(|node| node.features.len() <= 3 && node.in_flight <= 4));
+        }
+        // Past every wait; then the probe of each database in turn, until all is closed.
+        now = now.plus(Duration::from_secs(3_600));
+        for _ in 0..20 {
+            for database in names {
+                for feature in names {
+                    let request = Request { feature, ..probe(database) };
+                    if let Ok(grant) = admit(&mut tree, now, &request) {
+                        tree.report(now, grant.id, &ok(0), &mut random);
+                    }
+                }
+            }
+            now = now.plus(Duration::from_secs(61));
+        }
+        let view = tree.view(now);
+        prop_assert_eq!((view.breaker.state, view.grants), (State::Closed, 0));
+        for node in view.nodes.iter().skip(1) {
+            prop_assert_eq!((node.breaker.state, node.in_flight), (State::Closed, 0));
+            prop_assert!(node.features.iter().all(|feature| feature.breaker.state == State::Closed));
+        }
+    }
+
+    /// One statement at a time: over any minute a database costs less than the budget plus one statement, and plus one
+    /// probe, whatever is asked.
+    #[test]
+    fn the_budget_of_every_minute_is_held(
+        steps in prop::collection::vec((0u64..2_000, 0usize..Purpose::COUNT, any::<bool>(), 0u64..150), 1..300),
+    ) {
+        let mut tree = ServerTree::new(TreeConfig { max_in_flight: 1, ..TreeConfig::default() }, at(0));
+        let (mut now_ms, mut costs) = (0, Vec::<(u64, u64)>::new());
+        for (wait, purpose, cheapest, cost) in steps {
+            now_ms += wait;
+            let request = Request { purpose: Purpose::ALL[purpose], cheapest, ..request("a", "x") };
+            if let Ok(grant) = admit(&mut tree, at_ms(now_ms), &request) {
+                now_ms += cost;
+                report(&mut tree, at_ms(now_ms), grant.id, &ok(cost));
+                costs.push((now_ms, cost));
+            }
+        }
+        for (end, _) in &costs {
+            let minute = costs.iter().filter(|(at, _)| at <= end && end - at < 60_000);
+            let spent: u64 = minute.map(|(_, cost)| cost).sum();
+            prop_assert!(spent < 300 + 150 + 150, "{spent} ms up to {end}");
+        }
+    }
+}

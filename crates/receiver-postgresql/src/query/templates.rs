@@ -1,0 +1,54 @@
+//! Every statement that can be sent to a server, for people to read before they let us in.
+
+use dbintel_model::MetricDefinition;
+
+use super::connection::{Limits, UNTRACKED, begin_text};
+use super::facts::{self, Facts};
+use super::family_table::FAMILIES;
+use super::meter::metered;
+use super::sessions::SessionsPlan;
+use super::statements::StatementsPlan;
+use super::{node, objects, tracking};
+
+/// A statement as it is sent. Values are bound as `$1`, `$2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// What it reads.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+/// Every statement that can be sent to a server that has this, in the order of a poll. `wanted` says which metrics are
+/// switched on. What the driver itself sends is among them: nothing but the start of the session.
+#[must_use]
+pub fn templates(
+    facts: &Facts,
+    database: &str,
+    limits: Limits,
+    wanted: impl Fn(&MetricDefinition) -> bool,
+) -> Vec<Template> {
+    let plain = |name: &str, text: String| Template { name: name.to_owned(), text };
+    let read = |name: &str, text: &str| plain(name, metered(text));
+    let mut templates = Vec::new();
+    for (name, extra) in [("begin", ""), ("begin without being tracked", UNTRACKED)] {
+        let begin = begin_text(limits, extra);
+        let anew = format!("ROLLBACK; {begin}");
+        templates.extend([plain(name, begin), plain(&format!("{name}, after an error"), anew)]);
+    }
+    templates.extend(facts::TEXTS.iter().map(|(name, text)| read(name, text)));
+    templates.push(read("node", &node::text(facts)));
+    templates.extend(objects::texts().iter().map(|(name, text)| read(name, text)));
+    for family in FAMILIES {
+        if let Ok(plan) = family.plan(facts, &wanted) {
+            templates.push(read(&format!("family {}", family.name), &plan.text));
+        }
+    }
+    if let Ok(plan) = StatementsPlan::new(facts, database) {
+        templates.extend(plan.texts().into_iter().map(|(name, text)| read(name, text)));
+    }
+    templates.push(read("sessions", SessionsPlan::new(facts).text()));
+    templates.push(read("doctor: what the server measures", tracking::TRACKING));
+    templates.push(plain("end", "ROLLBACK".to_owned()));
+    templates
+}
