@@ -21,6 +21,8 @@ use dbintel_tests::{AdminPorts, Arrived, events, metrics};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Where a server is polled every second, the usual budget of database time would stretch the intervals.
+const EXPORTERS: &str = "processors:\n  circuit_breaker: {limits: {budget: 60s}}\nexporters:";
 
 /// Contrib's metrics, copied from its metadata.
 fn contrib() -> BTreeMap<String, Value> {
@@ -132,9 +134,9 @@ async fn every_metric_of_contrib_and_both_events_with_the_contrib_layout() {
         contrib().keys().map(|name| format!("      {name}:\n        enabled: true\n")).collect();
     let more = format!(
         "    resource_layout: contrib\n    initial_delay: 0\n    object_collection: {{collection_interval: 1s}}\n    events:\n      db.server.query_sample:\n        \
-         enabled: true\n    top_query_collection:\n      collection_interval: 1s\n    metrics:\n{switches}exporters:"
+         enabled: true\n    top_query_collection:\n      collection_interval: 1s\n    metrics:\n{switches}"
     );
-    let config = minimal(&world, "1s", "databases").replacen("exporters:", &more, 1);
+    let config = minimal(&world, "1s", "databases").replacen("exporters:", &format!("{more}{EXPORTERS}"), 1);
     let ports = AdminPorts::default();
     let mut program = ports.apply(Launch::run(&config)).start();
     // What a healthy primary cannot show: conflicts are counted on standbys only for rows with databases, so they are
@@ -176,8 +178,8 @@ async fn every_metric_of_contrib_and_both_events_with_the_contrib_layout() {
 async fn both_events_with_the_default_layout() {
     let world = world().await;
     let more = "    initial_delay: 0\n    events:\n      db.server.query_sample:\n        enabled: true\n    \
-                top_query_collection:\n      collection_interval: 1s\nexporters:";
-    let config = minimal(&world, "1s", "databases").replacen("exporters:", more, 1);
+                top_query_collection:\n      collection_interval: 1s\n";
+    let config = minimal(&world, "1s", "databases").replacen("exporters:", &format!("{more}{EXPORTERS}"), 1);
     let launch = Launch::command(&[]);
     let file = launch.write_file("dbintel.yaml", &config);
     let ports = AdminPorts::default();

@@ -56,6 +56,7 @@ impl World {
         };
         let config = format!(
             "receivers:\n  postgresql/troubled: {}\n  postgresql/well: {}\n\
+             processors:\n  circuit_breaker: {{limits: {{budget: 60s}}}}\n\
              exporters:\n  otlphttp: {{endpoint: \"{}\"}}\n\
              service:\n  pipelines:\n    databases:\n      receivers: [postgresql/troubled, postgresql/well]\n      \
              exporters: [otlphttp]\n",

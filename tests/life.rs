@@ -31,7 +31,8 @@ fn config(port: u16, exporter: &str) -> String {
     format!(
         "receivers:\n  postgresql:\n    endpoint: 127.0.0.1:{port}\n    username: dbintel\n    \
          password: monitor-of-the-test\n    tls: {{insecure: true}}\n    collection_interval: 1s\n    initial_delay: 0\n    \
-         top_query_collection: {{collection_interval: 1s}}\n{exporter}\
+         top_query_collection: {{collection_interval: 1s}}\n\
+         processors:\n  circuit_breaker: {{limits: {{budget: 60s}}}}\n{exporter}\
          service:\n  pipelines:\n    databases:\n      receivers: [postgresql]\n      exporters: [otlphttp]\n"
     )
 }

@@ -31,6 +31,8 @@ pub struct Plan {
     pub exporter: Vec<String>,
     /// Settings of the memory limiter, as lines of YAML.
     pub memory_limiter: Vec<String>,
+    /// Database time a minute that each database may be cost.
+    pub budget: String,
 }
 
 /// A running program.
@@ -55,6 +57,7 @@ impl Plan {
             receiver: Vec::new(),
             exporter: vec![format!("endpoint: {endpoint}"), "compression: gzip".to_owned()],
             memory_limiter: vec!["limit_percentage: 80".to_owned(), "spike_limit_percentage: 20".to_owned()],
+            budget: "300ms".to_owned(),
         }
     }
 
@@ -80,6 +83,7 @@ impl Plan {
         }
         text.push_str("processors:\n  memory_limiter:\n    check_interval: 1s\n");
         push_lines(&mut text, &self.memory_limiter);
+        let _ = writeln!(text, "  circuit_breaker:\n    limits: {{budget: {}}}", self.budget);
         text.push_str("exporters:\n  otlphttp:\n");
         push_lines(&mut text, &self.exporter);
         let _ = write!(
@@ -87,7 +91,7 @@ impl Plan {
             "extensions:\n  health_check:\n    endpoint: 127.0.0.1:{health}\n  zpages:\n    \
              endpoint: 127.0.0.1:{zpages}\nservice:\n  extensions: [health_check, zpages]\n  telemetry:\n    \
              metrics:\n      address: 127.0.0.1:{metrics}\n  pipelines:\n    databases:\n      \
-             receivers: [{}]\n      processors: [memory_limiter]\n      exporters: [otlphttp]\n",
+             receivers: [{}]\n      processors: [memory_limiter, circuit_breaker]\n      exporters: [otlphttp]\n",
             names.join(", ")
         );
         text

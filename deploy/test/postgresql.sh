@@ -143,6 +143,8 @@ receivers:
     top_query_collection: {collection_interval: 1s}
     object_collection: {collection_interval: 1s}
     size_collection: {collection_interval: 1s}
+processors:
+  circuit_breaker: {limits: {budget: 60s}}
 exporters:
   file: {path: $work/telemetry.jsonl}
 extensions:

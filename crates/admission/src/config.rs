@@ -13,9 +13,10 @@ use crate::vocabulary::CostClass;
 /// What may be sent to one database.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Ceiling of statements a second; the database's own health moves the rate below it. Default 10.
+    /// Ceiling of statements a second; the database's own health moves the rate below it. A poll has about thirty short
+    /// ones. Default 50.
     pub statements_per_second: f64,
-    /// Statements at once. Default 20: one whole poll.
+    /// Statements at once. Default 100: three polls.
     pub statement_burst: u32,
     /// EXPLAINs a minute. Default 6.
     pub plans_per_minute: f64,
@@ -57,9 +58,9 @@ pub struct TreeConfig {
     pub schedule: Option<LimitSchedule>,
     /// Work bound to maintenance windows. Default none.
     pub heavy_work: Option<HeavyWork>,
-    /// Statements a second to the whole server, all databases together. Default 50.
+    /// Statements a second to the whole server, all databases together. Default 200.
     pub server_statements_per_second: f64,
-    /// Statements at once to the whole server. Default 100.
+    /// Statements at once to the whole server. Default 400.
     pub server_statement_burst: u32,
     /// How rates follow the database.
     pub aimd: AimdConfig,
@@ -79,7 +80,7 @@ pub struct TreeConfig {
     pub planning_time_max: Duration,
     /// Databases of the server, at most [`TreeConfig::MAX_DATABASES`]; there is no permit for more. Default 512.
     pub max_databases: usize,
-    /// Features of a database, at most [`TreeConfig::MAX_FEATURES`]; there is no permit for more. Default 32.
+    /// Features of a database, at most [`TreeConfig::MAX_FEATURES`]; there is no permit for more. Default 64.
     pub max_features: usize,
     /// Permits out at a time, at most [`TreeConfig::MAX_GRANTS`]. Default 1024.
     pub max_grants: usize,
@@ -90,8 +91,8 @@ pub struct TreeConfig {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            statements_per_second: 10.0,
-            statement_burst: 20,
+            statements_per_second: 50.0,
+            statement_burst: 100,
             plans_per_minute: 6.0,
             plan_burst: 2,
             budget: Budget::default(),
@@ -102,10 +103,10 @@ impl Default for Limits {
 // === impl TreeConfig ===
 
 impl TreeConfig {
-    /// Most databases of a server. With [`Self::MAX_FEATURES`] each and all time-outs full, a tree holds about 30 MB.
+    /// Most databases of a server. With [`Self::MAX_FEATURES`] each and all time-outs full, a tree holds about 60 MB.
     pub const MAX_DATABASES: usize = 512;
     /// Most features of a database.
-    pub const MAX_FEATURES: usize = 32;
+    pub const MAX_FEATURES: usize = 64;
     /// Most permits out at a time.
     pub const MAX_GRANTS: usize = 4_096;
 
@@ -124,8 +125,8 @@ impl Default for TreeConfig {
             limits: Limits::default(),
             schedule: None,
             heavy_work: None,
-            server_statements_per_second: 50.0,
-            server_statement_burst: 100,
+            server_statements_per_second: 200.0,
+            server_statement_burst: 400,
             aimd: AimdConfig::default(),
             ledger: LedgerConfig::default(),
             timeout: TimeoutConfig::default(),

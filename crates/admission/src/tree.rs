@@ -233,6 +233,15 @@ impl ServerTree {
         self.node(database).map_or(1.0, |node| node.ledger.pressure(now).stretch)
     }
 
+    /// The longest time-out of the database's features: for a transaction that has several of them. Base, if none was
+    /// asked for yet.
+    #[must_use]
+    pub fn timeout(&self, database: Option<&str>) -> Duration {
+        let features = self.node(database).into_iter().flat_map(|node| node.features.values());
+        let longest = features.map(|feature| feature.timeout.current()).max();
+        longest.unwrap_or_else(|| self.config.timeout.base.min(self.config.timeout.max))
+    }
+
     /// Forgets every database but these: the ones that exist.
     pub fn retain_databases(&mut self, exists: impl Fn(&str) -> bool) {
         self.databases.retain(|name, _| exists(name));

@@ -132,9 +132,14 @@ fn prepare_all<Plan>(
 /// What may be named: everything that is defined, and the processors that need no settings.
 fn defined(document: &Document) -> Defined {
     let mut defined = Defined::of(document);
-    for kind in ["memory_limiter", "batch"] {
+    for kind in BUILT_IN {
         if let Ok(id) = kind.parse() {
             defined.add(Section::Processors, id);
+        }
+    }
+    for kind in DEFAULT_CHAIN {
+        if let Ok(id) = kind.parse() {
+            defined.add_default(id);
         }
     }
     defined
@@ -172,22 +177,30 @@ fn join(
     }
 }
 
-/// The processors of a pipeline; without the key, the default chain.
+/// Processors that need no settings, and the default chain: what stands at both ends of it is there in any case.
+const BUILT_IN: [&str; 3] = ["memory_limiter", "circuit_breaker", "batch"];
+const DEFAULT_CHAIN: [&str; 2] = ["memory_limiter", "circuit_breaker"];
+
+/// The processors of a pipeline; without the key, the default chain, with the settings of those that are configured.
 fn chain(
     named: Option<&[ComponentId]>,
     processors: &Plans<ProcessorPlan>,
 ) -> Vec<(ComponentId, ProcessorPlan)> {
-    let default: Vec<ComponentId> = "memory_limiter".parse().into_iter().collect();
-    let ids = named.unwrap_or(&default);
-    let plan = |id: &ComponentId| processors.get(id).cloned().unwrap_or_else(|| built_in(id.kind()));
-    ids.iter().map(|id| (id.clone(), plan(id))).collect()
+    let default: Vec<ComponentId> = DEFAULT_CHAIN.iter().filter_map(|kind| kind.parse().ok()).collect();
+    let plan = |id: &ComponentId| {
+        let plan = processors.get(id).cloned().or_else(|| built_in(id.kind()))?;
+        Some((id.clone(), plan))
+    };
+    named.unwrap_or(&default).iter().filter_map(plan).collect()
 }
 
-/// A processor that is named without being configured.
-fn built_in(kind: &str) -> ProcessorPlan {
+/// A processor that is named without being configured; what is not built in was found to be undefined before.
+fn built_in(kind: &str) -> Option<ProcessorPlan> {
     match kind {
-        "batch" => ProcessorPlan::Batch { flush_timeout: None },
-        _ => ProcessorPlan::MemoryLimiter(MemoryLimiterConfig::default()),
+        "batch" => Some(ProcessorPlan::Batch { flush_timeout: None }),
+        "memory_limiter" => Some(ProcessorPlan::MemoryLimiter(MemoryLimiterConfig::default())),
+        "circuit_breaker" => Some(ProcessorPlan::CircuitBreaker(Box::default())),
+        _ => None,
     }
 }
 
@@ -196,7 +209,7 @@ fn memory_limits(lanes: &BTreeMap<ComponentId, LanePlan>) -> MemoryLimiterConfig
     let processors = lanes.values().flat_map(|lane| &lane.chain);
     let limiter = processors.filter_map(|(_, plan)| match plan {
         ProcessorPlan::MemoryLimiter(config) => Some(config.clone()),
-        ProcessorPlan::Batch { .. } => None,
+        ProcessorPlan::Batch { .. } | ProcessorPlan::CircuitBreaker(_) => None,
     });
     limiter.into_iter().next().unwrap_or_default()
 }
@@ -209,7 +222,7 @@ fn with_flush_timeouts(
     for lane in lanes.values() {
         let timeout = lane.chain.iter().find_map(|(_, plan)| match plan {
             ProcessorPlan::Batch { flush_timeout } => *flush_timeout,
-            ProcessorPlan::MemoryLimiter(_) => None,
+            ProcessorPlan::MemoryLimiter(_) | ProcessorPlan::CircuitBreaker(_) => None,
         });
         let Some(timeout) = timeout else { continue };
         for id in lane.sinks.keys() {

@@ -60,7 +60,7 @@ async fn serve(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
     let memory = wiring::memory_limits(&assembly.memory, &monitor).context("the memory limits")?;
     warnings.extend(memory.warning.map(|text| Warning::new(None, "memory_limiter", text.to_string())));
     let spans = SpanStore::new(&registry);
-    let mut wiring = Wiring::new(Arc::clone(&clock), registry.clone());
+    let mut wiring = Wiring::new(Arc::clone(&clock), registry.clone(), &monitor);
     let export = export_own_telemetry(&assembly, &wiring)?;
     logging::start(&assembly.telemetry, &spans, &clock, export.as_ref());
     for warning in warnings.iter() {

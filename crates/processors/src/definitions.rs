@@ -31,8 +31,73 @@ pub static MEMORY_LIMITER_UNREAD: SelfMetric = SelfMetric {
     kind: Counter,
 };
 
+/// 1 for the state a breaker is in, 0 for the others; the database is empty for what is asked of the server as a whole.
+pub static BREAKER_STATE: SelfMetric = SelfMetric {
+    name: "circuit_breaker_state",
+    help: "1 for the state the breaker is in; an empty database is the server as a whole.",
+    kind: Gauge,
+};
+
+/// Times a breaker opened.
+pub static BREAKER_TRIPS: SelfMetric = SelfMetric {
+    name: "circuit_breaker_trips_total",
+    help: "Times a breaker opened: the server's, a database's, or that of one of our queries in it.",
+    kind: Counter,
+};
+
+/// Time from the first opening to closing.
+pub static BREAKER_RECOVERY: SelfMetric = SelfMetric {
+    name: "circuit_breaker_recovery_time_seconds",
+    help: "Time from opening to closing, the last time a breaker closed.",
+    kind: Gauge,
+};
+
+/// Share of statements rejected by a rate.
+pub static REJECTION_RATE: SelfMetric = SelfMetric {
+    name: "rate_limiter_rejection_rate",
+    help: "Share of the statements asked for that a rate rejected, between the last two looks.",
+    kind: Gauge,
+};
+
+/// Cost of our statements.
+pub static LEDGER_TIME: SelfMetric = SelfMetric {
+    name: "collector_database_time_seconds_total",
+    help: "Time our statements took, by database and purpose; source says whether the database measured it (statement) \
+           or we did (wall).",
+    kind: Gauge,
+};
+
+/// Cost of the last minute as a share of the budget.
+pub static BUDGET_RATIO: SelfMetric = SelfMetric {
+    name: "collector_database_budget_ratio",
+    help: "Time our statements took in the last minute, as a share of the budget.",
+    kind: Gauge,
+};
+
+/// What intervals are multiplied with.
+pub static CADENCE_STRETCH: SelfMetric = SelfMetric {
+    name: "collector_cadence_stretch_ratio",
+    help: "What intervals between polls are multiplied with to keep within the budget.",
+    kind: Gauge,
+};
+
+/// Statements that were not admitted.
+pub static ADMISSION_DENIED: SelfMetric = SelfMetric {
+    name: "dbintel_admission_denied_total",
+    help: "Statements that were not admitted, by purpose and gate.",
+    kind: Counter,
+};
+
 /// Every self-metric of this crate, for documentation.
 pub static ALL: &[&SelfMetric] = &[
+    &ADMISSION_DENIED,
+    &BREAKER_RECOVERY,
+    &BREAKER_STATE,
+    &BREAKER_TRIPS,
+    &BUDGET_RATIO,
+    &CADENCE_STRETCH,
+    &LEDGER_TIME,
+    &REJECTION_RATE,
     &MEMORY_ACCOUNT_BYTES,
     &MEMORY_LIMITER_REFUSING_SECONDS,
     &MEMORY_LIMITER_SHRINKS,

@@ -7,5 +7,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod circuit_breaker;
 pub mod definitions;
 pub mod memory_limiter;

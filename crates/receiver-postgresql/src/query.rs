@@ -8,6 +8,7 @@
 //! * no reset function is ever called.
 
 pub mod connection;
+pub mod distress;
 pub mod error;
 pub mod facts;
 pub mod family;

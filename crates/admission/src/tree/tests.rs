@@ -314,12 +314,12 @@ fn the_rate_follows_the_database_and_not_what_we_reject() {
         report(&mut tree, at(0), grant.id, &ok(0));
     }
     assert_eq!(against(&mut tree, at(0), &request("a", "x")).1, Gate::Rate);
-    assert_eq!(rate(&tree), 10.0);
+    assert_eq!(rate(&tree), 50.0);
     tree = self::tree();
     run(&mut tree, at(0), &request("a", "x"), &sqlstate("42501"));
-    assert_eq!(rate(&tree), 10.0, "a privilege is not the database's health");
+    assert_eq!(rate(&tree), 50.0, "a privilege is not the database's health");
     run(&mut tree, at(0), &request("a", "y"), &sqlstate("57014"));
-    assert_eq!(rate(&tree), 5.0);
+    assert_eq!(rate(&tree), 25.0);
 }
 
 #[test]

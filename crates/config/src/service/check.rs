@@ -15,6 +15,8 @@ use crate::values::ComponentId;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Defined {
     ids: BTreeMap<Section, BTreeSet<ComponentId>>,
+    /// Processors of a pipeline that names none.
+    default_chain: BTreeSet<ComponentId>,
 }
 
 // === impl Defined ===
@@ -30,6 +32,11 @@ impl Defined {
     /// Adds a component that is there without being defined, such as a built-in processor.
     pub fn add(&mut self, section: Section, id: ComponentId) {
         self.ids.entry(section).or_default().insert(id);
+    }
+
+    /// Says that a pipeline without the key `processors` has this one.
+    pub fn add_default(&mut self, id: ComponentId) {
+        self.default_chain.insert(id);
     }
 
     /// Whether a component is there.
@@ -65,6 +72,10 @@ pub fn check(
     check.references("service.extensions", Section::Extensions, &service.extensions);
     for (id, pipeline) in &service.pipelines {
         check.pipeline(id, pipeline);
+        if pipeline.processors.is_none() {
+            let default = defined.default_chain.iter().map(|id| (Section::Processors, id.clone()));
+            check.used.extend(default);
+        }
         warnings.extend(check.misspelled(id));
     }
     check.chains(service);

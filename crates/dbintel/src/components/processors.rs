@@ -2,11 +2,12 @@
 
 use dbintel_config::values::Duration;
 use dbintel_config::{Component, ConfigErrors, Warnings};
+use dbintel_processors::circuit_breaker::{self, CircuitBreakerConfig, CircuitBreakerSettings};
 use dbintel_processors::memory_limiter::{MemoryLimiterConfig, MemoryLimiterSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Factory, errors};
+use super::{Factory, errors, settled};
 
 /// Every processor.
 pub const PROCESSORS: &[Factory<ProcessorPlan>] = &[
@@ -16,6 +17,17 @@ pub const PROCESSORS: &[Factory<ProcessorPlan>] = &[
         description: "Refuses records at the door while the process uses more memory than it may.",
         schema: || schemars::schema_for!(MemoryLimiterSettings),
         prepare: prepare_memory_limiter,
+    },
+    Factory {
+        kind: "circuit_breaker",
+        aliases: &[],
+        description: "Stands before the database: breakers, rates and a budget of database time.",
+        schema: || schemars::schema_for!(CircuitBreakerSettings),
+        prepare: |component, warnings| {
+            let settings: CircuitBreakerSettings = component.read_noting(warnings)?;
+            settled(component, warnings, circuit_breaker::validate(&settings))
+                .map(|config| ProcessorPlan::CircuitBreaker(Box::new(config)))
+        },
     },
     Factory {
         kind: "batch",
@@ -31,6 +43,8 @@ pub const PROCESSORS: &[Factory<ProcessorPlan>] = &[
 pub enum ProcessorPlan {
     /// Limits memory. One per process: all lanes share its limits.
     MemoryLimiter(MemoryLimiterConfig),
+    /// Configures and shows what stands before the database.
+    CircuitBreaker(Box<CircuitBreakerConfig>),
     /// Nothing of its own: exporters batch. How long they may wait for more, where it says so.
     Batch {
         /// `timeout` of the processor.

@@ -1,6 +1,7 @@
 //! Receivers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dbintel_config::{Component, ConfigErrors, Warnings};
 use dbintel_model::{Attribute, Server, Text};
@@ -40,6 +41,20 @@ impl ReceiverPlan {
     pub async fn examine(&self) -> Result<postgresql::Examination, postgresql::query::error::QueryError> {
         match self {
             Self::Postgresql(config) => postgresql::examine(config).await,
+        }
+    }
+
+    /// Host and port of the server.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Postgresql(config) => format!("{}:{}", config.connect.host, config.connect.port),
+        }
+    }
+
+    /// The configured time-out of a statement.
+    pub fn statement_timeout(&self) -> Duration {
+        match self {
+            Self::Postgresql(config) => config.limits.statement_timeout,
         }
     }
 

@@ -52,7 +52,7 @@ async fn examine_all(mut assembly: Assembly, statements: bool) -> anyhow::Result
     let registry = Registry::default();
     let monitor = ResourceMonitor::new(Arc::clone(&clock), None);
     let memory = wiring::memory_limits(&assembly.memory, &monitor).context("the memory limits")?;
-    let mut wiring = Wiring::new(clock, registry.clone());
+    let mut wiring = Wiring::new(clock, registry.clone(), &monitor);
     let advice = {
         let mut all = Vec::new();
         for lane in assembly.lanes.values() {

@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use dbintel_admin::pages::LaneReplies;
 use dbintel_admin::resources::{BoundSource, MemoryBound, ResourceMonitor};
+use dbintel_admission::{MemoryPressure, ProcessLoad};
 use dbintel_config::values::ComponentId;
-use dbintel_model::{Clock, Text};
-use dbintel_pipeline::admission::Permissive;
-use dbintel_pipeline::memory::{MemoryLimits, MemoryState};
+use dbintel_model::{Clock, Server, Text};
+use dbintel_pipeline::admission::Admission;
+use dbintel_pipeline::memory::{MemoryLimits, MemoryState, Pressure};
 use dbintel_pipeline::status::{ComponentKind, StatusBoard};
 use dbintel_pipeline::telemetry::{Registry, definitions};
 use dbintel_pipeline::{
     Command, Delivery, EXPORTER_INPUT_MAX_BATCHES, EXPORTER_INPUT_MAX_BYTES, ExporterContext, ExporterInput,
     ExporterTelemetry, Lane, LaneContext, LaneHandle, LaneLimits, LossReason, Processor, ProcessorFactory,
     QueueLimits, ReceiverContext, Sink, Supervised, Supervisor, WeightedQueue,
+};
+use dbintel_processors::circuit_breaker::{
+    CircuitBreaker, CircuitBreakerConfig, Guard, GuardContext, ProcessGate,
 };
 use dbintel_processors::memory_limiter::{
     AvailableMemory, MemoryAccount, MemoryAccounts, MemoryLimiter, MemoryLimiterConfig, MemoryLimiterError,
@@ -61,6 +65,7 @@ pub struct Wiring {
     lanes: BTreeMap<Text, RunningLane>,
     exporters: BTreeMap<ComponentId, RunningExporter>,
     watch: Option<Supervised>,
+    process: ProcessGate,
 }
 
 struct RunningLane {
@@ -82,12 +87,14 @@ struct RunningExporter {
 // === impl Wiring ===
 
 impl Wiring {
-    pub fn new(clock: Arc<dyn Clock>, registry: Registry) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, registry: Registry, monitor: &ResourceMonitor) -> Self {
+        let memory = MemoryState::default();
         Self {
+            process: process_gate(&clock, monitor, &memory),
             supervisor: Supervisor::new(Arc::clone(&clock), registry.clone()),
             accounts: MemoryAccounts::new(registry.clone()),
             board: StatusBoard::default(),
-            memory: MemoryState::default(),
+            memory,
             view: MemoryView::default(),
             lanes: BTreeMap::new(),
             exporters: BTreeMap::new(),
@@ -200,10 +207,12 @@ impl Wiring {
             let (input, telemetry) = (Arc::clone(&running.input), running.telemetry.clone());
             Some(Sink { input, signals: *signals, telemetry })
         });
+        let server = plan.receiver.server(name.clone(), &assembly.resource);
+        let guard = self.guard(&name, plan);
         let cx = LaneContext {
             id: name.clone(),
             limits: LaneLimits { queue: LANE_QUEUE },
-            chain: plan.chain.iter().filter_map(|(id, plan)| self.processor(id, plan)).collect(),
+            chain: plan.chain.iter().filter_map(|(id, plan)| self.processor(id, plan, &guard)).collect(),
             sinks: sinks.collect(),
             requests,
             store: None,
@@ -214,25 +223,25 @@ impl Wiring {
             seed: fastrand::u64(..),
         };
         let lane = Lane::start(cx, &self.supervisor);
-        let receiver = self.start_receiver(&name, plan, assembly, &lane, receiver_requests);
+        let receiver = self.start_receiver(server, plan, &lane, guard, receiver_requests);
         let account = self.accounts.open(format!("lane {name} queue").into(), lane.queue_bytes());
         self.lanes.insert(name, RunningLane { receiver, handle: lane, _account: account });
     }
 
     fn start_receiver(
         &self,
-        name: &Text,
+        server: Arc<Server>,
         plan: &LanePlan,
-        assembly: &Assembly,
         lane: &LaneHandle,
+        guard: Guard,
         requests: mpsc::Receiver<dbintel_pipeline::Request>,
     ) -> Supervised {
+        let name = server.receiver.clone();
         let status = self.board.register(ComponentKind::Receiver, name.clone(), self.clock.now());
         let shutdown = CancellationToken::new();
-        let server = plan.receiver.server(name.clone(), &assembly.resource);
         let plan = plan.receiver.clone();
         let (door, clock, registry) = (lane.door(), self.clock(), self.registry());
-        let admission = Arc::new(Permissive::new(self.registry(), name.clone()));
+        let admission: Arc<dyn Admission> = Arc::new(guard);
         // A receiver that is restarted after a panic has lost its requests; new ones go to a channel nobody reads, and
         // are counted as lost by the lane.
         let mut requests = Some(requests);
@@ -240,7 +249,7 @@ impl Wiring {
         let run = move || {
             let cx = ReceiverContext {
                 door: door.clone(),
-                admission: Arc::clone(&admission) as Arc<dyn dbintel_pipeline::admission::Admission>,
+                admission: Arc::clone(&admission),
                 requests: requests.take().unwrap_or_else(|| mpsc::channel(1).1),
                 clock: Arc::clone(&clock),
                 registry: registry.clone(),
@@ -253,8 +262,34 @@ impl Wiring {
         self.supervisor.start(component, status, shutdown, run)
     }
 
-    fn processor(&self, id: &ComponentId, plan: &ProcessorPlan) -> Option<ProcessorFactory> {
+    /// What stands before the server of a lane, configured by its chain or not.
+    fn guard(&self, name: &Text, plan: &LanePlan) -> Guard {
+        let configured = plan.chain.iter().find_map(|(_, plan)| match plan {
+            ProcessorPlan::CircuitBreaker(config) => Some((**config).clone()),
+            ProcessorPlan::Batch { .. } | ProcessorPlan::MemoryLimiter(_) => None,
+        });
+        let config: CircuitBreakerConfig = configured.unwrap_or_default();
+        let cx = GuardContext {
+            receiver: name.clone(),
+            server: plan.receiver.address().into(),
+            clock: self.clock(),
+            registry: self.registry(),
+            process: self.process.clone(),
+            seed: fastrand::u64(..),
+        };
+        Guard::new(&config, plan.receiver.statement_timeout(), cx)
+    }
+
+    fn processor(&self, id: &ComponentId, plan: &ProcessorPlan, guard: &Guard) -> Option<ProcessorFactory> {
         match plan {
+            ProcessorPlan::CircuitBreaker(_) => {
+                let (name, guard) = (Text::from(id.to_string()), guard.clone());
+                let id = name.clone();
+                let build = move || -> Box<dyn Processor> {
+                    Box::new(CircuitBreaker::new(name.clone(), guard.clone()))
+                };
+                Some(ProcessorFactory { id, build: Arc::new(build) })
+            }
             ProcessorPlan::Batch { .. } => None,
             ProcessorPlan::MemoryLimiter(_) => {
                 let id = Text::from(id.to_string());
@@ -304,6 +339,24 @@ impl RunningExporter {
             self.telemetry.lost_delivery(&delivery, LossReason::Shutdown);
         }
     }
+}
+
+/// The load of the process, as the kernel and the memory watch have it.
+fn process_gate(clock: &Arc<dyn Clock>, monitor: &ResourceMonitor, memory: &MemoryState) -> ProcessGate {
+    let (monitor, memory) = (monitor.clone(), memory.clone());
+    let machine = std::thread::available_parallelism().map_or(1.0, |count| f64::from(count.get() as u32));
+    let read = move || {
+        let cpus = monitor.limits().cpus.unwrap_or(machine);
+        ProcessLoad {
+            cpu_share: monitor.sample().cpu_percent.map(|percent| percent / 100.0 / cpus.max(0.01)),
+            memory: match memory.pressure() {
+                Pressure::None => MemoryPressure::None,
+                Pressure::Soft => MemoryPressure::Soft,
+                Pressure::Hard => MemoryPressure::Hard,
+            },
+        }
+    };
+    ProcessGate::new(Arc::clone(clock), Arc::new(read))
 }
 
 /// The bound on our memory in the words of the limiter.

@@ -93,6 +93,8 @@ pub struct Connection {
     /// Process id of its backend, once it was asked for.
     pub backend_pid: Option<i64>,
     in_transaction: bool,
+    /// Of the transaction that is open.
+    deadline: Duration,
     meter: Arc<Meter>,
 }
 
@@ -104,7 +106,14 @@ impl Connection {
     pub async fn open(settings: ConnectSettings, database: Text) -> Result<Self, QueryError> {
         let options = settings.tls.apply(settings.options(&database)).await?;
         let inner = PgConnection::connect_with(&options).await?;
-        Ok(Self { inner, database, backend_pid: None, in_transaction: false, meter: Arc::default() })
+        Ok(Self {
+            inner,
+            database,
+            backend_pid: None,
+            in_transaction: false,
+            deadline: Duration::ZERO,
+            meter: Arc::default(),
+        })
     }
 
     /// Begins a read-only transaction with limits; an open one is rolled back first. `extra` is further `SET LOCAL`
@@ -116,6 +125,7 @@ impl Connection {
         let rollback = if self.in_transaction { "ROLLBACK; " } else { "" };
         let text = format!("{rollback}{}", begin_text(limits, extra));
         self.in_transaction = true;
+        self.deadline = limits.deadline();
         let begun =
             tokio::time::timeout(limits.deadline(), self.inner.execute(sqlx::raw_sql(vouched(&text)))).await;
         begun.map_err(|_elapsed| QueryError::deadline("beginning a transaction"))??;
@@ -169,7 +179,9 @@ impl Connection {
             }
             Ok::<_, sqlx::Error>(())
         };
-        let read = tokio::time::timeout(limits.deadline(), reading).await;
+        // Limits may have become tighter since the transaction began: the server gives up first all the same.
+        let deadline = limits.deadline().max(self.deadline);
+        let read = tokio::time::timeout(deadline, reading).await;
         meter.add(took);
         Ok(read.map_err(|_elapsed| QueryError::deadline(what))??)
     }
@@ -185,6 +197,9 @@ impl Connection {
     /// # Errors
     /// [`QueryError`], also when our deadline passes.
     pub async fn end(&mut self) -> Result<(), QueryError> {
+        if !self.in_transaction {
+            return Ok(());
+        }
         let ended = tokio::time::timeout(DEADLINE_MARGIN, self.inner.execute("ROLLBACK")).await;
         ended.map_err(|_elapsed| QueryError::deadline("ending a transaction"))??;
         self.in_transaction = false;

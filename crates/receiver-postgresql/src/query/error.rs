@@ -50,6 +50,12 @@ impl QueryError {
         matches!(self.sqlstate.as_deref(), Some("42703" | "42883" | "42P01"))
     }
 
+    /// Whether it is admission that said no, so that nothing was sent and the transaction is as it was.
+    #[must_use]
+    pub fn was_denied(&self) -> bool {
+        self.reason == GapReason::NotAdmitted
+    }
+
     /// The error as admission wants it reported.
     #[must_use]
     pub fn for_admission(&self) -> StatementError {

@@ -8,7 +8,7 @@ use super::family_table::FAMILIES;
 use super::meter::metered;
 use super::sessions::SessionsPlan;
 use super::statements::StatementsPlan;
-use super::{node, objects, tracking};
+use super::{distress, node, objects, tracking};
 
 /// A statement as it is sent. Values are bound as `$1`, `$2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,7 @@ pub fn templates(
     }
     templates.extend(facts::TEXTS.iter().map(|(name, text)| read(name, text)));
     templates.push(read("node", &node::text(facts)));
+    templates.push(read("distress", distress::DISTRESS));
     templates.extend(objects::texts().iter().map(|(name, text)| read(name, text)));
     for family in FAMILIES {
         if let Ok(plan) = family.plan(facts, &wanted) {

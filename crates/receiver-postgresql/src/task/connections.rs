@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{Clock, GapReason, Monotonic, Target, Text};
+use dbintel_model::{Clock, GapReason, Monotonic, Node, Target, Text, Timestamp};
 use dbintel_pipeline::admission::Purpose;
 use dbintel_pipeline::telemetry::Gauge;
 use futures_util::future::{BoxFuture, join_all};
@@ -17,12 +17,12 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::password;
-use super::shared::Ask;
+use super::shared::{Ask, Shared};
 use crate::config::Config;
 use crate::query::connection::{Connection, Limits, UNTRACKED};
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
-use crate::query::objects;
+use crate::query::{node, objects};
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -250,6 +250,23 @@ impl Leased {
     /// Asks for statements on this connection.
     pub(super) fn ask<'a>(&self, target: &'a Target, purpose: Purpose, feature: &'static str) -> Ask<'a> {
         Ask::new(target, purpose, feature, self.connection.meter())
+    }
+
+    /// Begins a transaction, with a permit, and finds out who answers and what time it is there. The beginning and the
+    /// end of a transaction belong to the permits of the statements in it.
+    pub(super) async fn open_transaction(
+        &mut self,
+        shared: &Shared,
+        target: &Target,
+        purpose: Purpose,
+        limits: Limits,
+    ) -> Result<(Node, Timestamp), QueryError> {
+        let ask = self.ask(target, purpose, "node").cheapest();
+        let opening = async {
+            self.begin(limits).await?;
+            node::read(&mut self.connection, limits, &self.facts).await
+        };
+        shared.admitted(ask, opening, |_| 1).await
     }
 
     /// Begins a transaction that leaves no trace where our role may arrange that.

@@ -18,7 +18,7 @@ use super::schedule::{Due, Poll};
 use super::shared::{Ask, Shared};
 use crate::query::error::QueryError;
 use crate::query::family::Scope;
-use crate::query::{node, objects};
+use crate::query::objects;
 use crate::state::changes::{self, Tables, Values};
 use crate::state::gaps::Part;
 
@@ -156,7 +156,7 @@ impl Database {
                     Ok(seen)
                 }
                 Err(error) => {
-                    shared.connections.give_up(leased, &error).await;
+                    self.leased = shared.keep(leased, &error).await;
                     records.retain(|record| !matches!(record, Record::Change(_)));
                     Err(error)
                 }
@@ -222,12 +222,8 @@ impl Database {
         answered: &mut Option<(Arc<Node>, Timestamp)>,
         records: &mut Vec<Record>,
     ) -> Result<Accepted, QueryError> {
-        let limits = shared.config.limits;
-        leased.begin(limits).await?;
-        let ask = leased.ask(&self.target, Purpose::Objects, "node");
-        let Leased { connection, facts, .. } = &mut *leased;
-        let reading = node::read(connection, limits, facts);
-        let (node, time) = shared.admitted(ask, reading, |_| 1).await?;
+        let limits = shared.limits(&self.target);
+        let (node, time) = leased.open_transaction(shared, &self.target, Purpose::Objects, limits).await?;
         let mut accepted = self.accepted.clone();
         if self.accepted.node.as_ref().is_some_and(|before| !node.continues(before)) {
             self.families.starts.clear();

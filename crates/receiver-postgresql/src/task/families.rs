@@ -91,7 +91,9 @@ impl Families {
                     if !error.connection_usable {
                         return Err(error);
                     }
-                    leased.begin(turn.limits).await?;
+                    if !error.was_denied() {
+                        leased.begin(turn.limits).await?;
+                    }
                 }
             }
         }

@@ -75,6 +75,14 @@ pub(super) async fn run_every(
         let took = shared.clock.monotonic().since(started);
         duration.set(took.as_secs_f64());
         polls.increment();
+        // Over budget: the ticks that fall into the pause are left out.
+        let pause = interval.mul_f64(shared.stretch(&shared.target) - 1.0);
+        if !pause.is_zero() {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
         missed.add(u64::try_from(took.as_nanos() / interval.as_nanos().max(1)).unwrap_or(u64::MAX));
     }
     poll.close().await;

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dbintel_model::{Change, ChangeKind, GapReason, Node, Record, Text, Timestamp};
-use dbintel_pipeline::admission::Purpose;
+use dbintel_pipeline::admission::{DistressSignals, Purpose};
 
 use super::connections::Leased;
 use super::families::{Families, Turn};
 use super::schedule::{Due, Poll};
 use super::shared::{Ask, Shared};
 use super::statements::Statements;
+use crate::query::connection::Limits;
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::family::Scope;
-use crate::query::{node, objects, sql_identifier};
+use crate::query::{distress, objects, sql_identifier};
 use crate::state::changes::{self, Resets, Values};
 use crate::state::gaps::Part;
 
@@ -31,6 +32,8 @@ pub(super) struct ServerLoop {
     slow_due: Due,
     catalogue_due: Due,
     accepted: Accepted,
+    /// On a standby, at the last poll.
+    replay_lag: Option<Duration>,
     interval: Duration,
 }
 
@@ -56,6 +59,7 @@ impl ServerLoop {
             slow_due: Due::every(config.size_interval),
             catalogue_due: Due::every(config.catalogue_interval),
             accepted: Accepted::default(),
+            replay_lag: None,
             interval: statements
                 .map_or(config.collection_interval, |interval| interval.min(config.collection_interval)),
         }
@@ -85,15 +89,12 @@ impl ServerLoop {
         answered: &mut Option<(Arc<Node>, Timestamp)>,
         records: &mut Vec<Record>,
     ) -> Result<Seen, QueryError> {
-        let limits = shared.config.limits;
-        leased.begin(limits).await?;
-        let ask = leased.ask(&shared.target, Purpose::Server, "node");
-        let Leased { connection, facts, .. } = &mut *leased;
-        let reading = node::read(connection, limits, facts);
-        let (node, time) = shared.admitted(ask, reading, |_| 1).await?;
+        let limits = shared.limits(&shared.target);
+        let (node, time) = leased.open_transaction(shared, &shared.target, Purpose::Server, limits).await?;
         let mut seen = Seen { node: Arc::new(node), accepted: self.accepted.clone() };
         *answered = Some((Arc::clone(&seen.node), time));
         self.compare_node(&mut seen, records);
+        self.look_for_distress(shared, leased, limits).await?;
         let now = shared.clock.monotonic();
         if self.catalogue_due.take(now) {
             let looked = self.look_again(shared, leased).await;
@@ -114,10 +115,32 @@ impl ServerLoop {
         Ok(seen)
     }
 
+    /// Looks for signs that the server is in trouble. With few slots left ours are given back at once.
+    async fn look_for_distress(
+        &mut self,
+        shared: &Shared,
+        leased: &mut Leased,
+        limits: Limits,
+    ) -> Result<(), QueryError> {
+        let ask = leased.ask(&shared.target, Purpose::Control, "distress");
+        let reading = distress::read(&mut leased.connection, limits);
+        let signs = shared.admitted(ask, reading, |_| 1).await?;
+        let rising = signs.replay_rises(self.replay_lag);
+        self.replay_lag = signs.replay_lag;
+        shared.distress(&DistressSignals {
+            free_connection_slots: signs.free_slots,
+            own_lock_waits: signs.own_lock_waits,
+            replay_lag_rising_while_snapshot_open: rising,
+            planning_time: None,
+        });
+        Ok(())
+    }
+
     /// Looks whether extensions or privileges have changed what can be read, as our messages ask people to do.
     async fn look_again(&mut self, shared: &Shared, leased: &mut Leased) -> Result<(), QueryError> {
         let ask = leased.ask(&shared.target, Purpose::Catalogue, "abilities");
-        let facts = Facts::read(&mut leased.connection, shared.config.limits, Some(&leased.facts));
+        let limits = shared.limits(&shared.target);
+        let facts = Facts::read(&mut leased.connection, limits, Some(&leased.facts));
         let facts = shared.admitted(ask, facts, |_| 1).await?;
         if facts != leased.facts {
             leased.facts = facts;
@@ -181,7 +204,7 @@ impl Poll for ServerLoop {
             Err(error) => {
                 shared.unreachable(&error);
                 shared.missing(&part, &error, &mut records);
-                shared.connections.give_up(leased, &error).await;
+                self.leased = shared.keep(leased, &error).await;
                 // What was read before the error is still good, but its state is not committed: records that depend on
                 // it would come again.
                 records.retain(|record| !matches!(record, Record::Query(_) | Record::Change(_)));
@@ -221,7 +244,9 @@ async fn settle(
                 // An extension was updated or dropped: the next connection looks again.
                 return Err(QueryError { connection_usable: false, ..error });
             }
-            leased.begin(shared.config.limits).await?;
+            if !error.was_denied() {
+                leased.begin(shared.limits(&shared.target)).await?;
+            }
         }
     }
     Ok(())
@@ -234,7 +259,7 @@ async fn read_catalogue(
     seen: &mut Seen,
     records: &mut Vec<Record>,
 ) -> Result<(), QueryError> {
-    let (limits, target) = (shared.config.limits, &shared.target);
+    let (limits, target) = (shared.limits(&shared.target), &shared.target);
     let ask = leased.ask(target, Purpose::Catalogue, "settings");
     let settings = objects::settings(&mut leased.connection, limits);
     let settings = shared.admitted(ask, settings, Values::len).await?;

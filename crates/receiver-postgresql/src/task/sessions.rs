@@ -11,7 +11,6 @@ use super::schedule::{Due, Poll};
 use super::shared::{Ask, Shared};
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
-use crate::query::node;
 use crate::query::sessions::SessionsPlan;
 use crate::state::blocking;
 use crate::state::gaps::Part;
@@ -46,8 +45,8 @@ impl SessionsLoop {
         leased: &mut Leased,
         plan: &mut SessionsPlan,
     ) -> Result<(), QueryError> {
-        let limits = shared.config.limits;
-        leased.begin(limits).await?;
+        let limits = shared.limits(&shared.target);
+        let (node, time) = leased.open_transaction(shared, &shared.target, Purpose::Sessions, limits).await?;
         if self.look_due.take(shared.clock.monotonic()) {
             // A privilege may have been granted, as our messages ask people to do.
             let ask = leased.ask(&shared.target, Purpose::Catalogue, "abilities");
@@ -55,16 +54,10 @@ impl SessionsLoop {
             leased.facts = shared.admitted(ask, facts, |_| 1).await?;
             *plan = SessionsPlan::new(&leased.facts);
         }
-        let asks = [
-            leased.ask(&shared.target, Purpose::Sessions, "node"),
-            leased.ask(&shared.target, Purpose::Sessions, "sessions"),
-        ];
-        let [of_node, of_sessions] = asks;
-        let Leased { connection, facts, .. } = &mut *leased;
-        let reading = node::read(connection, limits, facts);
-        let (node, time) = shared.admitted(of_node, reading, |_| 1).await?;
+        let ask = leased.ask(&shared.target, Purpose::Sessions, "sessions");
+        let connection = &mut leased.connection;
         let reading = plan.read(connection, limits, self.max_rows);
-        let mut sessions = shared.admitted(of_sessions, reading, Vec::len).await?;
+        let mut sessions = shared.admitted(ask, reading, Vec::len).await?;
         connection.end().await?;
         blocking::complete(&mut sessions);
         let wanted = |session: &Session| {
@@ -102,7 +95,7 @@ impl Poll for SessionsLoop {
                     Ok(())
                 }
                 Err(error) => {
-                    shared.connections.give_up(leased, &error).await;
+                    self.leased = shared.keep(leased, &error).await.map(|leased| (leased, plan));
                     Err(error)
                 }
             },

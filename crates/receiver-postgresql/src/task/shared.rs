@@ -2,17 +2,19 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dbintel_model::{Batch, Clock, GapReason, Node, Record, Server, Target, Text, Timestamp};
-use dbintel_pipeline::admission::{Admission, Outcome, Purpose, StatementRequest};
+use dbintel_pipeline::admission::{Admission, DistressSignals, Outcome, Purpose, StatementRequest};
 use dbintel_pipeline::status::{State, StatusHandle};
 use dbintel_pipeline::telemetry::{Registry, SelfMetric, definitions};
 use dbintel_pipeline::{Door, RefuseReason};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::connections::Connections;
+use super::connections::{Connections, Leased};
 use crate::config::Config;
+use crate::query::connection::Limits;
 use crate::query::error::QueryError;
 use crate::query::meter::Meter;
 use crate::state::gaps::{Gaps, Part};
@@ -20,6 +22,8 @@ use crate::state::gaps::{Gaps, Part};
 /// Gaps of refused batches that are kept for the next one.
 const MAX_CARRIED_GAPS: usize = 1_000;
 
+/// With fewer free slots than this our idle connections are closed.
+const SCARCE_SLOTS: u32 = 3;
 /// Parts that are all of a poll: of the server, of one database, of the sessions.
 const WHOLE_POLLS: [&str; 3] = ["server", "database", "sessions"];
 
@@ -35,6 +39,7 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     /// Databases to visit.
     pub(super) databases: Databases,
+    slots_are_scarce: AtomicBool,
     door: Door,
     admission: Arc<dyn Admission>,
     status: StatusHandle,
@@ -75,7 +80,8 @@ pub(super) struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// To open a connection.
     pub(super) const fn connect(target: &'a Target) -> Self {
-        let request = StatementRequest { target, purpose: Purpose::Connect, feature: "connect" };
+        let request =
+            StatementRequest { target, purpose: Purpose::Connect, feature: "connect", cheapest: true };
         Self { request, meter: None }
     }
 
@@ -86,7 +92,14 @@ impl<'a> Ask<'a> {
         feature: &'static str,
         meter: Arc<Meter>,
     ) -> Self {
-        Self { request: StatementRequest { target, purpose, feature }, meter: Some(meter) }
+        let request = StatementRequest { target, purpose, feature, cheapest: false };
+        Self { request, meter: Some(meter) }
+    }
+
+    /// The same as the cheapest there is, fit to find out whether a server or database is well again.
+    pub(super) const fn cheapest(mut self) -> Self {
+        self.request.cheapest = true;
+        self
     }
 }
 
@@ -108,6 +121,7 @@ impl Shared {
             connections: Connections::new(Arc::clone(&config), Arc::clone(&clock), open, held),
             target: Arc::new(Target::server(Arc::clone(&server))),
             databases: Databases::default(),
+            slots_are_scarce: AtomicBool::new(false),
             gaps: Mutex::default(),
             carried: Mutex::default(),
             config,
@@ -145,6 +159,36 @@ impl Shared {
         result
     }
 
+    /// Limits of the target's next transaction: its time-out follows what its statements usually take.
+    pub(super) fn limits(&self, target: &Target) -> Limits {
+        let limits = self.config.limits;
+        let statement_timeout = self.admission.statement_timeout(target).unwrap_or(limits.statement_timeout);
+        Limits { statement_timeout, ..limits }
+    }
+
+    /// What intervals between polls are to be multiplied with.
+    pub(super) fn stretch(&self, target: &Target) -> f64 {
+        self.admission.stretch(target).max(1.0)
+    }
+
+    /// Signs that the server is in trouble.
+    pub(super) fn distress(&self, signals: &DistressSignals) {
+        let scarce = signals.free_connection_slots.is_some_and(|free| free < SCARCE_SLOTS);
+        self.slots_are_scarce.store(scarce, Ordering::Relaxed);
+        self.admission.distress(&self.target, signals);
+    }
+
+    /// The connection on which this happened, out of its transaction, if it may be kept: admission said no, and others
+    /// do not need its slot more than we do. Otherwise it is given up.
+    pub(super) async fn keep(&self, mut leased: Leased, error: &QueryError) -> Option<Leased> {
+        let wanted = error.was_denied() && !self.slots_are_scarce.load(Ordering::Relaxed);
+        if wanted && leased.connection.end().await.is_ok() {
+            return Some(leased);
+        }
+        self.connections.give_up(leased, error).await;
+        None
+    }
+
     /// Notes that a part could not be read; the record is for the next batch, if it is time to tell.
     pub(super) fn missing(&self, part: &Part, error: &QueryError, records: &mut Vec<Record>) {
         let now = self.clock.now();
@@ -178,6 +222,7 @@ impl Shared {
 
     /// Forgets what is missing of databases that are gone.
     pub(super) fn forget_databases(&self, exists: impl Fn(&Text) -> bool) {
+        self.admission.retain_databases(&|name| exists(&Text::from(name.to_owned())));
         for part in self.gaps.lock().retain_databases(exists) {
             self.status.delivered(&part.name());
         }

@@ -67,7 +67,7 @@ impl Statements {
             Some(Err(error)) => return Err(error.clone()),
             None => return Ok(()),
         };
-        let limits = shared.config.limits;
+        let limits = shared.limits(&shared.target);
         let ask = leased.ask(&shared.target, Purpose::Statements, "statements");
         let reading = plan.read(&mut leased.connection, limits, Arc::clone(node), time, &self.deltas);
         let count = |reading: &Reading| reading.snapshot.entries.len();
@@ -138,7 +138,7 @@ impl Statements {
         leased: &mut Leased,
         difference: &Difference,
     ) -> Result<(), QueryError> {
-        let (limits, target) = (shared.config.limits, &shared.target);
+        let (limits, target) = (shared.limits(&shared.target), &shared.target);
         if difference.deltas.iter().any(|delta| !self.databases.contains_key(&delta.key.database_id)) {
             let ask = leased.ask(target, Purpose::Catalogue, "database names");
             let names = objects::database_names(&mut leased.connection, limits);
@@ -167,7 +167,7 @@ impl Statements {
             return Ok(());
         }
         let part = Part::server("statement texts");
-        let limits = shared.config.limits;
+        let limits = shared.limits(&shared.target);
         let started = shared.clock.monotonic();
         let ask = leased.ask(&shared.target, Purpose::Texts, "statement texts");
         let reading = plan.read_texts(&mut leased.connection, limits, &wanted);
@@ -181,7 +181,11 @@ impl Statements {
             Err(error) => {
                 self.texts.failed(shared.clock.monotonic());
                 shared.missing(&part, &error, records);
-                if error.connection_usable { leased.begin(limits).await } else { Err(error) }
+                match error {
+                    denied if denied.was_denied() => Ok(()),
+                    error if error.connection_usable => leased.begin(limits).await,
+                    error => Err(error),
+                }
             }
         }
     }

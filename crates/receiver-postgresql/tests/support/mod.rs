@@ -10,10 +10,10 @@ pub mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dbintel_admission::ProcessLoad;
 use dbintel_model::{
     Batch, Clock, Gap, GapReason, MetricPoint, Number, Query, Record, Session, SystemClock, Text,
 };
-use dbintel_pipeline::admission::Permissive;
 use dbintel_pipeline::memory::{MemoryLimits, MemoryState};
 use dbintel_pipeline::status::{ComponentKind, Missing, State, StatusBoard};
 use dbintel_pipeline::telemetry::Registry;
@@ -21,6 +21,7 @@ use dbintel_pipeline::{
     Delivery, ExporterTelemetry, Lane, LaneContext, LaneHandle, LaneLimits, QueueLimits, Receiver as _,
     ReceiverContext, Signals, Sink, Supervised, Supervisor, WeightedQueue,
 };
+use dbintel_processors::circuit_breaker::{self, CircuitBreakerSettings, Guard, GuardContext, ProcessGate};
 use dbintel_receiver_postgresql::config::{Settings, validate};
 use dbintel_receiver_postgresql::{PostgresqlReceiver, server};
 use tokio::sync::mpsc;
@@ -28,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Every reading of the statements has one point of it.
 const STATEMENTS: &str = "postgresql.statements.count";
+/// A guard that lets tests of other things poll every second, and read on a server that is in trouble.
+const GENEROUS: &str = "{limits: {budget: 60s, statements_per_second: 10000, burst: 10000}, free_slots_min: 0, \
+    slow_threshold: 60s, max_backoff: 1s, success_threshold: 1}";
 /// How long a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,6 +40,7 @@ pub struct Watched {
     pub registry: Registry,
     pub board: StatusBoard,
     pub memory: MemoryState,
+    pub guard: Guard,
     input: Arc<WeightedQueue<Delivery>>,
     seen: Vec<Arc<Batch>>,
     receiver: Option<Supervised>,
@@ -45,6 +50,11 @@ pub struct Watched {
 impl Watched {
     /// Starts a receiver with this configuration.
     pub fn start(yaml: &str) -> Self {
+        Self::start_guarded(yaml, GENEROUS)
+    }
+
+    /// Starts a receiver with this configuration, and with this one of what stands before the server.
+    pub fn start_guarded(yaml: &str, guard: &str) -> Self {
         let settings: Settings = dbintel_config::from_yaml(yaml).expect("readable settings");
         let config = validate(&settings).expect("valid settings").config;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -73,11 +83,26 @@ impl Watched {
             },
             &supervisor,
         );
+        let guard_settings: CircuitBreakerSettings =
+            dbintel_config::from_yaml(guard).expect("readable settings");
+        let guard = Guard::new(
+            &circuit_breaker::validate(&guard_settings).expect("valid settings").config,
+            config.limits.statement_timeout,
+            GuardContext {
+                receiver: id.clone(),
+                server: "server".into(),
+                clock: Arc::clone(&clock),
+                registry: registry.clone(),
+                process: ProcessGate::new(Arc::clone(&clock), Arc::new(ProcessLoad::default)),
+                seed: 1,
+            },
+        );
+        let of_watched = guard.clone();
         let status = board.register(ComponentKind::Receiver, id.clone(), clock.now());
         let shutdown = CancellationToken::new();
         let mut cx = Some(ReceiverContext {
             door: lane.door(),
-            admission: Arc::new(Permissive::new(registry.clone(), id.clone())),
+            admission: Arc::new(guard.clone()),
             requests: receiver_requests,
             clock: Arc::clone(&clock),
             registry: registry.clone(),
@@ -91,7 +116,7 @@ impl Watched {
             async move { receiver.run(cx).await }
         });
         let (receiver, lane) = (Some(receiver), Some(lane));
-        Self { registry, board, memory, input, seen: Vec::new(), receiver, lane }
+        Self { registry, board, memory, guard: of_watched, input, seen: Vec::new(), receiver, lane }
     }
 
     /// Waits until something among all batches so far gives an answer.
