@@ -1,5 +1,5 @@
-//! Documents that list things are generated from code: `docs/telemetry.md` lists every metric, event and self-metric.
-//! `make docs` rewrites it.
+//! Documents that list things are generated from code: `docs/telemetry.md` lists every metric, event and self-metric,
+//! `docs/circuit-breaker.md` every class of failure. `make docs` rewrites them.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +11,7 @@
 
 use std::fmt::Write as _;
 
+use dbintel_admission::CLASSES;
 use dbintel_model::Instrument;
 use dbintel_model::catalogue::{EVENTS, METRICS};
 use dbintel_pipeline::telemetry::{SelfMetricKind, definitions};
@@ -68,13 +69,73 @@ fn telemetry() -> String {
     text
 }
 
+/// Each class of failure, on whom it acts, after how many, and how long is waited.
+fn breakers() -> String {
+    let mut text = String::from(
+        "# What stands before a database\n\nThe table is generated from the code by `make docs`.\n\n\
+         Every statement of a receiver needs a permit, and every permit is accounted for. What decides is a tree: the \
+         process, the server (everything behind one endpoint), each of its databases, and each query of ours in it. All \
+         gates must agree: work the process has given up, maintenance windows, breakers, rates, statements under way, and \
+         the budget of database time. Safety does not depend on the pipeline: the tree is there without the processor \
+         `circuit_breaker`, which configures and shows it.\n\n\
+         ## Breakers\n\nA breaker opens after so many failures of one class in a row. While it is open nothing is sent, and \
+         what is missing is told as a gap (`not_admitted`). After a wait one probe goes, the cheapest statement there is; \
+         so many successful probes in a row (`success_threshold`) close it, and a failed one doubles the wait, up to a \
+         maximum. Waits are drawn between half and the whole of what is due, so that many collectors do not come back at \
+         once. `max_backoff` caps all of them.\n\n\
+         | class | opens the breaker of | failures in a row | first wait | longest wait | what is tried instead |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for rule in &CLASSES {
+        writeln!(
+            text,
+            "| `{}` | {} | {} | {} s | {} s | {} |",
+            rule.class.as_str(),
+            rule.level.as_str(),
+            rule.threshold,
+            rule.base.as_secs(),
+            rule.max.as_secs(),
+            rule.instead
+        )
+        .unwrap();
+    }
+    text.push_str(
+        "\n## Budget\n\nThe cost of a statement is what the database says it took, in a last column of the statement itself; \
+         planning is not in it. A statement without rows, or one that failed, says nothing: then our own clock counts, \
+         which is longer. The label `source` says which. Each database has a budget per minute (`limits.budget`, by \
+         default 300 ms: half a percent of one core), and so has what is asked of the server as a whole. From 80 % plans \
+         wait; at 100 % everything waits but one probe a minute; intervals are stretched, up to sixteen times, until what \
+         is left of the cadence fits. So in any minute a database is cost the budget and one statement at most.\n\n\
+         ## Signs of distress\n\nEvery poll looks at the free connection slots, at our own statements that wait for locks, and \
+         on a standby at replay that falls behind. With fewer free slots than `free_slots_min` nothing is sent, and our own \
+         connections are closed.\n\n\
+         ## Time-outs\n\n`statement_timeout` of each transaction follows the measured 99th percentile of the queries in it, \
+         from the receiver's `timeout` up to `max_timeout`.\n\n\
+         ## Settings\n\n```yaml\nprocessors:\n  circuit_breaker:\n    limits: {budget: 300ms, statements_per_second: 50, burst: 100}\n    \
+         free_slots_min: 3\n    schedule:              # other limits at other times\n      time_zone: Europe/Berlin\n      \
+         windows:\n        - {days: [monday, friday], from: \"08:00\", to: \"18:00\", limits: {budget: 100ms}}\n    \
+         heavy_work:            # when sizes and plans may be read at all\n      time_zone: Europe/Berlin\n      windows:\n        \
+         - {from: \"22:00\", to: \"05:00\"}\n```\n\nA pipeline without the key `processors` has `memory_limiter` and \
+         `circuit_breaker` with these settings.\n",
+    );
+    text
+}
+
+fn check(name: &str, text: &str) {
+    let path = format!("{}/../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::vars().any(|(name, _)| name == "DBINTEL_UPDATE") {
+        std::fs::write(&path, text).unwrap();
+    }
+    let held = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(held == text, "docs/{name} is out of date; run: make docs");
+}
+
 #[test]
 fn the_telemetry_document_is_up_to_date() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/telemetry.md");
-    let text = telemetry();
-    if std::env::vars().any(|(name, _)| name == "DBINTEL_UPDATE") {
-        std::fs::write(path, &text).unwrap();
-    }
-    let held = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(held == text, "docs/telemetry.md is out of date; run: make docs");
+    check("telemetry.md", &telemetry());
+}
+
+#[test]
+fn the_document_of_breakers_is_up_to_date() {
+    check("circuit-breaker.md", &breakers());
 }
