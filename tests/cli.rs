@@ -92,9 +92,17 @@ async fn the_effective_configuration_is_printed_without_secrets_and_can_be_loade
 async fn components_and_schema_name_what_there_is() {
     let components = Launch::command(&["components"]).output().await;
     let listed = text(&components.stdout);
-    for name in
-        ["postgresql", "memory_limiter", "otlp", "otlphttp", "prometheus", "file", "debug", "health_check"]
-    {
+    for name in [
+        "postgresql",
+        "memory_limiter",
+        "adaptive_sampler",
+        "otlp",
+        "otlphttp",
+        "prometheus",
+        "file",
+        "debug",
+        "health_check",
+    ] {
         assert!(listed.contains(&format!("name: {name}\n")), "{name} in {listed}");
     }
     assert!(listed.contains("aliases: [otlp_grpc]") && listed.contains("aliases: [otlp_http]"), "{listed}");

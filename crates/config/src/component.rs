@@ -109,6 +109,12 @@ impl Component {
         &self.node
     }
 
+    /// The same component with other settings.
+    pub(crate) fn with_node(mut self, node: Node) -> Self {
+        self.node = node;
+        self
+    }
+
     /// Reads its settings.
     ///
     /// # Errors

@@ -105,6 +105,18 @@ impl Document {
         self.components.values().flatten()
     }
 
+    /// Replaces the settings of components of a section by what `expand` makes of them, for instance with defaults and
+    /// templates written out, so that the printed configuration shows what is in effect.
+    pub fn expand(&mut self, section: Section, expand: impl Fn(&Component) -> Option<Node>) {
+        for component in self.components.get_mut(&section).into_iter().flatten() {
+            let Some(node) = expand(component) else { continue };
+            if let Some(slot) = component_slot(&mut self.root, section, &component.id().to_string()) {
+                slot.clone_from(&node);
+            }
+            *component = component.clone().with_node(node);
+        }
+    }
+
     /// The whole tree.
     pub fn root(&self) -> &Node {
         &self.root
@@ -139,6 +151,16 @@ impl fmt::Debug for LoadOptions {
             .field("environment", &self.environment)
             .finish()
     }
+}
+
+/// Where the tree holds the settings of a component.
+fn component_slot<'n>(root: &'n mut Node, section: Section, id: &str) -> Option<&'n mut Node> {
+    let mut node = root;
+    for key in [section.name(), id] {
+        let Value::Map(map) = node.value_mut() else { return None };
+        node = &mut map.entry_mut(key)?.value;
+    }
+    Some(node)
 }
 
 // === loading ===

@@ -75,11 +75,12 @@ pub fn load(
     let environment =
         environment.or_else(|| variables.variable(ENVIRONMENT_VARIABLE).ok()).filter(|name| !name.is_empty());
     let options = LoadOptions { files, sets, environment: environment.clone() };
-    let (Loaded { document, mut warnings }, mut errors) = Document::load_leniently(&options, variables)?;
+    let (Loaded { mut document, mut warnings }, mut errors) = Document::load_leniently(&options, variables)?;
     let assembly = errors.keep(assemble(&document, &mut warnings));
     let Some(mut assembly) = assembly.filter(|_| errors.is_empty()) else {
         return Err(errors.without_consequences());
     };
+    document.expand(Section::Processors, components::expanded_processor);
     let (resource, problems) = resource::attributes(variables);
     for problem in problems {
         warnings.push(dbintel_config::Warning::new(None, "environment", problem));
@@ -207,11 +208,10 @@ fn built_in(kind: &str) -> Option<ProcessorPlan> {
 /// The limits of the process. Several limiters: the first one by lane and place counts, they share one process.
 fn memory_limits(lanes: &BTreeMap<ComponentId, LanePlan>) -> MemoryLimiterConfig {
     let processors = lanes.values().flat_map(|lane| &lane.chain);
-    let limiter = processors.filter_map(|(_, plan)| match plan {
-        ProcessorPlan::MemoryLimiter(config) => Some(config.clone()),
-        ProcessorPlan::Batch { .. } | ProcessorPlan::CircuitBreaker(_) => None,
+    let mut limiters = processors.filter_map(|(_, plan)| {
+        if let ProcessorPlan::MemoryLimiter(config) = plan { Some(config.clone()) } else { None }
     });
-    limiter.into_iter().next().unwrap_or_default()
+    limiters.next().unwrap_or_default()
 }
 
 /// A `batch` processor's timeout goes to the exporters behind it that do not say for themselves.
@@ -220,9 +220,8 @@ fn with_flush_timeouts(
     lanes: &BTreeMap<ComponentId, LanePlan>,
 ) -> Plans<ExporterPlan> {
     for lane in lanes.values() {
-        let timeout = lane.chain.iter().find_map(|(_, plan)| match plan {
-            ProcessorPlan::Batch { flush_timeout } => *flush_timeout,
-            ProcessorPlan::MemoryLimiter(_) | ProcessorPlan::CircuitBreaker(_) => None,
+        let timeout = lane.chain.iter().find_map(|(_, plan)| {
+            if let ProcessorPlan::Batch { flush_timeout } = plan { *flush_timeout } else { None }
         });
         let Some(timeout) = timeout else { continue };
         for id in lane.sinks.keys() {

@@ -12,7 +12,7 @@ use dbintel_config::{Complaint, Component, ConfigError, ConfigErrors, Section, V
 use schemars::Schema;
 
 pub use self::exporters::{EXPORTERS, ExporterPlan};
-pub use self::processors::{PROCESSORS, ProcessorPlan};
+pub use self::processors::{PROCESSORS, ProcessorPlan, expanded as expanded_processor};
 pub use self::receivers::{RECEIVERS, ReceiverPlan};
 
 /// A type of component: its name, and how its settings become a plan.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dbintel_model::catalogue::{self, MetricDefinition};
 use dbintel_model::{
-    Attribute, Batch, Clock, Gap, GapReason, Labels, MetricPoint, Number, Record, Server, SystemClock,
-    Target, Text, Timestamp,
+    Attribute, Batch, Clock, Gap, GapReason, Labels, MetricPoint, Number, Record, Sampling, Server, Session,
+    SystemClock, Target, Text, Timestamp,
 };
 use dbintel_pipeline::status::{ComponentKind, State, StatusBoard, StatusHandle};
 use dbintel_pipeline::telemetry::Registry;
@@ -153,6 +153,12 @@ pub(crate) fn gap(detail: &str) -> Record {
         reason: GapReason::LockTimeout,
         detail: detail.to_owned().into(),
     }))
+}
+
+/// A session that a sampler has seen.
+pub(crate) fn sampled(pid: i64, keep: bool) -> Record {
+    let sampling = Some(Sampling { keep, probability: 0.25, suppressed: u32::from(keep) });
+    Record::Session(Box::new(Session { pid, sampling, ..Session::default() }))
 }
 
 pub(crate) fn point(name: &str, labels: Labels, value: Number) -> Record {

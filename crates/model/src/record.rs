@@ -95,12 +95,23 @@ impl Record {
         }
     }
 
-    /// Whether the record leaves the process at all. A statement outside the top is for the processors only.
+    /// Whether the record leaves the process at all. A statement outside the top is for the processors only, and so is
+    /// what a sampler has left out.
     #[must_use]
     pub fn leaves(&self) -> bool {
         match self {
             Self::Query(query) => query.rank.is_some(),
-            Self::Metric(_) | Self::Session(_) | Self::Change(_) | Self::Gap(_) => true,
+            Self::Session(_) => !self.is_sampled_out(),
+            Self::Metric(_) | Self::Change(_) | Self::Gap(_) => true,
+        }
+    }
+
+    /// Whether a sampler has decided that the record does not leave.
+    #[must_use]
+    pub fn is_sampled_out(&self) -> bool {
+        match self {
+            Self::Session(session) => session.sampling.is_some_and(|sampling| !sampling.keep),
+            Self::Metric(_) | Self::Query(_) | Self::Change(_) | Self::Gap(_) => false,
         }
     }
 

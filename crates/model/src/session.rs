@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{QueryText, Text, Timestamp, ValueRef};
+use crate::{QueryText, Sampling, Text, Timestamp, ValueRef};
 
 /// One sampled session: active, waiting, or idle in a transaction while it blocks others.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -46,6 +46,8 @@ pub struct Session {
     pub running_ms: Option<f64>,
     /// Whom it waits for, if it waits for a lock.
     pub blocking: Option<Box<Blocking>>,
+    /// What a sampler has decided; `None` where none has seen it.
+    pub sampling: Option<Sampling>,
 }
 
 /// The edge from a waiting session to those that block it, and where it stands in the tree.
@@ -115,6 +117,9 @@ impl Session {
         }
         if let Some(blocking) = &self.blocking {
             blocking.for_each_attribute(visit);
+        }
+        if let Some(sampling) = &self.sampling {
+            sampling.for_each_attribute(visit);
         }
     }
 

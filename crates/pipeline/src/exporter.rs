@@ -331,6 +331,14 @@ impl ExporterTelemetry {
         }
     }
 
+    /// Counts log records that a sampler had marked as not to be kept. This is no loss: somebody decided it.
+    pub fn sampled_out(&self, items: u64) {
+        if items > 0 {
+            let labels = vec![("exporter", self.exporter.clone()), ("reason", "sampled".into())];
+            self.registry.counter(&definitions::EXPORTER_WITHHELD_LOG_RECORDS, labels).add(items);
+        }
+    }
+
     /// Counts lost records.
     pub fn lost(&self, signal: Signal, items: u64, reason: LossReason) {
         if items == 0 {

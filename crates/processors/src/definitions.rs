@@ -3,6 +3,34 @@
 use dbintel_pipeline::telemetry::SelfMetric;
 use dbintel_pipeline::telemetry::SelfMetricKind::{Counter, Gauge};
 
+/// Records the adaptive sampler has decided about.
+pub static ADAPTIVE_SAMPLER_PROCESSED: SelfMetric = SelfMetric {
+    name: "adaptive_sampler_records_processed_total",
+    help: "Records the adaptive sampler has decided about.",
+    kind: Counter,
+};
+
+/// Records the adaptive sampler has marked as not to be sent, by rule and reason.
+pub static ADAPTIVE_SAMPLER_DROPPED: SelfMetric = SelfMetric {
+    name: "adaptive_sampler_records_dropped_total",
+    help: "Records the adaptive sampler has marked as not to be sent, by rule and reason: sampled (the draw), rate_limited (a hard limit), duplicate.",
+    kind: Counter,
+};
+
+/// Share of records, lately, that the adaptive sampler found to be duplicates of one just kept.
+pub static ADAPTIVE_SAMPLER_CACHE_HIT_RATE: SelfMetric = SelfMetric {
+    name: "adaptive_sampler_cache_hit_rate",
+    help: "Share of records, lately, that the adaptive sampler found to be duplicates of one just kept.",
+    kind: Gauge,
+};
+
+/// Records by the rule of the adaptive sampler that decided about them.
+pub static ADAPTIVE_SAMPLER_RULE_MATCHES: SelfMetric = SelfMetric {
+    name: "adaptive_sampler_rule_matches_total",
+    help: "Records by the rule of the adaptive sampler that decided about them; default where none matched.",
+    kind: Counter,
+};
+
 /// Bytes held by one queue or cache, by account.
 pub static MEMORY_ACCOUNT_BYTES: SelfMetric = SelfMetric {
     name: "dbintel_memory_account_bytes",
@@ -90,6 +118,10 @@ pub static ADMISSION_DENIED: SelfMetric = SelfMetric {
 
 /// Every self-metric of this crate, for documentation.
 pub static ALL: &[&SelfMetric] = &[
+    &ADAPTIVE_SAMPLER_PROCESSED,
+    &ADAPTIVE_SAMPLER_DROPPED,
+    &ADAPTIVE_SAMPLER_CACHE_HIT_RATE,
+    &ADAPTIVE_SAMPLER_RULE_MATCHES,
     &ADMISSION_DENIED,
     &BREAKER_RECOVERY,
     &BREAKER_STATE,

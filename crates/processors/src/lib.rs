@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod adaptive_sampler;
 pub mod circuit_breaker;
 pub mod definitions;
 pub mod memory_limiter;

@@ -137,7 +137,9 @@ async fn a_server_that_hangs_is_not_given_more_connections() {
         watched.until_own("dbintel_polls_total", &[("loop", name)], |now| now >= polls + 2.0).await;
     }
     assert_eq!(connections_to(cluster.port()), 3);
-    assert_eq!(watched.missing("server").unwrap().reason, "deadline_exceeded");
+    // By now its breaker is open, and most polls send nothing.
+    let reason = watched.missing("server").unwrap().reason;
+    assert!(["deadline_exceeded", "not_admitted"].contains(&reason), "{reason}");
     cluster.sigcont();
     watched.still_delivers("postgresql.backends", &[]).await;
     watched.still_delivers("postgresql.rows", &ORDERS).await;

@@ -67,3 +67,43 @@ fn own_telemetry_is_read_once_and_its_errors_have_places() {
     let warnings: Vec<&str> = checked.warnings.iter().map(dbintel_config::Warning::path).collect();
     assert_eq!(warnings, ["service.telemetry.logs.sampling", "service.telemetry.traces.sampler"]);
 }
+
+#[test]
+fn a_samplers_templates_are_written_out_in_what_is_printed_and_errors_keep_their_places() {
+    let load_with = |rule: &str| {
+        let text = format!(
+            "\
+receivers:
+  postgresql: {{endpoint: 'db:5432', username: u, password: '${{file:/p}}'}}
+processors:
+  adaptive_sampler:
+    rules:
+      - template: slow_queries
+        sample_rate: 0.5
+      - {rule}
+  adaptive_sampler/bare:
+exporters: {{debug: }}
+service:
+  pipelines:
+    all: {{receivers: [postgresql], processors: [adaptive_sampler, adaptive_sampler/bare], exporters: [debug]}}
+"
+        );
+        load(vec![PathBuf::from("t.yaml")], Vec::new(), None, &OneFile(text))
+    };
+    let checked = load_with("template: blocked_sessions").ok().unwrap();
+    let printed = checked.document.to_yaml(&components::schemas());
+    let slow = "      - name: slow_queries\n        priority: 600\n        critical: false\n        sample_rate: 0.5\n";
+    assert!(printed.contains(slow) && !printed.contains("template"), "{printed}");
+    assert_eq!(printed.matches("name: blocked_sessions").count(), 2, "{printed}");
+    assert_eq!(printed.matches("name: everything_else").count(), 1, "{printed}");
+    let chain_of = |checked: &Checked| checked.assembly.lanes.values().next().unwrap().chain.clone();
+    let chain = chain_of(&checked);
+    assert!(
+        chain.iter().all(|(_, plan)| matches!(plan, ProcessorPlan::AdaptiveSampler(_))) && chain.len() == 2
+    );
+    let again = load(vec![PathBuf::from("t.yaml")], Vec::new(), None, &OneFile(printed)).ok().unwrap();
+    assert_eq!(chain_of(&again), chain, "what is printed can be loaded and is the same");
+
+    let error = load_with("{name: x, conditions: [], sample_rate: 2}").err().unwrap().to_string();
+    assert_eq!(error, "t.yaml:8:48: processors.adaptive_sampler.rules.1.sample_rate: must be from 0 to 1");
+}

@@ -1,13 +1,18 @@
 //! Processors.
 
+use std::sync::Arc;
+
 use dbintel_config::values::Duration;
-use dbintel_config::{Component, ConfigErrors, Warnings};
+use dbintel_config::{Component, ConfigErrors, Node, Warnings};
+use dbintel_processors::adaptive_sampler::{self, AdaptiveSamplerConfig, AdaptiveSamplerSettings};
 use dbintel_processors::circuit_breaker::{self, CircuitBreakerConfig, CircuitBreakerSettings};
 use dbintel_processors::memory_limiter::{MemoryLimiterConfig, MemoryLimiterSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Factory, errors, settled};
+
+const ADAPTIVE_SAMPLER: &str = "adaptive_sampler";
 
 /// Every processor.
 pub const PROCESSORS: &[Factory<ProcessorPlan>] = &[
@@ -30,6 +35,13 @@ pub const PROCESSORS: &[Factory<ProcessorPlan>] = &[
         },
     },
     Factory {
+        kind: ADAPTIVE_SAMPLER,
+        aliases: &[],
+        description: "Keeps a part of the sampled sessions by rules, within a budget, and marks the rest as not to be sent.",
+        schema: || schemars::schema_for!(AdaptiveSamplerSettings),
+        prepare: prepare_adaptive_sampler,
+    },
+    Factory {
         kind: "batch",
         aliases: &[],
         description: "Accepted from Collector configurations; batching is the exporters' own.",
@@ -43,6 +55,8 @@ pub const PROCESSORS: &[Factory<ProcessorPlan>] = &[
 pub enum ProcessorPlan {
     /// Limits memory. One per process: all lanes share its limits.
     MemoryLimiter(MemoryLimiterConfig),
+    /// Samples sessions. Each lane has its own budget.
+    AdaptiveSampler(Arc<AdaptiveSamplerConfig>),
     /// Configures and shows what stands before the database.
     CircuitBreaker(Box<CircuitBreakerConfig>),
     /// Nothing of its own: exporters batch. How long they may wait for more, where it says so.
@@ -77,6 +91,20 @@ fn prepare_memory_limiter(
         .validate()
         .map_err(|error| errors(component, [(error.key().to_owned(), error.to_string())]))?;
     Ok(ProcessorPlan::MemoryLimiter(config))
+}
+
+fn prepare_adaptive_sampler(
+    component: &Component,
+    warnings: &mut Warnings,
+) -> Result<ProcessorPlan, ConfigErrors> {
+    let settings: AdaptiveSamplerSettings = component.read_noting(warnings)?;
+    let config = settled(component, warnings, settings.validate())?;
+    Ok(ProcessorPlan::AdaptiveSampler(Arc::new(config)))
+}
+
+/// The settings of a processor with what stands for them written out, for `print-config`.
+pub fn expanded(component: &Component) -> Option<Node> {
+    (component.id().kind() == ADAPTIVE_SAMPLER).then(|| adaptive_sampler::expanded(component.node()))
 }
 
 fn prepare_batch(component: &Component, warnings: &mut Warnings) -> Result<ProcessorPlan, ConfigErrors> {

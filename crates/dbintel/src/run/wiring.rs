@@ -18,6 +18,7 @@ use dbintel_pipeline::{
     ExporterTelemetry, Lane, LaneContext, LaneHandle, LaneLimits, LossReason, Processor, ProcessorFactory,
     QueueLimits, ReceiverContext, Sink, Supervised, Supervisor, WeightedQueue,
 };
+use dbintel_processors::adaptive_sampler::AdaptiveSampler;
 use dbintel_processors::circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, Guard, GuardContext, ProcessGate,
 };
@@ -212,7 +213,11 @@ impl Wiring {
         let cx = LaneContext {
             id: name.clone(),
             limits: LaneLimits { queue: LANE_QUEUE },
-            chain: plan.chain.iter().filter_map(|(id, plan)| self.processor(id, plan, &guard)).collect(),
+            chain: plan
+                .chain
+                .iter()
+                .filter_map(|(id, plan)| self.processor(&name, id, plan, &guard))
+                .collect(),
             sinks: sinks.collect(),
             requests,
             store: None,
@@ -264,9 +269,8 @@ impl Wiring {
 
     /// What stands before the server of a lane, configured by its chain or not.
     fn guard(&self, name: &Text, plan: &LanePlan) -> Guard {
-        let configured = plan.chain.iter().find_map(|(_, plan)| match plan {
-            ProcessorPlan::CircuitBreaker(config) => Some((**config).clone()),
-            ProcessorPlan::Batch { .. } | ProcessorPlan::MemoryLimiter(_) => None,
+        let configured = plan.chain.iter().find_map(|(_, plan)| {
+            if let ProcessorPlan::CircuitBreaker(config) = plan { Some((**config).clone()) } else { None }
         });
         let config: CircuitBreakerConfig = configured.unwrap_or_default();
         let cx = GuardContext {
@@ -280,8 +284,24 @@ impl Wiring {
         Guard::new(&config, plan.receiver.statement_timeout(), cx)
     }
 
-    fn processor(&self, id: &ComponentId, plan: &ProcessorPlan, guard: &Guard) -> Option<ProcessorFactory> {
+    fn processor(
+        &self,
+        receiver: &Text,
+        id: &ComponentId,
+        plan: &ProcessorPlan,
+        guard: &Guard,
+    ) -> Option<ProcessorFactory> {
         match plan {
+            ProcessorPlan::AdaptiveSampler(config) => {
+                let id = Text::from(id.to_string());
+                let (config, receiver, name) = (Arc::clone(config), receiver.clone(), id.clone());
+                let registry = self.registry();
+                let build = move || -> Box<dyn Processor> {
+                    let (receiver, registry) = (receiver.clone(), registry.clone());
+                    Box::new(AdaptiveSampler::new(name.clone(), &config, receiver, registry))
+                };
+                Some(ProcessorFactory { id, build: Arc::new(build) })
+            }
             ProcessorPlan::CircuitBreaker(_) => {
                 let (name, guard) = (Text::from(id.to_string()), guard.clone());
                 let id = name.clone();

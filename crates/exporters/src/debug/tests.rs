@@ -4,7 +4,7 @@ use dbintel_model::{ManualClock, Number, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::harness::{batch, context, counts, gap, numbered, point, server, start_with, until};
+use crate::harness::{batch, context, counts, gap, numbered, point, sampled, server, start_with, until};
 use dbintel_config::{Complaint, Validated};
 
 fn config(settings: Value) -> Result<Validated<Config>, Vec<Complaint>> {
@@ -44,6 +44,14 @@ fn shows_more_with_every_verbosity() {
              dbintel.gap.detail=\"a \\\"lock\\\"\\nheld\" dbintel.interval.end=\"1970-01-01T00:00:00.000000Z\"",
         ]
     );
+}
+
+#[test]
+fn what_a_sampler_has_left_out_is_not_shown() {
+    let batch = batch(&server(), vec![sampled(1, false), sampled(2, true)]);
+    let delivery = Delivery::new(Arc::new(batch), Signals::ALL, 0);
+    assert!(shown(Verbosity::Basic, &delivery)[0].contains(" 1 log records"));
+    assert_eq!(shown(Verbosity::Normal, &delivery), ["db.server.query_sample postgresql.pid=2"]);
 }
 
 #[test]

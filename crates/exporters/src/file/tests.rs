@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use serde_json::{Value, json};
 
 use super::*;
-use crate::harness::{counts, numbered, server, start, state, until};
+use crate::harness::{batch, counts, numbered, sampled, server, start, state, until};
 use dbintel_config::{Complaint, Validated};
 
 fn config(settings: Value) -> Result<Validated<Config>, Vec<Complaint>> {
@@ -31,6 +31,25 @@ async fn writes_lines_that_are_otlp_requests() {
     let logs: ExportLogsServiceRequest = serde_json::from_str(lines[1]).unwrap();
     assert_eq!(metrics.resource_metrics.len(), 1);
     assert_eq!(logs.resource_logs[0].scope_logs[0].log_records.len(), 5);
+}
+
+#[tokio::test]
+async fn what_a_sampler_has_left_out_is_not_written_and_what_it_kept_says_how_likely_that_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out.json");
+    let exporter = start(FileExporter::new(config(json!({"path": path})).unwrap().config));
+    exporter.push(batch(&server(), vec![sampled(1, false), sampled(2, true), sampled(3, false)]));
+    let cx = exporter.finish().await;
+    assert_eq!((counts(&cx).sent(), counts(&cx).lost()), (1, 0));
+    let line: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let attributes = &line["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["attributes"];
+    let value = |key: &str| {
+        let mut attributes = attributes.as_array().unwrap().iter();
+        attributes.find(|attribute| attribute["key"] == key).map(|attribute| attribute["value"].clone())
+    };
+    assert_eq!(value("postgresql.pid"), Some(json!({"intValue": "2"})));
+    assert_eq!(value("dbintel.sampling.probability"), Some(json!({"doubleValue": 0.25})));
+    assert_eq!(value("dbintel.sampling.suppressed"), Some(json!({"intValue": "1"})));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use dbintel_testkit::otlp_sink::{Behaviour, Encoding, Options, OtlpSink, Outcome
 use serde_json::{Value, json};
 
 use super::*;
-use crate::harness::{Running, counts, numbered, server, start, state, until};
+use crate::harness::{Running, batch, counts, numbered, sampled, server, start, state, until};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -72,6 +72,25 @@ async fn ships_both_signals_by_every_protocol_and_compression() {
         assert_eq!((received.data_points(), received.log_records().count()), (1_000, 500));
         assert!(received.attempts.iter().all(|attempt| attempt.encoding == encoding));
         assert_eq!(received.duplicates(), 0);
+        received.assert_no_violations();
+    }
+}
+
+#[tokio::test]
+async fn what_a_sampler_has_left_out_is_not_sent_and_is_no_loss() {
+    let sink = OtlpSink::start().await;
+    for config in both(&sink) {
+        sink.forget();
+        let exporter = run(config);
+        exporter.push(batch(&server(), vec![sampled(1, false), sampled(2, true), sampled(3, false)]));
+        exporter.push(batch(&server(), vec![sampled(4, false)]));
+        let cx = exporter.finish().await;
+        assert_eq!((counts(&cx).sent(), counts(&cx).lost()), (1, 0));
+        let received = sink.received();
+        let attributes: Vec<_> = received.log_records().flat_map(|record| &record.attributes).collect();
+        let keys: Vec<&str> = attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+        let sampling = ["dbintel.sampling.probability", "dbintel.sampling.suppressed"];
+        assert_eq!(keys, [&["db.system.name", "postgresql.pid"], &sampling[..]].concat());
         received.assert_no_violations();
     }
 }

@@ -144,8 +144,12 @@ impl Chain {
     fn deliver(&self, batches: Vec<Batch>) {
         for batch in batches {
             let weight_bytes = batch.weight_bytes();
+            let sampled_out = batch.records.iter().filter(|record| record.is_sampled_out()).count() as u64;
             let batch = Arc::new(batch);
             for sink in &self.cx.sinks {
+                if sink.signals.logs {
+                    sink.telemetry.sampled_out(sampled_out);
+                }
                 sink.deliver(&batch, weight_bytes);
             }
         }

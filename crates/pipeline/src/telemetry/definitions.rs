@@ -60,6 +60,8 @@ self_metrics! {
         "Requests sent to the backend, by outcome.";
     EXPORTER_SENT_BYTES: Counter, "dbintel_exporter_sent_bytes_total",
         "Bytes of request bodies sent, as compressed.";
+    EXPORTER_WITHHELD_LOG_RECORDS: Counter, "dbintel_exporter_withheld_log_records",
+        "Log records the exporter did not get because a processor had decided so, by reason. Not a loss.";
     EXPORTER_INBOX_BYTES: Gauge, "dbintel_exporter_inbox_bytes",
         "Bytes of batches waiting to be encoded by the exporter.";
     LANE_QUEUE_BATCHES: Gauge, "dbintel_lane_queue_batches",

@@ -1,1 +1,181 @@
+use std::sync::Arc;
+use std::time::Duration;
 
+use dbintel_admission::{MemoryPressure, ProcessLoad};
+use dbintel_model::{Clock, ManualClock, Server, Target, Timestamp};
+use dbintel_pipeline::admission::{
+    Admission as _, Outcome, Permit, Purpose, StatementError, StatementRequest,
+};
+use dbintel_pipeline::telemetry::Registry;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Friday, 15 January 2027, 08:00 UTC.
+const FRIDAY_AT_EIGHT: u64 = 1_800_000_000_000_000_000;
+
+struct World {
+    clock: Arc<ManualClock>,
+    registry: Registry,
+    load: Arc<Mutex<ProcessLoad>>,
+    guard: Guard,
+}
+
+fn config(settings: Value) -> Result<CircuitBreakerConfig, Vec<String>> {
+    let settings: CircuitBreakerSettings = serde_json::from_value(settings).unwrap();
+    validate(&settings)
+        .map(|validated| validated.config)
+        .map_err(|errors| errors.into_iter().map(|error| error.field).collect())
+}
+
+fn world(settings: Value) -> World {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_nanos(FRIDAY_AT_EIGHT)));
+    let (registry, load) = (Registry::default(), Arc::new(Mutex::new(ProcessLoad::default())));
+    let read = Arc::clone(&load);
+    let of_guard: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+    let cx = GuardContext {
+        receiver: "postgresql".into(),
+        server: "db:5432".into(),
+        clock: Arc::clone(&of_guard),
+        registry: registry.clone(),
+        process: ProcessGate::new(of_guard, Arc::new(move || *read.lock())),
+        seed: 7,
+    };
+    let guard = Guard::new(&config(settings).unwrap(), Duration::from_secs(5), cx);
+    World { clock, registry, load, guard }
+}
+
+impl World {
+    fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    fn admit(&self, purpose: Purpose, feature: &'static str, cheapest: bool) -> Result<Permit, String> {
+        let server = Arc::new(Server {
+            receiver: "postgresql".into(),
+            system: "postgresql".into(),
+            address: "db".into(),
+            port: 5432,
+            resource: Vec::new(),
+        });
+        let target = Target { server, database: Some("app".into()) };
+        let request = StatementRequest { target: &target, purpose, feature, cheapest };
+        self.guard.admit(&request).map_err(|denied| denied.to_string())
+    }
+
+    fn metric(&self, name: &str, more: &[(&str, &str)]) -> Option<f64> {
+        self.guard.publish();
+        let mut labels = vec![("receiver", "postgresql"), ("server", "db:5432"), ("database", "app")];
+        labels.extend(more);
+        self.registry.value(name, &labels)
+    }
+}
+
+fn took(millis: u64) -> Outcome {
+    let time = Duration::from_millis(millis);
+    Outcome { wall: time * 2, database: Some(time), rows: 1, error: None }
+}
+
+fn failed(error: StatementError) -> Outcome {
+    Outcome { wall: Duration::from_millis(1), database: None, rows: 0, error: Some(error) }
+}
+
+#[test]
+fn what_is_spent_is_booked_with_its_source_and_the_budget_closes_the_gate() {
+    let world = world(json!({"limits": {"budget": "100ms"}}));
+    world.admit(Purpose::Statements, "statements", false).unwrap().report(&took(60));
+    let of_statements = [("purpose", "statements"), ("source", "statement")];
+    assert_eq!(world.metric("collector_database_time_seconds_total", &of_statements), Some(0.06));
+    assert_eq!(world.metric("collector_database_budget_ratio", &[]), Some(0.6));
+    world
+        .admit(Purpose::Sizes, "sizes", false)
+        .unwrap()
+        .report(&failed(StatementError::Sqlstate("42P01".into())));
+    let of_sizes = [("purpose", "sizes"), ("source", "wall")];
+    assert_eq!(world.metric("collector_database_time_seconds_total", &of_sizes), Some(0.001));
+    world.admit(Purpose::Statements, "statements", false).unwrap().report(&took(60));
+    let denied = world.admit(Purpose::Statements, "statements", false).unwrap_err();
+    assert!(denied.contains("budget"), "{denied}");
+    let gate = [("receiver", "postgresql"), ("purpose", "statements"), ("gate", "budget")];
+    assert_eq!(world.registry.value("dbintel_admission_denied_total", &gate), Some(1.0));
+    world.pass(62);
+    assert!(world.admit(Purpose::Statements, "statements", false).is_ok());
+}
+
+#[test]
+fn a_lost_connection_opens_and_two_probes_close_it_and_all_of_it_is_counted() {
+    let world = world(json!({}));
+    for _ in 0..2 {
+        world
+            .admit(Purpose::Statements, "statements", false)
+            .unwrap()
+            .report(&failed(StatementError::Connection));
+    }
+    let denied = world.admit(Purpose::Statements, "statements", true).unwrap_err();
+    assert!(denied.contains("breaker") && denied.contains("connection_lost"), "{denied}");
+    assert!(world.guard.describe().iter().any(|(_, line)| line.contains("connection_lost")));
+    world.guard.publish();
+    let server = [("receiver", "postgresql"), ("server", "db:5432"), ("database", ""), ("state", "open")];
+    assert_eq!(world.registry.value("circuit_breaker_state", &server), Some(1.0));
+    assert_eq!(world.registry.value("circuit_breaker_trips_total", &server[..3]), Some(1.0));
+    world.pass(3);
+    assert!(world.admit(Purpose::Sizes, "sizes", false).is_err(), "only the cheapest is a probe");
+    let probe = world.admit(Purpose::Connect, "connect", true).unwrap();
+    assert!(world.admit(Purpose::Connect, "connect", true).is_err(), "one probe at a time");
+    probe.report(&took(1));
+    world.admit(Purpose::Server, "node", true).unwrap().report(&took(1));
+    assert!(world.admit(Purpose::Sizes, "sizes", false).is_ok());
+    assert_eq!(world.registry.value("circuit_breaker_recovery_time_seconds", &server[..3]), Some(3.0));
+}
+
+#[test]
+fn a_process_that_runs_short_gives_up_work_in_order() {
+    let world = world(json!({}));
+    *world.load.lock() = ProcessLoad { cpu_share: None, memory: MemoryPressure::Hard };
+    world.pass(2);
+    assert!(world.admit(Purpose::Sizes, "sizes", false).is_err());
+    assert!(world.admit(Purpose::Sessions, "sessions", false).is_err());
+    assert!(world.admit(Purpose::Statements, "statements", false).is_ok());
+}
+
+#[test]
+fn settings_that_cannot_be_are_named() {
+    let wrong = json!({
+        "limits": {"budget": "0s", "statements_per_second": 0.0, "burst": 0, "plans_per_minute": -1.0},
+        "success_threshold": 0, "max_timeout": "2m", "max_backoff": "10ms",
+        "schedule": {"time_zone": "Nowhere/Town", "windows": [{"from": "08:00", "to": "18:00"}]},
+        "heavy_work": {"windows": [{"from": "25:00", "to": "18:00"}]},
+    });
+    assert_eq!(
+        config(wrong).unwrap_err(),
+        [
+            "limits.budget",
+            "limits.statements_per_second",
+            "limits.plans_per_minute",
+            "limits.burst",
+            "success_threshold",
+            "max_backoff",
+            "max_timeout",
+            "schedule",
+            "heavy_work.windows.0.from",
+        ]
+    );
+    assert!(config(json!({})).is_ok());
+    assert!(serde_json::from_value::<CircuitBreakerSettings>(json!({"budget": "1s"})).is_err());
+}
+
+#[test]
+fn a_schedule_changes_the_budget_by_the_time_of_the_week() {
+    let window = json!({"days": ["friday"], "from": "08:00", "to": "09:00", "limits": {"budget": "50ms"}});
+    let world = world(json!({"schedule": {"time_zone": "UTC", "windows": [window]}}));
+    world.admit(Purpose::Statements, "statements", false).unwrap().report(&took(40));
+    let is = |expected: f64| {
+        let ratio = world.metric("collector_database_budget_ratio", &[]).unwrap();
+        assert!((ratio - expected).abs() < 1e-9, "{ratio}");
+    };
+    is(0.8);
+    world.pass(3_600);
+    world.admit(Purpose::Statements, "statements", false).unwrap().report(&took(30));
+    is(0.1);
+}

@@ -143,5 +143,6 @@ fn session(row: &PgRow) -> Result<Session, sqlx::Error> {
         state_change: time(17)?,
         running_ms: row.try_get(18)?,
         blocking,
+        sampling: None,
     })
 }

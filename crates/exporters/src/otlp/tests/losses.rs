@@ -99,7 +99,7 @@ async fn a_record_too_large_for_any_request_is_counted() {
     let sink = OtlpSink::start().await;
     let exporter = run(http(&sink, json!({})));
     let records = vec![gap("small"), gap(&"x".repeat(4 << 20)), gap("small")];
-    exporter.push(crate::harness::batch(&server(), records));
+    exporter.push(batch(&server(), records));
     let cx = exporter.finish().await;
     assert_eq!((counts(&cx).sent(), counts(&cx).lost_by("too_large"), counts(&cx).lost()), (2, 1, 1));
 }

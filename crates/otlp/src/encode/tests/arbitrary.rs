@@ -5,8 +5,8 @@ use std::sync::Arc;
 use dbintel_model::catalogue::{METRICS, STATEMENT_COUNTERS};
 use dbintel_model::{
     Attribute, Batch, Blocking, Change, ChangeKind, Counters, Exactness, Gap, GapReason, Interval, Labels,
-    MetricPoint, Moments, Number, Query, QueryKey, QueryText, Record, Server, Session, Target, Text,
-    Timestamp, Value,
+    MetricPoint, Moments, Number, Query, QueryKey, QueryText, Record, Sampling, Server, Session, Target,
+    Text, Timestamp, Value,
 };
 use proptest::prelude::*;
 
@@ -183,7 +183,10 @@ fn session() -> impl Strategy<Value = Record> {
         |(pids, depth, wait_start)| Box::new(Blocking { pids, depth, wait_start, ..Blocking::default() }),
     );
     let parts = (int(), prop::option::of(text()), prop::option::of(query_text()), prop::option::of(blocking));
-    (parts, prop::option::of(time())).prop_map(|((pid, database, text, blocking), query_start)| {
+    let sampling = (any::<bool>(), 0.001..=1.0, 0..3_u32)
+        .prop_map(|(keep, probability, suppressed)| Sampling { keep, probability, suppressed });
+    let more = (prop::option::of(time()), prop::option::of(sampling));
+    (parts, more).prop_map(|((pid, database, text, blocking), (query_start, sampling))| {
         Record::Session(Box::new(Session {
             pid,
             application: database.clone(),
@@ -191,6 +194,7 @@ fn session() -> impl Strategy<Value = Record> {
             text,
             query_start,
             blocking,
+            sampling,
             ..Session::default()
         }))
     })
