@@ -95,6 +95,8 @@ async fn components_and_schema_name_what_there_is() {
     for name in [
         "postgresql",
         "memory_limiter",
+        "circuit_breaker",
+        "verification",
         "adaptive_sampler",
         "otlp",
         "otlphttp",

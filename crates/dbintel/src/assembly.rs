@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use dbintel_admin::config::{AdminConfig, TelemetryConfig};
 use dbintel_config::service::{Defined, PipelineConfig, PipelineId, Signal as PipelineSignal, check};
 use dbintel_config::values::ComponentId;
-use dbintel_config::{ConfigErrors, Document, Environment, LoadOptions, Loaded, Section, Warnings};
+use dbintel_config::{
+    ConfigError, ConfigErrors, Document, Environment, LoadOptions, Loaded, Problem, Section, Warnings,
+};
 use dbintel_model::{Attribute, Signal};
 use dbintel_pipeline::Signals;
 use dbintel_processors::memory_limiter::MemoryLimiterConfig;
@@ -107,6 +109,10 @@ fn assemble(document: &Document, warnings: &mut Warnings) -> Result<Assembly, Co
     for pipeline in &service.pipelines {
         join(pipeline, &receivers, &processors, &exporters, &mut lanes);
     }
+    verification_is_last(&lanes, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
     let used = |id: &ComponentId| lanes.values().any(|lane: &LanePlan| lane.sinks.contains_key(id));
     let exporters: Plans<ExporterPlan> = exporters.into_iter().filter(|(id, _)| used(id)).collect();
     let memory = memory_limits(&lanes);
@@ -179,8 +185,8 @@ fn join(
 }
 
 /// Processors that need no settings, and the default chain: what stands at both ends of it is there in any case.
-const BUILT_IN: [&str; 3] = ["memory_limiter", "circuit_breaker", "batch"];
-const DEFAULT_CHAIN: [&str; 2] = ["memory_limiter", "circuit_breaker"];
+const BUILT_IN: [&str; 4] = ["memory_limiter", "circuit_breaker", "batch", "verification"];
+const DEFAULT_CHAIN: [&str; 3] = ["memory_limiter", "circuit_breaker", "verification"];
 
 /// The processors of a pipeline; without the key, the default chain, with the settings of those that are configured.
 fn chain(
@@ -195,12 +201,29 @@ fn chain(
     named.unwrap_or(&default).iter().filter_map(plan).collect()
 }
 
+/// What `verification` has not seen must not leave: it is the last processor that does anything.
+fn verification_is_last(lanes: &BTreeMap<ComponentId, LanePlan>, errors: &mut ConfigErrors) {
+    let is_verification = |plan: &ProcessorPlan| matches!(plan, ProcessorPlan::Verification(_));
+    for lane in lanes.values() {
+        let working = lane.chain.iter().filter(|(_, plan)| !matches!(plan, ProcessorPlan::Batch { .. }));
+        let misplaced = working.rev().skip(1).find(|(_, plan)| is_verification(plan));
+        if let (Some((id, _)), Some(pipeline)) = (misplaced, lane.pipelines.first()) {
+            let message = format!(
+                "`{id}` is not the last processor; put it last, since it looks at what is about to leave"
+            );
+            let path = format!("service.pipelines.{pipeline}.processors");
+            errors.push(ConfigError::new(None, path, Problem::Invalid(message)));
+        }
+    }
+}
+
 /// A processor that is named without being configured; what is not built in was found to be undefined before.
 fn built_in(kind: &str) -> Option<ProcessorPlan> {
     match kind {
         "batch" => Some(ProcessorPlan::Batch { flush_timeout: None }),
         "memory_limiter" => Some(ProcessorPlan::MemoryLimiter(MemoryLimiterConfig::default())),
         "circuit_breaker" => Some(ProcessorPlan::CircuitBreaker(Box::default())),
+        "verification" => Some(ProcessorPlan::Verification(Box::default())),
         _ => None,
     }
 }

@@ -229,6 +229,16 @@ impl Counters {
         self.values.get(index).copied().filter(|value| !value.is_nan())
     }
 
+    /// Takes out the known values for which `wrong` holds; they are then absent. Says how many there were.
+    pub fn discard(&mut self, wrong: impl Fn(f64) -> bool) -> u64 {
+        let mut discarded = 0;
+        for value in self.values.iter_mut().filter(|value| !value.is_nan() && wrong(**value)) {
+            *value = f64::NAN;
+            discarded += 1;
+        }
+        discarded
+    }
+
     /// Calls `visit` with every counter that is known, in the unit of its attribute.
     pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
         for (definition, value) in self.definitions.iter().zip(&self.values) {

@@ -116,6 +116,125 @@ pub static ADMISSION_DENIED: SelfMetric = SelfMetric {
     kind: Counter,
 };
 
+/// Records that did not leave, by reason.
+pub static VERIFICATION_RECORDS_DROPPED: SelfMetric = SelfMetric {
+    name: "verification_records_dropped_total",
+    help: "Records that did not leave, by reason.",
+    kind: Counter,
+};
+
+/// Values that made no sense and were taken out of a record that left, by reason.
+pub static VERIFICATION_VALUES_DROPPED: SelfMetric = SelfMetric {
+    name: "verification_values_dropped_total",
+    help: "Values that made no sense and were taken out of a record that left, by reason.",
+    kind: Counter,
+};
+
+/// Records that were too old or from the future, by reason, dropped or not.
+pub static VERIFICATION_UNTIMELY: SelfMetric = SelfMetric {
+    name: "verification_untimely_records_total",
+    help: "Records that were too old or from the future, by reason, dropped or not.",
+    kind: Counter,
+};
+
+/// Batches whose resource lacks an attribute by which backends tell who sent it, by attribute.
+pub static VERIFICATION_IDENTITY_MISSING: SelfMetric = SelfMetric {
+    name: "verification_identity_missing_total",
+    help: "Batches whose resource lacks an attribute by which backends tell who sent it, by attribute.",
+    kind: Counter,
+};
+
+/// Personal data and secrets found in texts that were about to leave, and masked, by detector.
+pub static VERIFICATION_MASKED: SelfMetric = SelfMetric {
+    name: "verification_sensitive_values_masked_total",
+    help: "Personal data and secrets found in texts that were about to leave, and masked, by detector.",
+    kind: Counter,
+};
+
+/// Texts cut because they or their record were too large.
+pub static VERIFICATION_TRUNCATED: SelfMetric = SelfMetric {
+    name: "verification_texts_truncated_total",
+    help: "Texts cut because they or their record were too large.",
+    kind: Counter,
+};
+
+/// Values beyond the limit of distinct values, by attribute: replaced in events, their points dropped in metrics.
+pub static VERIFICATION_OVERFLOW: SelfMetric = SelfMetric {
+    name: "verification_cardinality_overflow_total",
+    help: "Values beyond the limit of distinct values, by attribute: replaced in events, their points dropped in metrics.",
+    kind: Counter,
+};
+
+/// Distinct attribute values held.
+pub static VERIFICATION_VALUES: SelfMetric = SelfMetric {
+    name: "verification_cardinality_values",
+    help: "Distinct attribute values held.",
+    kind: Gauge,
+};
+
+/// Bytes of the attributes and values that left, before compression, by signal.
+pub static VERIFICATION_BYTES: SelfMetric = SelfMetric {
+    name: "verification_bytes_total",
+    help: "Bytes of the attributes and values that left, before compression, by signal.",
+    kind: Counter,
+};
+
+/// Bytes of the attributes and values that left within the last minute, before compression.
+pub static VERIFICATION_BYTES_PER_MINUTE: SelfMetric = SelfMetric {
+    name: "verification_bytes_per_minute",
+    help: "Bytes of the attributes and values that left within the last minute, before compression.",
+    kind: Gauge,
+};
+
+/// Bytes of the last minute as a part of the configured limit.
+pub static VERIFICATION_BYTE_BUDGET_RATIO: SelfMetric = SelfMetric {
+    name: "verification_byte_budget_ratio",
+    help: "Bytes of the last minute as a part of the configured limit.",
+    kind: Gauge,
+};
+
+/// Statements that left without their text because the bytes of the minute were nearly used up.
+pub static VERIFICATION_TEXTS_REMOVED: SelfMetric = SelfMetric {
+    name: "verification_texts_removed_total",
+    help: "Statements that left without their text because the bytes of the minute were nearly used up.",
+    kind: Counter,
+};
+
+/// Metric series that had a point lately.
+pub static VERIFICATION_ACTIVE_SERIES: SelfMetric = SelfMetric {
+    name: "verification_active_series",
+    help: "Metric series that had a point lately.",
+    kind: Gauge,
+};
+
+/// Metric points whose series found no room to be noted; the number of active series is then a lower bound.
+pub static VERIFICATION_SERIES_UNTRACKED: SelfMetric = SelfMetric {
+    name: "verification_series_untracked_total",
+    help: "Metric points whose series found no room to be noted; the number of active series is then a lower bound.",
+    kind: Counter,
+};
+
+/// Cost per day by measured bytes and series times the configured prices, by part.
+pub static VERIFICATION_COST: SelfMetric = SelfMetric {
+    name: "verification_cost_per_day",
+    help: "Cost per day by measured bytes and series times the configured prices, by part.",
+    kind: Gauge,
+};
+
+/// Distinct fingerprints divided by distinct texts of the statements that left lately: 1 where every text is a statement of its own, lower where texts differ only in spelling.
+pub static VERIFICATION_NORMALISATION: SelfMetric = SelfMetric {
+    name: "verification_normalisation_ratio",
+    help: "Distinct fingerprints divided by distinct texts of the statements that left lately: 1 where every text is a statement of its own, lower where texts differ only in spelling.",
+    kind: Gauge,
+};
+
+/// How far the server's clock was ahead of ours at the last poll.
+pub static VERIFICATION_CLOCK_SKEW: SelfMetric = SelfMetric {
+    name: "verification_server_clock_skew_seconds",
+    help: "How far the server's clock was ahead of ours at the last poll.",
+    kind: Gauge,
+};
+
 /// Every self-metric of this crate, for documentation.
 pub static ALL: &[&SelfMetric] = &[
     &ADAPTIVE_SAMPLER_PROCESSED,
@@ -134,4 +253,21 @@ pub static ALL: &[&SelfMetric] = &[
     &MEMORY_LIMITER_REFUSING_SECONDS,
     &MEMORY_LIMITER_SHRINKS,
     &MEMORY_LIMITER_UNREAD,
+    &VERIFICATION_RECORDS_DROPPED,
+    &VERIFICATION_VALUES_DROPPED,
+    &VERIFICATION_UNTIMELY,
+    &VERIFICATION_IDENTITY_MISSING,
+    &VERIFICATION_MASKED,
+    &VERIFICATION_TRUNCATED,
+    &VERIFICATION_OVERFLOW,
+    &VERIFICATION_VALUES,
+    &VERIFICATION_BYTES,
+    &VERIFICATION_BYTES_PER_MINUTE,
+    &VERIFICATION_BYTE_BUDGET_RATIO,
+    &VERIFICATION_TEXTS_REMOVED,
+    &VERIFICATION_ACTIVE_SERIES,
+    &VERIFICATION_SERIES_UNTRACKED,
+    &VERIFICATION_COST,
+    &VERIFICATION_NORMALISATION,
+    &VERIFICATION_CLOCK_SKEW,
 ];

@@ -11,3 +11,4 @@ pub mod adaptive_sampler;
 pub mod circuit_breaker;
 pub mod definitions;
 pub mod memory_limiter;
+pub mod verification;

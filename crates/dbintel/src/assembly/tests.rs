@@ -107,3 +107,28 @@ service:
     let error = load_with("{name: x, conditions: [], sample_rate: 2}").err().unwrap().to_string();
     assert_eq!(error, "t.yaml:8:48: processors.adaptive_sampler.rules.1.sample_rate: must be from 0 to 1");
 }
+
+#[test]
+fn verification_is_in_the_default_chain_and_must_be_last() {
+    let chain = |checked: Checked| {
+        let lane = checked.assembly.lanes.into_values().next().unwrap();
+        lane.chain.into_iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>()
+    };
+    let default = loaded("password: '${file:/p}'", "extensions: []").ok().unwrap();
+    assert_eq!(chain(default), ["memory_limiter", "circuit_breaker", "verification"]);
+    let with = |processors: &str| {
+        let text = format!(
+            "{{receivers: {{postgresql: {{endpoint: 'db:5432', username: u, password: '${{file:/p}}'}}}}, exporters: {{debug: }},
+              processors: {{verification: {{privacy: {{detectors: [email]}}}}}},
+              service: {{pipelines: {{all: {{receivers: [postgresql], exporters: [debug], processors: {processors}}}}}}}}}"
+        );
+        load(vec![PathBuf::from("t.yaml")], Vec::new(), None, &OneFile(text))
+    };
+    let batched = with("[memory_limiter, verification, batch]").map_err(|errors| errors.to_string());
+    assert_eq!(chain(batched.ok().unwrap()), ["memory_limiter", "verification", "batch"]);
+    let error = with("[verification, memory_limiter]").err().unwrap().to_string();
+    assert_eq!(
+        error,
+        "service.pipelines.all.processors: `verification` is not the last processor; put it last, since it looks at what is about to leave"
+    );
+}

@@ -7,6 +7,7 @@ use dbintel_config::{Component, ConfigErrors, Node, Warnings};
 use dbintel_processors::adaptive_sampler::{self, AdaptiveSamplerConfig, AdaptiveSamplerSettings};
 use dbintel_processors::circuit_breaker::{self, CircuitBreakerConfig, CircuitBreakerSettings};
 use dbintel_processors::memory_limiter::{MemoryLimiterConfig, MemoryLimiterSettings};
+use dbintel_processors::verification::{VerificationConfig, VerificationSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -48,6 +49,13 @@ pub const PROCESSORS: &[Factory<ProcessorPlan>] = &[
         schema: || schemars::schema_for!(BatchSettings),
         prepare: prepare_batch,
     },
+    Factory {
+        kind: "verification",
+        aliases: &[],
+        description: "Last in the chain: limits sizes, distinct values and cost, masks personal data, drops what makes no sense.",
+        schema: || schemars::schema_for!(VerificationSettings),
+        prepare: prepare_verification,
+    },
 ];
 
 /// A processor that can be built.
@@ -64,6 +72,8 @@ pub enum ProcessorPlan {
         /// `timeout` of the processor.
         flush_timeout: Option<std::time::Duration>,
     },
+    /// Looks at everything that is about to leave. The last one of its chain.
+    Verification(Box<VerificationConfig>),
 }
 
 /// The Collector's `batch` processor as written.
@@ -113,4 +123,13 @@ fn prepare_batch(component: &Component, warnings: &mut Warnings) -> Result<Proce
                    sending_queue.batch.flush_timeout, the other keys have no effect";
     warnings.push(component.warning("", message));
     Ok(ProcessorPlan::Batch { flush_timeout: settings.timeout.map(Duration::get) })
+}
+
+fn prepare_verification(
+    component: &Component,
+    warnings: &mut Warnings,
+) -> Result<ProcessorPlan, ConfigErrors> {
+    let settings: VerificationSettings = component.read_noting(warnings)?;
+    let config = settled(component, warnings, settings.validate())?;
+    Ok(ProcessorPlan::Verification(Box::new(config)))
 }

@@ -26,6 +26,7 @@ use dbintel_processors::memory_limiter::{
     AvailableMemory, MemoryAccount, MemoryAccounts, MemoryLimiter, MemoryLimiterConfig, MemoryLimiterError,
     MemorySource, MemoryView, MemoryWatchContext, ResolvedLimits,
 };
+use dbintel_processors::verification::{Verification, VerificationConfig};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -316,6 +317,16 @@ impl Wiring {
                 let (view, accounts, name) = (self.view.clone(), self.accounts.clone(), id.clone());
                 let build = move || -> Box<dyn Processor> {
                     Box::new(MemoryLimiter::new(name.clone(), view.clone(), accounts.clone()))
+                };
+                Some(ProcessorFactory { id, build: Arc::new(build) })
+            }
+            ProcessorPlan::Verification(config) => {
+                let id = Text::from(id.to_string());
+                let (name, receiver, config) = (id.clone(), receiver.clone(), config.clone());
+                let registry = self.registry();
+                let build = move || -> Box<dyn Processor> {
+                    let config = VerificationConfig::clone(&config);
+                    Box::new(Verification::new(name.clone(), &receiver, config, registry.clone()))
                 };
                 Some(ProcessorFactory { id, build: Arc::new(build) })
             }
