@@ -12,7 +12,7 @@ mod support;
 
 use std::sync::Arc;
 
-use dbintel_model::{Batch, GapReason};
+use dbintel_model::{Batch, ChangeKind, GapReason};
 use dbintel_testkit::postgres::{Major, Options};
 use sqlx::{Connection as _, PgConnection};
 use support::client::{Busy, mark, marker_id};
@@ -47,7 +47,10 @@ async fn behind_a_pooler(major: Major) {
     let unexpected: Vec<_> =
         gaps(watched.batches()).filter(|gap| gap.reason != GapReason::NotInThisVersion).collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
-    assert_eq!(changes(watched.batches()).count(), 0, "{:?}", changes(watched.batches()).collect::<Vec<_>>());
+    // The table was analysed when it was made, which its statistics may show only after the first poll.
+    let unexpected: Vec<_> =
+        changes(watched.batches()).filter(|change| change.kind != ChangeKind::Analyze).collect();
+    assert!(unexpected.is_empty(), "{unexpected:?}");
     watched.stop().await;
 }
 

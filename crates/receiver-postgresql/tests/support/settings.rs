@@ -1,5 +1,7 @@
 //! Clusters and configurations that are polled every second, so that tests are short.
 
+use std::time::Duration;
+
 use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 
 /// Every key with its value; a test replaces those it is about.
@@ -48,4 +50,10 @@ pub async fn orders(cluster: &Cluster, database: &str) {
     let schema = "CREATE TABLE public.orders (id int PRIMARY KEY, note text); \
         INSERT INTO orders SELECT n, 'note' FROM generate_series(1, 1000) n; ANALYZE orders";
     cluster.execute(database, schema).await;
+    // The statistics show it a moment later.
+    let counted = "SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = 'orders' AND last_analyze IS NOT NULL \
+        UNION ALL SELECT 0 ORDER BY 1 DESC LIMIT 1";
+    while cluster.scalar::<i64>(database, counted).await != 1_000 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
