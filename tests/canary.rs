@@ -77,7 +77,8 @@ async fn no_canary_leaves() {
     let mut program = ports.apply(Launch::run(&config)).start();
     sink.wait_for(PATIENCE, |received| received.data_points() > 0).await;
     let mut active = cluster.connect("postgres").await;
-    let activity = tokio::spawn(async move {
+    let mut activity = tokio::task::JoinSet::new();
+    activity.spawn(async move {
         // Ends with the connection, at the latest with the server.
         let _ = active.execute("SELECT 'canary-activity', pg_sleep(60) /* canary-comment */").await;
     });
@@ -123,5 +124,5 @@ async fn no_canary_leaves() {
             assert!(found.is_none(), "{canary} in {place}: {found:?}");
         }
     }
-    activity.abort();
+    activity.abort_all();
 }
