@@ -211,8 +211,14 @@ async fn above_the_soft_limit_the_door_refuses_and_says_so() {
     let sink = OtlpSink::start().await;
     let ports = AdminPorts::default();
     let limited = config(cluster.port(), &exporter(&sink.http_endpoint(), ""))
-        .replace("exporters:\n  otlphttp", "processors:\n  memory_limiter: {check_interval: 100ms, soft_limit: 1MiB, hard_limit: 500MiB}\nexporters:\n  otlphttp")
-        .replace("      exporters: [", "      processors: [memory_limiter]\n      exporters: [");
+        .replace(
+            "processors:\n",
+            "processors:\n  memory_limiter: {check_interval: 100ms, soft_limit: 1MiB, hard_limit: 500MiB}\n",
+        )
+        .replace(
+            "      exporters: [",
+            "      processors: [memory_limiter, circuit_breaker]\n      exporters: [",
+        );
     let mut program = ports.apply(Launch::run(&limited)).start();
     program.wait_until_ready(ports.health(), "/health/ready", PATIENCE).await;
     until("records are refused", async || {
