@@ -4,7 +4,8 @@
 //! * what leaves is complete (target, identity, interval), timely, of sane values, within the limits of sizes and of
 //!   distinct values, and without personal data or secrets that a detector knows;
 //! * whatever is dropped, changed or cut is counted, by reason;
-//! * changes and gaps are never dropped: they say what is missing;
+//! * changes and gaps are never dropped: they say what is missing; only a batch that does not say of which server it is is
+//!   dropped whole, and counted;
 //! * a record that passes is not copied, and nothing is allocated for it beyond room for values, series and texts seen
 //!   for the first time;
 //! * every table has a named maximum: [`VALUES_MAX`], [`GROUPS_MAX`], [`SERIES_MAX`], [`TEXTS_MAX`].
