@@ -9,7 +9,7 @@ CARGO ?= cargo
 ## A private PostgreSQL with a live workload, the collector beside it, a live summary. Ends with SECONDS=60.
 demo: setup
 	$(CARGO) build --quiet -p dbintel -p dbintel-testkit --bins
-	./target/debug/demo $(SECONDS)
+	"$${CARGO_TARGET_DIR:-target}/debug/demo" $(SECONDS)
 
 ## The whole gate: format, lints, dependencies, every test on real servers, deployment files.
 test: setup

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks everything in deploy/ without a network and without a cluster.
 #
-#   DBINTEL_BIN=...     the program; target/debug/dbintel by default
+#   DBINTEL_BIN=...     the program; by default dbintel of the debug build, in CARGO_TARGET_DIR or target
 #   DBINTEL_CACHE=...   where scripts/setup.sh keeps what it downloads; the first run adds a Python environment there,
 #                       for which alone it needs the network
 #
@@ -23,7 +23,7 @@ need() { command -v "$1" >/dev/null || fail "$1 is missing: install $2"; }
 
 main() {
     local cache program
-    program=$(realpath "${DBINTEL_BIN:-../target/debug/dbintel}")
+    program=$(realpath "${DBINTEL_BIN:-${CARGO_TARGET_DIR:-../target}/debug/dbintel}")
     [ -x "$program" ] || fail "no program at $program: cargo build -p dbintel, or set DBINTEL_BIN"
     need python3 'python3 and python3-venv'
     need psql postgresql-client
