@@ -87,8 +87,8 @@ pub struct Moments {
 /// How a number relates to the true work of the interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exactness {
-    /// All work of the interval, and nothing else. Where a person resets single statements, what is wiped away is not in
-    /// it; before PostgreSQL 17 such a reset can stay unseen.
+    /// All work of the interval, and nothing else. PostgreSQL vouches for it since 17, which dates every entry of
+    /// `pg_stat_statements`, and from the second difference of an entry on.
     Exact,
     /// Part of the work may be missing; nothing is counted twice.
     LowerBound,

@@ -2,7 +2,8 @@
 //!
 //! Promises:
 //! * no work is counted twice, and the sum of all differences is never more than the true work;
-//! * every difference says whether it is exact or a lower bound;
+//! * every difference says whether it is exact or a lower bound, and is exact only if the server dates the entry and it is
+//!   the same one as before: whatever else happened, nothing of its work can then be missing;
 //! * the first reading, and the first one of another node, is only a baseline;
 //! * the previous reading is replaced only by [`StatementDeltas::commit`], after the lane has accepted the records: a
 //!   refusal makes the next difference cover the longer interval.
@@ -10,8 +11,11 @@
 //! What the server tells about the identity of an entry depends on the extension's version:
 //! * 1.11 (PostgreSQL 17) has `stats_since` per entry: another value is another incarnation of the entry;
 //! * 1.9 (14) has `dealloc` and `stats_reset` for all: no eviction and no reset means the same incarnations, except
-//!   after a reset of single statements, which shows only if some counter fell;
+//!   after a reset of single statements, which shows only if some counter fell. Differences are therefore lower bounds;
 //! * before, entries that vanished from the reading are the only sign of an eviction.
+//!
+//! What an entry did before it was removed within the interval shows nowhere, so the first difference of every incarnation
+//! is a lower bound, too.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -170,12 +174,14 @@ pub enum Eviction {
 
 /// How an entry relates to the one of the same key in the reading before.
 enum Incarnation<'a> {
-    /// The same entry; how certain that is decides between exact and lower bound.
-    Same(&'a Entry, Exactness),
-    /// Possibly the same; its counters did not fall.
+    /// The same entry, as the server says.
+    Same(&'a Entry),
+    /// The same entry, unless somebody removed it alone and it overtook its old counters since.
+    Presumed(&'a Entry),
+    /// Possibly the same, although entries were evicted; its counters did not fall.
     Suspected(&'a Entry),
     /// Began after the reading before.
-    New { exactness: Exactness },
+    New,
     /// It may have begun before: nothing can be said of its work.
     Undated,
 }
@@ -225,11 +231,8 @@ impl StatementDeltas {
             undated: 0,
         };
         for (key, entry) in &current.entries {
-            let incarnation = if reset {
-                Incarnation::New { exactness: Exactness::LowerBound }
-            } else {
-                incarnation(previous, current, key, entry, evictions)
-            };
+            let incarnation =
+                if reset { Incarnation::New } else { incarnation(previous, current, key, entry, evictions) };
             match delta(*key, entry, &incarnation) {
                 Some(delta) if delta.is_idle() => {}
                 Some(delta) => difference.deltas.push(delta),
@@ -351,49 +354,38 @@ fn incarnation<'a>(
     entry: &Entry,
     evictions: Eviction,
 ) -> Incarnation<'a> {
-    let quiet = evictions == Eviction::None;
     match (previous.entries.get(key), entry.stats_since) {
         (Some(earlier), Some(since)) => {
             // An extension update can bring `stats_since` for entries that are older than it.
             let same = earlier.stats_since.map_or(since <= previous.taken_at, |before| before == since);
             match (same, entry.may_continue(earlier)) {
-                (true, true) => Incarnation::Same(earlier, Exactness::Exact),
+                (true, true) => Incarnation::Same(earlier),
                 // The server says it is the same entry, and its counters fell: nothing it shows can be dated.
                 (true, false) => Incarnation::Undated,
-                (false, _) => Incarnation::New { exactness: Exactness::LowerBound },
+                (false, _) => Incarnation::New,
             }
         }
-        (Some(earlier), None) if !entry.may_continue(earlier) => {
-            Incarnation::New { exactness: Exactness::LowerBound }
-        }
-        // Without a count of evictions and resets, an entry that was replaced and overtook its old counters looks the same.
-        (Some(earlier), None) if quiet => Incarnation::Same(
-            earlier,
-            if current.dealloc.is_some() { Exactness::Exact } else { Exactness::LowerBound },
-        ),
+        (Some(earlier), None) if !entry.may_continue(earlier) => Incarnation::New,
+        (Some(earlier), None) if evictions == Eviction::None => Incarnation::Presumed(earlier),
         (Some(earlier), None) => Incarnation::Suspected(earlier),
         (None, Some(since)) if since <= previous.taken_at => Incarnation::Undated,
         (None, None) if previous.cut > 0 || current.hidden < previous.hidden => Incarnation::Undated,
-        (None, _) => {
-            let counted = entry.stats_since.is_some() || current.dealloc.is_some();
-            Incarnation::New {
-                exactness: if quiet && counted { Exactness::Exact } else { Exactness::LowerBound },
-            }
-        }
+        (None, _) => Incarnation::New,
     }
 }
 
 fn delta(key: StatementKey, entry: &Entry, incarnation: &Incarnation<'_>) -> Option<Delta> {
     match incarnation {
-        Incarnation::Same(earlier, exactness) => Some(subtract(key, entry, earlier, Some(*exactness))),
+        Incarnation::Same(earlier) => Some(subtract(key, entry, earlier, Some(Exactness::Exact))),
+        Incarnation::Presumed(earlier) => Some(subtract(key, entry, earlier, Some(Exactness::LowerBound))),
         Incarnation::Suspected(earlier) => Some(subtract(key, entry, earlier, None)),
-        Incarnation::New { exactness } => Some(Delta {
+        Incarnation::New => Some(Delta {
             key,
             calls: entry.times.calls,
             total_ms: entry.times.total_ms,
             moments: moments::whole(&entry.times),
             counters: entry.counters.clone(),
-            exactness: *exactness,
+            exactness: Exactness::LowerBound,
         }),
         Incarnation::Undated => None,
     }

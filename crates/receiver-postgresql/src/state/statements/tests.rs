@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
@@ -59,12 +59,20 @@ fn check(before: &Snapshot, after: &Snapshot, expected: &[(i64, f64, Exactness)]
 
 #[test]
 fn the_same_incarnation_is_subtracted_exactly() {
-    let before = snapshot(100, &[(1, entry(10.0, 50.0, None)), (2, entry(5.0, 5.0, None))]);
-    let after = snapshot(200, &[(1, entry(14.0, 70.0, None)), (2, entry(5.0, 5.0, None))]);
+    let before = snapshot(100, &[(1, entry(10.0, 50.0, Some(20))), (2, entry(5.0, 5.0, Some(20)))]);
+    let after = snapshot(200, &[(1, entry(14.0, 70.0, Some(20))), (2, entry(5.0, 5.0, Some(20)))]);
     let difference = check(&before, &after, &[(1, 4.0, Exactness::Exact)]);
     let delta = &difference.deltas[0];
     assert_eq!((delta.total_ms, delta.counters[0], delta.counters[1].is_nan()), (20.0, 8.0, true));
     assert_eq!(delta.moments.unwrap().mean_ms, 5.0);
+}
+
+#[test]
+fn without_a_date_the_difference_is_a_lower_bound_with_moments() {
+    let before = snapshot(100, &[(1, entry(10.0, 50.0, None))]);
+    let after = snapshot(200, &[(1, entry(14.0, 70.0, None))]);
+    let difference = check(&before, &after, &[(1, 4.0, Exactness::LowerBound)]);
+    assert_eq!(difference.deltas[0].moments.unwrap().mean_ms, 5.0);
 }
 
 #[test]
@@ -129,9 +137,9 @@ fn what_was_hidden_or_cut_before_is_a_baseline_when_it_is_first_seen() {
     before.cut = 1;
     assert_eq!(check(&before, &after, &[]).undated, 1);
     before.cut = 0;
-    check(&before, &after, &[(1, 14.0, Exactness::Exact)]);
+    check(&before, &after, &[(1, 14.0, Exactness::LowerBound)]);
     let dated = snapshot(200, &[(1, entry(14.0, 70.0, Some(50))), (2, entry(3.0, 3.0, Some(150)))]);
-    assert_eq!(check(&before, &dated, &[(2, 3.0, Exactness::Exact)]).undated, 1);
+    assert_eq!(check(&before, &dated, &[(2, 3.0, Exactness::LowerBound)]).undated, 1);
 }
 
 #[test]
@@ -171,7 +179,7 @@ fn what_is_left_out_of_a_reading_stays_as_it_was() {
     assert_eq!((difference.deltas.len(), difference.evictions), (2, Eviction::None));
     deltas.commit(second);
     let difference = deltas.difference(&changed(400, &[(1, entry(15.0, 75.0, None))]));
-    assert_eq!((difference.deltas[0].calls, difference.deltas[0].exactness), (4.0, Exactness::Exact));
+    assert_eq!((difference.deltas[0].calls, difference.deltas[0].exactness), (4.0, Exactness::LowerBound));
     assert_eq!(difference.interval.unwrap().start, Timestamp::from_nanos(300));
 }
 
@@ -371,8 +379,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     /// Whatever the server does, the sum of what we say is never more than the true work, per statement. What is said to
-    /// be exact is all of the statement's work since the last accepted reading; with one exception, which the module
-    /// names. After a suspected new incarnation there are no moments.
+    /// be exact is all of the statement's work since the last accepted reading, and it is said wherever the server dates
+    /// the entry and it goes on. Where a new incarnation shows, all that it did is said. After a suspected one there are no
+    /// moments.
     #[test]
     fn never_more_than_the_truth(version in versions(), steps in steps()) {
         let mut server = Server {
@@ -384,14 +393,8 @@ proptest! {
         // The truth at the last accepted poll, from which an exact interval must account for everything.
         let mut accounted: Option<BTreeMap<i64, f64>> = None;
         let mut accepted_entries: BTreeMap<i64, Entry> = BTreeMap::new();
-        let mut reset_unseen = false;
-        let mut reset_since: BTreeSet<i64> = BTreeSet::new();
         for step in &steps {
             server.apply(step);
-            if let Step::ResetOne { id } = step {
-                reset_since.insert(*id);
-                reset_unseen |= version.info && !version.stats_since;
-            }
             let Step::Poll { accepted } = step else { continue };
             let snapshot = server.reading(&deltas);
             if snapshot.extent == Extent::Changed {
@@ -403,13 +406,20 @@ proptest! {
             for delta in &difference.deltas {
                 let id = delta.key.query_id;
                 let before = accounted.as_ref().and_then(|truth| truth.get(&id)).copied().unwrap_or(0.0);
-                // What a person wiped away in the interval shows nowhere.
-                if delta.exactness == Exactness::Exact && !reset_unseen && !reset_since.contains(&id) {
+                if delta.exactness == Exactness::Exact {
                     prop_assert_eq!(delta.calls, server.truth[&id] - before, "exact but wrong: {:?}", delta);
                 }
-                let subtracted = accepted_entries
-                    .get(&id)
-                    .is_some_and(|earlier| earlier.times.calls + delta.calls == server.entries[&id].times.calls);
+                let (now, earlier) = (&server.entries[&id], accepted_entries.get(&id));
+                let goes_on = earlier.is_some_and(|earlier| earlier.stats_since == now.stats_since);
+                if version.stats_since {
+                    prop_assert_eq!(delta.exactness == Exactness::Exact, goes_on, "{:?}", delta);
+                }
+                let fell = earlier.is_some_and(|earlier| earlier.times.calls > now.times.calls);
+                if fell || (version.stats_since && !goes_on) {
+                    prop_assert_eq!(delta.calls, now.times.calls, "a new incarnation: {:?}", delta);
+                }
+                let subtracted =
+                    earlier.is_some_and(|earlier| earlier.times.calls + delta.calls == now.times.calls);
                 if subtracted && !version.stats_since && difference.evictions != Eviction::None {
                     prop_assert_eq!((delta.moments, delta.exactness), (None, Exactness::LowerBound));
                 }
@@ -428,7 +438,6 @@ proptest! {
                 deltas.commit(snapshot);
                 accounted = Some(server.truth.clone());
                 accepted_entries.clone_from(&server.entries);
-                reset_since.clear();
             }
             for (id, (calls, ms)) in &said {
                 prop_assert!(*calls <= server.truth[id], "statement {id}: said {calls} of {}", server.truth[id]);
