@@ -23,6 +23,7 @@ build:
 
 ## Rewrites the documents that are generated from code.
 docs:
+	DBINTEL_UPDATE=1 $(CARGO) test --quiet -p dbintel-proto
 	DBINTEL_UPDATE=1 $(CARGO) test --quiet -p dbintel-tests --test docs
 
 ## Micro-benches and the whole process on a private PostgreSQL; prints machine and table, writes target/bench.json.

@@ -88,6 +88,7 @@ fn world(soft_above_now: u64, input_limits: QueueLimits) -> World {
             requests: mpsc::channel(1).0,
             store: None,
             memory,
+            overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(&clock)),
             clock: Arc::clone(&clock),
             registry: registry.clone(),
             status: board.register(ComponentKind::Lane, "postgresql".into(), clock.now()),

@@ -106,6 +106,7 @@ fn start(runtime: &Runtime) -> (Door, ExporterInput, (LaneHandle, Supervisor)) {
         store: None,
         memory: MemoryState::default(),
         status: StatusBoard::default().register(ComponentKind::Lane, id, clock.now()),
+        overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(&clock)),
         clock,
         registry,
         seed: 1,

@@ -186,8 +186,9 @@ def lay_out_volumes(documents, pod, container, root):
     maps = {document["metadata"]["name"]: document["data"] for document in documents if document["kind"] == "ConfigMap"}
     for mount in container.get("volumeMounts", []):
         require(mount["name"] in volumes, f"there is no volume {mount['name']}")
-        require(mount.get("readOnly") is True, f"{mount['mountPath']} is writable")
         volume = volumes[mount["name"]]
+        is_scratch = "sizeLimit" in volume.get("emptyDir", {})
+        require(mount.get("readOnly") is True or is_scratch, f"{mount['mountPath']} is writable")
         source = volume.get("configMap") or volume.get("secret") or {}
         files = maps.get(source.get("name"))
         if files is None:

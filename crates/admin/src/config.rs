@@ -13,6 +13,8 @@ use dbintel_config::values::Endpoint;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::control::ControlConfig;
+
 pub use listen::Listen;
 pub use problem::{SettingsError, SettingsProblem};
 pub use telemetry::{OtlpConfig, PeriodicConfig, SpanBatchConfig, TelemetryConfig};
@@ -117,6 +119,7 @@ pub struct AdminConfig {
     health: Option<HealthCheckConfig>,
     metrics: Option<Listen>,
     zpages: Option<Listen>,
+    control: ControlConfig,
 }
 
 /// Two endpoints at one address.
@@ -203,6 +206,7 @@ impl Default for AdminConfig {
             health: Some(HealthCheckConfig::default()),
             metrics: Some(Listen::loopback(METRICS_PORT)),
             zpages: Some(Listen::loopback(ZPAGES_PORT)),
+            control: ControlConfig::default(),
         }
     }
 }
@@ -216,8 +220,9 @@ impl AdminConfig {
         health: Option<HealthCheckConfig>,
         metrics: Option<Listen>,
         zpages: Option<Listen>,
+        control: ControlConfig,
     ) -> Result<Self, SameAddress> {
-        let config = Self { health, metrics, zpages };
+        let config = Self { health, metrics, zpages, control };
         config.check_addresses()?;
         Ok(config)
     }
@@ -227,6 +232,7 @@ impl AdminConfig {
             ("extensions.health_check.endpoint", self.health.as_ref().map(|health| &health.listen)),
             ("service.telemetry.metrics", self.metrics.as_ref()),
             ("extensions.zpages.endpoint", self.zpages.as_ref()),
+            ("extensions.control.endpoint", self.control.tcp.as_ref().map(|tcp| &tcp.listen)),
         ];
         let mut seen: Vec<(&'static str, &Listen)> = Vec::new();
         for (name, listen) in listens {
@@ -249,6 +255,12 @@ impl AdminConfig {
     #[must_use]
     pub const fn metrics(&self) -> Option<&Listen> {
         self.metrics.as_ref()
+    }
+
+    /// How the running collector is controlled.
+    #[must_use]
+    pub const fn control(&self) -> &ControlConfig {
+        &self.control
     }
 
     /// Where zPages are served.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use dbintel_model::{Clock, Text, Timestamp};
+use dbintel_pipeline::overrides::Overrides;
 use dbintel_pipeline::status::StatusBoard;
 use dbintel_pipeline::telemetry::Registry;
 
+use crate::control::Controls;
 use crate::pages::PageSource;
 use crate::resources::ResourceMonitor;
 use crate::{Heartbeat, SpanStore};
@@ -29,6 +31,10 @@ pub struct AdminContext {
     pub monitor: ResourceMonitor,
     /// Finished spans of dbintel itself.
     pub spans: SpanStore,
+    /// What a person has switched off or holds.
+    pub overrides: Overrides,
+    /// What else a person can control.
+    pub controls: Arc<dyn Controls>,
     /// What pages show about build, configuration and wiring.
     pub pages: Arc<dyn PageSource>,
 }

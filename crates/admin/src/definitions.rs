@@ -17,6 +17,13 @@ pub static HEARTBEAT_AGE: SelfMetric = SelfMetric {
     kind: Gauge,
 };
 
+/// Overrides in force, by what they switch off or hold and their level, with the seconds until they end by themselves.
+pub static OVERRIDE_SECONDS_LEFT: SelfMetric = SelfMetric {
+    name: "dbintel_override_seconds_left",
+    help: "Overrides in force, by what they switch off or hold and their level, with the seconds until they end by themselves.",
+    kind: Gauge,
+};
+
 /// Bytes of memory the process may use: the limit of its control group, or else the memory of the machine.
 pub static PROCESS_MEMORY_LIMIT: SelfMetric = SelfMetric {
     name: "dbintel_process_memory_limit_bytes",
@@ -49,6 +56,7 @@ pub static TELEMETRY_EXPORTS: SelfMetric = SelfMetric {
 pub static ALL: &[&SelfMetric] = &[
     &ADMIN_REFUSED,
     &HEARTBEAT_AGE,
+    &OVERRIDE_SECONDS_LEFT,
     &PROCESS_MEMORY_LIMIT,
     &PROCESS_CPU_LIMIT,
     &SPANS_NOT_KEPT,

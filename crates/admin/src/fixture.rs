@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbintel_model::{Clock, ManualClock, Text, Timestamp};
+use dbintel_pipeline::overrides::{Bypass, Circuit, Overrides};
 use dbintel_pipeline::status::{ComponentKind, State, StatusBoard};
 use dbintel_pipeline::telemetry::{Counter, Gauge, Registry, SelfMetric, SeriesLabels, definitions};
 
+use crate::control::{CircuitView, Controls};
 use crate::pages::{ExporterLink, LaneAsker, PageSource, PipelineView, ServiceView};
 use crate::resources::ResourceMonitor;
 use crate::{AdminContext, Heartbeat, SpanStore};
@@ -33,6 +35,25 @@ impl PageSource for Wiring {
     }
 }
 
+/// A program without breakers, all of whose parts may be switched off.
+pub(crate) struct NothingToControl;
+
+impl Controls for NothingToControl {
+    fn circuits(&self) -> Vec<CircuitView> {
+        Vec::new()
+    }
+
+    fn hold(&self, _circuit: &Circuit, _reason: &Text, _lasts: Duration) -> Result<(), Text> {
+        Err("there is no such breaker".into())
+    }
+
+    fn release(&self, _circuit: &Circuit) {}
+
+    fn check(&self, _bypass: &Bypass) -> Result<(), Text> {
+        Ok(())
+    }
+}
+
 /// 2026-11-21 04:43:25 UTC.
 pub(crate) fn start_time() -> Timestamp {
     Timestamp::from_nanos(1_795_236_205_000_000_000)
@@ -51,6 +72,8 @@ pub(crate) fn context(clock: &ManualClock, wiring: Wiring) -> AdminContext {
         monitor,
         spans: SpanStore::new(&registry),
         pages: Arc::new(wiring),
+        overrides: Overrides::new(Arc::clone(&dyn_clock)),
+        controls: Arc::new(NothingToControl),
         clock: dyn_clock,
         registry,
     }

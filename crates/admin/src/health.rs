@@ -12,6 +12,7 @@
 
 mod duration;
 mod figures;
+mod protection;
 mod report;
 
 use axum::Router;

@@ -2,7 +2,7 @@
 //!
 //! Promises:
 //! * everything is served from a thread and a runtime of its own, so that it answers when the main runtime is wedged;
-//! * only `GET` and `HEAD`, nothing changes anything; loopback unless told otherwise, and on loopback only requests
+//! * over HTTP only `GET` and `HEAD`, nothing changes anything (that is for [`control`]); loopback unless told otherwise, and on loopback only requests
 //!   that name a loopback host (a page in a browser cannot read it through a name of its own);
 //! * every connection, header, request, page and wait is bounded, see [`server`](crate::Admin) and each module;
 //! * a database or a backend that is down never fails liveness or readiness;
@@ -13,6 +13,7 @@
 pub mod client;
 pub mod config;
 mod context;
+pub mod control;
 pub mod definitions;
 #[cfg(test)]
 mod fixture;

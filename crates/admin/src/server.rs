@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::AdminContext;
 use crate::config::{AdminConfig, Listen};
+use crate::control::Control;
 use crate::{definitions, health, metrics, pages};
 use guard::Guard;
 use listener::Listener;
@@ -80,6 +81,14 @@ pub enum AdminError {
         listen: Listen,
         /// What the system says.
         source: io::Error,
+    },
+    /// The configured control socket cannot be had.
+    #[error("the control socket {} cannot be had: {reason}; set extensions.control.socket to a path in a directory that the collector may write to", path.display())]
+    Socket {
+        /// Which.
+        path: std::path::PathBuf,
+        /// What the system says.
+        reason: String,
     },
     /// The system gave no thread.
     #[error(
@@ -152,15 +161,17 @@ impl Admin {
                 router: pages::router(Arc::clone(&bound), cx.clone()),
             })?;
         }
+        let control = Control::bind(config.control(), &cx)?;
         // Nobody else sets it, so this cannot fail.
         let _ = bound.set(addresses);
         observe_heartbeat(&cx);
-        spawn(listeners, addresses, cx)
+        spawn(listeners, control, addresses, cx)
     }
 }
 
 fn spawn(
     listeners: Vec<Listener>,
+    control: Option<Control>,
     addresses: AdminAddresses,
     cx: AdminContext,
 ) -> Result<AdminHandle, AdminError> {
@@ -173,7 +184,7 @@ fn spawn(
     thread::Builder::new()
         .name("dbintel-admin".to_owned())
         .spawn(move || {
-            runtime.block_on(serve(listeners, stopped));
+            runtime.block_on(serve(listeners, control, stopped));
             // Whoever waits may have gone.
             let _ = end.send(());
         })
@@ -181,10 +192,13 @@ fn spawn(
     Ok(AdminHandle { addresses, stop, ended, statuses, cx })
 }
 
-async fn serve(listeners: Vec<Listener>, stop: CancellationToken) {
+async fn serve(listeners: Vec<Listener>, control: Option<Control>, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
     for listener in listeners {
         tasks.spawn(listener.run(stop.clone()));
+    }
+    if let Some(control) = control {
+        tasks.spawn(control.run(stop.clone()));
     }
     stop.cancelled().await;
     let drained = async { while tasks.join_next().await.is_some() {} };

@@ -8,6 +8,7 @@ use dbintel_admin::config::{
     AdminConfig, HealthCheckConfig, HealthCheckSettings, Listen, SettingsError, TelemetryConfig, ZPAGES_PORT,
     ZpagesSettings,
 };
+use dbintel_admin::control::{ControlConfig, ControlSettings};
 use dbintel_config::service::ServiceConfig;
 use dbintel_config::{Component, ConfigError, ConfigErrors, Document, Problem, Section, Warnings};
 
@@ -24,6 +25,7 @@ pub fn configure(
 ) -> Result<(AdminConfig, TelemetryConfig), ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let (mut health, mut zpages) = (HealthCheckConfig::default(), Listen::loopback(ZPAGES_PORT));
+    let mut control = ControlConfig::default();
     for extension in document.section(Section::Extensions) {
         if !service.extensions.contains(extension.id()) {
             let message = "not in service.extensions; it is part of the program and these settings are used";
@@ -33,6 +35,7 @@ pub fn configure(
             "health_check" => {
                 health = errors.keep(health_check(extension, warnings)).unwrap_or_default();
             }
+            "control" => control = errors.keep(control_config(extension, warnings)).unwrap_or_default(),
             "zpages" => zpages = errors.keep(zpages_listen(extension, warnings)).unwrap_or(zpages),
             kind => {
                 let known: Vec<&str> = EXTENSIONS.iter().map(|(kind, _)| *kind).collect();
@@ -43,7 +46,7 @@ pub fn configure(
         }
     }
     let telemetry = errors.keep(telemetry(document, service)).unwrap_or_default();
-    let admin = AdminConfig::try_new(Some(health), telemetry.metrics_listen.clone(), Some(zpages));
+    let admin = AdminConfig::try_new(Some(health), telemetry.metrics_listen.clone(), Some(zpages), control);
     match admin {
         Ok(admin) => errors.or((admin, telemetry)),
         Err(error) => {
@@ -60,6 +63,11 @@ fn health_check(extension: &Component, warnings: &mut Warnings) -> Result<Health
 
 fn zpages_listen(extension: &Component, warnings: &mut Warnings) -> Result<Listen, ConfigErrors> {
     let settings: ZpagesSettings = extension.read_noting(warnings)?;
+    settings.validate().map_err(|errors| of_component(extension, &errors))
+}
+
+fn control_config(extension: &Component, warnings: &mut Warnings) -> Result<ControlConfig, ConfigErrors> {
+    let settings: ControlSettings = extension.read_noting(warnings)?;
     settings.validate().map_err(|errors| of_component(extension, &errors))
 }
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -13,14 +14,14 @@ pub struct Cli {
     pub command: Option<Command>,
     /// Options of `run`.
     #[command(flatten)]
-    pub run: Sources,
+    pub run: Run,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the collector.
-    Run(Sources),
+    Run(Run),
     /// Check a configuration and connect to nothing.
     Validate(Sources),
     /// Print the configuration as it would be used: merged, substituted, secrets redacted.
@@ -35,6 +36,28 @@ pub enum Command {
     GenerateConfig(GenerateConfig),
     /// Ask a running collector on this machine how it is; for exec probes. Exit code 0 means yes.
     Health(Health),
+    /// Look at the breakers of a running collector, or hold one open or closed for a while.
+    Circuits(Circuits),
+    /// Switch a part of a running collector off for a while, or look at what is off.
+    Bypass(BypassOptions),
+}
+
+/// Options of `run`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Run {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Start with this switched off, before anything is connected: `system`, `receivers/ID`, `processors/ID`,
+    /// `exporters/ID` or `receivers/ID:QUERY`. Otherwise `DBINTEL_BYPASS` says, several separated by commas.
+    #[arg(long, value_name = "WHAT", requires = "bypass_reason")]
+    pub bypass: Vec<String>,
+    /// Why; otherwise `DBINTEL_BYPASS_REASON` says.
+    #[arg(long, value_name = "TEXT")]
+    pub bypass_reason: Option<String>,
+    /// For how long after the start.
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
+    pub bypass_for: Duration,
 }
 
 /// Where the configuration comes from.
@@ -107,6 +130,123 @@ pub struct Health {
     pub endpoint: std::net::SocketAddr,
 }
 
+/// How to reach the collector.
+#[derive(Debug, Args)]
+pub struct Reach {
+    /// Unix socket of the collector; without it and `--endpoint`, the default one.
+    #[arg(long, value_name = "PATH", global = true, conflicts_with = "endpoint")]
+    pub socket: Option<PathBuf>,
+    /// Where the collector's control listens over TCP; `DBINTEL_CONTROL_TOKEN` has the token.
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    pub endpoint: Option<std::net::SocketAddr>,
+}
+
+/// Why an override is set, and for how long.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// Why, for the next one to look.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// How long until it ends by itself, for instance `30m`; at most 7 days.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub lasts: Duration,
+}
+
+/// `circuits`.
+#[derive(Debug, Args)]
+pub struct Circuits {
+    /// How to reach the collector.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: CircuitAction,
+}
+
+/// What to do with breakers.
+#[derive(Debug, Subcommand)]
+pub enum CircuitAction {
+    /// List all, those that are not closed or are held first.
+    List,
+    /// Hold one open: nothing is sent.
+    Open {
+        /// Which.
+        #[command(flatten)]
+        scope: CircuitScope,
+        /// Why and how long.
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Hold one closed: failures do not open it. Rates, budgets and time-outs stay in force.
+    Close {
+        /// Which.
+        #[command(flatten)]
+        scope: CircuitScope,
+        /// Why and how long.
+        #[command(flatten)]
+        why: Why,
+    },
+    /// End a hold.
+    Release {
+        /// Which.
+        #[command(flatten)]
+        scope: CircuitScope,
+    },
+}
+
+/// Which breaker.
+#[derive(Debug, Args)]
+pub struct CircuitScope {
+    /// Id of the receiver before whose server it stands.
+    pub receiver: String,
+    /// The breaker of this database; without it and `--whole`, that of the server.
+    #[arg(long, value_name = "NAME", conflicts_with = "whole")]
+    pub database: Option<String>,
+    /// The breaker of what is asked of the server as a whole.
+    #[arg(long)]
+    pub whole: bool,
+    /// Only that of one query, by the name in `circuits list`; needs `--database` or `--whole`.
+    #[arg(long, value_name = "NAME")]
+    pub query: Option<String>,
+}
+
+/// `bypass`.
+#[derive(Debug, Args)]
+pub struct BypassOptions {
+    /// How to reach the collector.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: BypassAction,
+}
+
+/// What to do with overrides.
+#[derive(Debug, Subcommand)]
+pub enum BypassAction {
+    /// List all overrides in force, held breakers among them.
+    List,
+    /// Switch something off.
+    Set {
+        /// `system`, `receivers/ID`, `processors/ID`, `exporters/ID` or `receivers/ID:QUERY`.
+        what: String,
+        /// Why and how long.
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Switch it on again.
+    Clear {
+        /// As it was set.
+        what: String,
+    },
+}
+
+/// `30m`, as in the configuration.
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: Result<dbintel_config::values::Duration, _> = text.parse();
+    duration.map(dbintel_config::values::Duration::get).map_err(|error| error.to_string())
+}
+
 /// What a probe wants to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Question {
@@ -130,9 +270,13 @@ mod tests {
     #[test]
     fn a_collector_is_started_with_or_without_run() {
         let plain = Cli::parse_from(["dbintel", "--config", "a.yaml", "--config", "b.yaml", "--set", "x=1"]);
-        assert!(plain.command.is_none() && plain.run.config.len() == 2 && plain.run.set == ["x=1"]);
+        assert!(
+            plain.command.is_none()
+                && plain.run.sources.config.len() == 2
+                && plain.run.sources.set == ["x=1"]
+        );
         let named = Cli::parse_from(["dbintel", "run", "--config", "a.yaml", "--environment", "production"]);
-        let Some(Command::Run(sources)) = named.command else { panic!("run expected") };
-        assert_eq!(sources.environment.as_deref(), Some("production"));
+        let Some(Command::Run(run)) = named.command else { panic!("run expected") };
+        assert_eq!(run.sources.environment.as_deref(), Some("production"));
     }
 }

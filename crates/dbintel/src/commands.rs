@@ -1,5 +1,6 @@
 //! Commands that do not run the collector.
 
+mod control;
 mod generate;
 
 use std::io::Write as _;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dbintel_admin::client::{HealthProbe, health_check};
 
+pub use self::control::{bypass, circuits};
 pub use self::generate::generate_config;
 use crate::assembly::Checked;
 use crate::cli::{Health, Question};

@@ -30,7 +30,11 @@ pub struct Factory<Plan> {
 }
 
 /// Extensions are built into the program; these are their types and what they do.
-pub const EXTENSIONS: [(&str, &str); 2] = [
+pub const EXTENSIONS: [(&str, &str); 3] = [
+    (
+        "control",
+        "Breakers and overrides for a person, over a Unix socket (`dbintel circuits`, `dbintel bypass`).",
+    ),
     ("health_check", "Health, liveness and readiness over HTTP."),
     ("zpages", "Pages that show what the collector is doing."),
 ];
@@ -79,6 +83,7 @@ pub fn schemas() -> Vec<ComponentSchema> {
     let extension =
         |kind: &str, schema| ComponentSchema { section: Section::Extensions, kind: kind.to_owned(), schema };
     let extensions = [
+        extension("control", schemars::schema_for!(dbintel_admin::control::ControlSettings)),
         extension("health_check", schemars::schema_for!(dbintel_admin::config::HealthCheckSettings)),
         extension("zpages", schemars::schema_for!(dbintel_admin::config::ZpagesSettings)),
     ];

@@ -8,6 +8,7 @@ mod assembly;
 mod cli;
 mod commands;
 mod components;
+mod control;
 mod logging;
 mod pages;
 mod resource;
@@ -20,7 +21,7 @@ use clap::Parser as _;
 use dbintel_config::{ConfigErrors, ProcessEnvironment};
 
 use crate::assembly::Checked;
-use crate::cli::{Cli, Command, Doctor, Sources};
+use crate::cli::{Cli, Command, Doctor, Run, Sources};
 
 /// Exit code for a configuration that is wrong; nothing was connected to then.
 const EXIT_CONFIGURATION: u8 = 2;
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         None => run_collector(&cli.run),
-        Some(Command::Run(sources)) => run_collector(&sources),
+        Some(Command::Run(options)) => run_collector(&options),
         Some(Command::Validate(sources)) => commands::validate(&load(&sources)?),
         Some(Command::PrintConfig(sources)) => commands::print_config(&load(&sources)?),
         Some(Command::Doctor(options)) => examine(&options),
@@ -49,13 +50,15 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Schema) => commands::schema(),
         Some(Command::GenerateConfig(options)) => commands::generate_config(&options),
         Some(Command::Health(options)) => commands::health(&options),
+        Some(Command::Circuits(options)) => commands::circuits(options),
+        Some(Command::Bypass(options)) => commands::bypass(options),
     }
 }
 
-fn run_collector(sources: &Sources) -> anyhow::Result<()> {
-    let checked = load(sources)?;
+fn run_collector(options: &Run) -> anyhow::Result<()> {
+    let checked = load(&options.sources)?;
     choose_tls_provider();
-    run::run(checked, sources)
+    run::run(checked, options)
 }
 
 fn examine(options: &Doctor) -> anyhow::Result<()> {

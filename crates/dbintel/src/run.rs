@@ -8,19 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use dbintel_admin::control::{ControlConfig, Controls, StateFile};
 use dbintel_admin::telemetry_export::{TelemetryExport, TelemetryExportContext};
 use dbintel_admin::{
     Admin, AdminContext, HEARTBEAT_INTERVAL, Heartbeat, SpanStore, resources::ResourceMonitor,
 };
-use dbintel_config::Warning;
+use dbintel_config::{Environment as _, ProcessEnvironment, Warning};
 use dbintel_model::{Clock, SystemClock, Text, Value};
+use dbintel_pipeline::overrides::{Bypass, Order, Override, Overrides};
 use dbintel_pipeline::telemetry::{Registry, definitions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::doctor::doctor;
 use self::wiring::Wiring;
 use crate::assembly::{Assembly, Checked};
-use crate::cli::Sources;
+use crate::cli::Run;
+use crate::control::Controlled;
 use crate::{allocator, logging, pages};
 
 /// Worker threads of the main runtime: one for a lane's work, one for everything that must not wait for it.
@@ -34,9 +37,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// What kept the collector from starting.
-pub fn run(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
+pub fn run(checked: Checked, options: &Run) -> anyhow::Result<()> {
     let runtime = runtime()?;
-    let result = runtime.block_on(serve(checked, sources));
+    let result = runtime.block_on(serve(checked, options));
     // Whatever still runs past its deadline is not waited for.
     runtime.shutdown_background();
     result
@@ -51,7 +54,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("the runtime could not be started")
 }
 
-async fn serve(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
+async fn serve(checked: Checked, options: &Run) -> anyhow::Result<()> {
     let Checked { assembly, mut warnings, .. } = checked;
     let mut signals = Signals::new()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -60,11 +63,18 @@ async fn serve(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
     let memory = wiring::memory_limits(&assembly.memory, &monitor).context("the memory limits")?;
     warnings.extend(memory.warning.map(|text| Warning::new(None, "memory_limiter", text.to_string())));
     let spans = SpanStore::new(&registry);
-    let mut wiring = Wiring::new(Arc::clone(&clock), registry.clone(), &monitor);
+    let overrides = Overrides::new(Arc::clone(&clock));
+    let mut wiring = Wiring::new(Arc::clone(&clock), registry.clone(), &monitor, overrides.clone());
+    let controls: Arc<dyn Controls> =
+        Arc::new(Controlled::new(&assembly, wiring.circuits(), Arc::clone(&clock)));
     let export = export_own_telemetry(&assembly, &wiring)?;
     logging::start(&assembly.telemetry, &spans, &clock, export.as_ref());
     for warning in warnings.iter() {
         tracing::warn!("{warning}");
+    }
+    restore_overrides(assembly.admin.control(), &overrides);
+    for entry in overrides_of_start(options, &overrides, controls.as_ref())? {
+        tracing::warn!(order = %entry.order, reason = %entry.reason, until = %entry.until, "override is set with the start");
     }
     let (asker, questions) = pages::lane_questions();
     monitor.observe(&registry);
@@ -77,8 +87,10 @@ async fn serve(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
         registry: registry.clone(),
         heartbeat: heartbeat.clone(),
         spans,
-        pages: Arc::new(pages::Pages::new(&assembly, sources, &warnings, asker)),
+        pages: Arc::new(pages::Pages::new(&assembly, &options.sources, &warnings, asker)),
         monitor: monitor.clone(),
+        overrides,
+        controls,
         clock: Arc::clone(&clock),
     };
     wiring.start(&assembly, memory.limits, &monitor);
@@ -103,6 +115,46 @@ async fn serve(checked: Checked, sources: &Sources) -> anyhow::Result<()> {
     admin.stop(FAREWELL).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What the command line, or else the environment, switches off from the start: before anything is connected.
+fn overrides_of_start(
+    options: &Run,
+    overrides: &Overrides,
+    controls: &dyn Controls,
+) -> anyhow::Result<Vec<Override>> {
+    let from_environment = |name| ProcessEnvironment.variable(name).ok().filter(|text| !text.is_empty());
+    let bypassed = if options.bypass.is_empty() {
+        let named = from_environment("DBINTEL_BYPASS").unwrap_or_default();
+        named.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    } else {
+        options.bypass.clone()
+    };
+    let reason = options.bypass_reason.clone().or_else(|| from_environment("DBINTEL_BYPASS_REASON"));
+    let set = |text: &String| -> anyhow::Result<Override> {
+        let bypass: Bypass = text.parse()?;
+        controls.check(&bypass).map_err(|problem| anyhow::anyhow!("{problem}"))?;
+        let reason = reason.as_deref().unwrap_or_default();
+        Ok(overrides.set(Order::Bypass(bypass), reason, options.bypass_for, true)?)
+    };
+    bypassed.iter().map(|text| set(text).with_context(|| format!("bypass `{text}` of the start"))).collect()
+}
+
+/// Overrides of before a restart go on.
+fn restore_overrides(control: &ControlConfig, overrides: &Overrides) {
+    let Some(directory) = &control.state_directory else { return };
+    match StateFile::in_directory(directory).load() {
+        Ok(kept) => {
+            let lost = overrides.restore(kept);
+            if lost > 0 {
+                tracing::error!(lost, "overrides of before the restart found no room");
+            }
+            for (entry, _) in overrides.list() {
+                tracing::warn!(order = %entry.order, reason = %entry.reason, until = %entry.until, "override is in force");
+            }
+        }
+        Err(problem) => tracing::error!("{problem}"),
+    }
 }
 
 /// The sign of life of the main runtime.

@@ -147,6 +147,8 @@ pub enum LossReason {
     Panic,
     /// The file or socket could not be written.
     WriteFailed,
+    /// A person has switched the exporter off for a while.
+    Bypassed,
 }
 
 /// Counts what an exporter sent and lost.
@@ -302,12 +304,13 @@ impl LossReason {
             Self::Shutdown => "shutdown",
             Self::Panic => "panic",
             Self::WriteFailed => "write_failed",
+            Self::Bypassed => "bypassed",
         }
     }
 
     /// Whether the loss happened before the record had left a queue of ours.
     const fn is_enqueue(self) -> bool {
-        matches!(self, Self::InputFull | Self::QueueFull | Self::TooLarge)
+        matches!(self, Self::InputFull | Self::QueueFull | Self::TooLarge | Self::Bypassed)
     }
 }
 
@@ -321,6 +324,12 @@ impl ExporterTelemetry {
         let sent_metric_points = registry.counter(&definitions::EXPORTER_SENT_METRIC_POINTS, labels());
         let sent_log_records = registry.counter(&definitions::EXPORTER_SENT_LOG_RECORDS, labels());
         Self { registry, exporter, sent_metric_points, sent_log_records }
+    }
+
+    /// The exporter's id.
+    #[must_use]
+    pub const fn exporter(&self) -> &Text {
+        &self.exporter
     }
 
     /// Counts records the backend accepted.

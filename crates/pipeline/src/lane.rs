@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::door::Waiting;
 use crate::exporter::{ExporterInput, ExporterTelemetry, Signals};
 use crate::memory::MemoryState;
+use crate::overrides::Overrides;
 use crate::status::{State, StatusHandle};
 use crate::telemetry::{Counter, Registry, definitions};
 use crate::{
@@ -78,6 +79,8 @@ pub struct LaneContext {
     pub store: Option<mpsc::Sender<StateChange>>,
     /// Memory pressure, shared by all doors.
     pub memory: MemoryState,
+    /// What a person has switched off.
+    pub overrides: Overrides,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Self-metrics.

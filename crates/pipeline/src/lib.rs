@@ -14,6 +14,7 @@ mod door;
 mod exporter;
 mod lane;
 pub mod memory;
+pub mod overrides;
 mod processor;
 mod queue;
 mod receiver;

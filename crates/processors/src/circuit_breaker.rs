@@ -8,6 +8,7 @@
 //!
 //! The rules are those of [`dbintel_admission`].
 
+mod circuits;
 mod config;
 mod guard;
 mod process;
@@ -16,6 +17,7 @@ mod published;
 use dbintel_model::{Batch, Text};
 use dbintel_pipeline::{Command, Context, Output, Processor, Reply};
 
+pub use circuits::Circuits;
 pub use config::{CircuitBreakerConfig, CircuitBreakerSettings, validate};
 pub use guard::{Guard, GuardContext};
 pub use process::{ProcessGate, ReadLoad};

@@ -67,11 +67,14 @@ impl Launch {
 
     /// Another program in place of `dbintel`, without arguments.
     pub fn bare(program: impl Into<PathBuf>) -> Self {
+        let directory = scratch::directory("dbintel-run-");
+        // Programs of tests that run at the same time have control sockets of their own.
+        let runtime_directory = ("XDG_RUNTIME_DIR".into(), directory.path().as_os_str().to_owned());
         Self {
             program: program.into(),
             arguments: Vec::new(),
-            environment: Vec::new(),
-            directory: scratch::directory("dbintel-run-"),
+            environment: vec![runtime_directory],
+            directory,
         }
     }
 

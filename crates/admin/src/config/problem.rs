@@ -30,7 +30,7 @@ pub enum SettingsProblem {
 // === impl SettingsError ===
 
 impl SettingsError {
-    pub(super) fn invalid(path: impl Into<String>, expected: &'static str) -> Self {
+    pub(crate) fn invalid(path: impl Into<String>, expected: &'static str) -> Self {
         Self { path: path.into(), problem: SettingsProblem::Invalid { expected } }
     }
 

@@ -150,7 +150,7 @@ fn nonsense_is_refused_with_its_path() {
 #[test]
 fn two_endpoints_cannot_share_an_address() {
     let check = |metrics: Listen, zpages: Listen, clashes: bool| {
-        let config = AdminConfig::try_new(None, Some(metrics), Some(zpages));
+        let config = AdminConfig::try_new(None, Some(metrics), Some(zpages), ControlConfig::default());
         assert_eq!(config.is_err(), clashes, "{config:?}");
     };
     check(Listen::loopback(1), Listen::loopback(1), true);
@@ -158,8 +158,12 @@ fn two_endpoints_cannot_share_an_address() {
     check(Listen::loopback(1), Listen::new("0.0.0.0", 1), true);
     check(Listen::loopback(1), Listen::loopback(2), false);
     check(Listen::loopback(0), Listen::loopback(0), false);
-    let error =
-        AdminConfig::try_new(Some(HealthCheckConfig::default()), Some(Listen::loopback(HEALTH_PORT)), None);
+    let error = AdminConfig::try_new(
+        Some(HealthCheckConfig::default()),
+        Some(Listen::loopback(HEALTH_PORT)),
+        None,
+        ControlConfig::default(),
+    );
     let text = error.unwrap_err().to_string();
     assert!(text.contains("health_check") && text.contains("127.0.0.1:13133"), "{text}");
 }

@@ -84,7 +84,7 @@ fn ratio(part: Option<&f64>, rest: Option<&f64>) -> Option<f64> {
 
 /// Counts as whole numbers, everything else as it is.
 #[allow(clippy::cast_possible_truncation, reason = "whole and far below 2^53")]
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     if value.fract() == 0.0 && value.abs() < EXACT_MAX {
         Value::from(value as i64)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dbintel_pipeline::status::{ComponentStatus, Missing, State};
 use serde::Serialize;
 
-use super::figures;
+use super::{figures, protection};
 use crate::AdminContext;
 use crate::pages::SeriesIndex;
 
@@ -24,10 +24,11 @@ pub(super) struct HealthReport {
 }
 
 #[derive(Debug, Serialize)]
-struct ComponentHealth {
+pub(super) struct ComponentHealth {
     healthy: bool,
     status: &'static str,
-    since: String,
+    /// `null` where it is made of figures, which do not say.
+    since: Option<String>,
     last_success: Option<String>,
     reason: Option<String>,
     missing: BTreeMap<String, MissingPart>,
@@ -62,12 +63,13 @@ pub(super) fn component_name(component: &ComponentStatus) -> String {
 impl HealthReport {
     pub(super) fn of(cx: &AdminContext, is_up: bool) -> Self {
         let series = SeriesIndex::of(&cx.registry);
-        let components: BTreeMap<_, _> = cx
-            .board
-            .components()
+        let board = cx.board.components();
+        let components = board
             .iter()
-            .map(|component| (component_name(component), ComponentHealth::of(component, &series)))
-            .collect();
+            .map(|component| (component_name(component), ComponentHealth::of(component, &series)));
+        let lanes = cx.pages.pipelines();
+        let protecting = lanes.iter().flat_map(|lane| protection::components(lane, &series));
+        let components: BTreeMap<_, _> = components.chain(protecting).collect();
         Self {
             healthy: is_up && components.values().all(|component| component.healthy),
             timestamp: cx.clock.now().to_string(),
@@ -80,11 +82,21 @@ impl HealthReport {
 }
 
 impl ComponentHealth {
+    /// A component that is degraded as long as there is a reason.
+    pub(super) fn of_figures(
+        metrics: BTreeMap<&'static str, serde_json::Value>,
+        reason: Option<String>,
+    ) -> Self {
+        let status = if reason.is_some() { "degraded" } else { "ok" };
+        let missing = BTreeMap::new();
+        Self { healthy: reason.is_none(), status, since: None, last_success: None, reason, missing, metrics }
+    }
+
     fn of(component: &ComponentStatus, series: &SeriesIndex) -> Self {
         Self {
             healthy: component.state == State::Ok,
             status: component.state.as_str(),
-            since: component.since.to_string(),
+            since: Some(component.since.to_string()),
             last_success: component.last_success.map(|at| at.to_string()),
             reason: component.state.reason().map(ToString::to_string),
             missing: component

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use dbintel_model::Clock as _;
+use dbintel_model::{Clock as _, ManualClock, Text};
 use dbintel_pipeline::status::{ComponentKind, State as ComponentState};
+use dbintel_pipeline::telemetry::{SelfMetric, SelfMetricKind};
 use http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::config::ResponseBodySettings;
-use crate::fixture::{empty_context, fleet, pass};
+use crate::fixture::{context, empty_context, fleet, fleet_wiring, pass, start_time};
 
 async fn get(cx: &AdminContext, path: &str) -> (u16, String) {
     get_with(&HealthCheckConfig::default(), cx, path).await
@@ -197,4 +198,48 @@ async fn a_probe_lists_a_bounded_number_of_reasons() {
     let reasons = body["reasons"].as_array().unwrap();
     assert_eq!(reasons.len(), PROBE_REASONS_MAX + 1);
     assert_eq!(reasons.last().unwrap(), "and 3 more, see /health");
+}
+
+#[tokio::test]
+async fn what_stands_before_a_server_is_a_component_of_each_lane() {
+    static STATE: SelfMetric =
+        SelfMetric { name: "circuit_breaker_state", help: "", kind: SelfMetricKind::Gauge };
+    static STRETCH: SelfMetric =
+        SelfMetric { name: "collector_cadence_stretch_ratio", help: "", kind: SelfMetricKind::Gauge };
+    static DROPPED: SelfMetric = SelfMetric {
+        name: "adaptive_sampler_records_dropped_total",
+        help: "",
+        kind: SelfMetricKind::Counter,
+    };
+    let clock = ManualClock::at(start_time());
+    let mut wiring = fleet_wiring(None);
+    wiring.pipelines[0].processors.push("adaptive_sampler/nights".into());
+    let receiver = wiring.pipelines[0].receiver.clone();
+    let cx = context(&clock, wiring);
+    let of_receiver = || vec![("receiver", receiver.clone())];
+    let state = |database: &'static str, state: &'static str, is: f64| {
+        let mut labels = of_receiver();
+        labels.extend([("database", Text::Static(database)), ("state", Text::Static(state))]);
+        cx.registry.gauge(&STATE, labels).set(is);
+    };
+    state("", "closed", 1.0);
+    state("app", "closed", 0.0);
+    state("app", "open", 1.0);
+    cx.registry.gauge(&STRETCH, of_receiver()).set(2.0);
+    cx.registry.counter(&DROPPED, of_receiver()).add(7);
+    let (status, body) = get_json(&cx, "/health").await;
+    assert_eq!(status, 200);
+    let of = |name: &str| body["components"][format!("{name}:{receiver}")].clone();
+    let breaker = of("circuit_breaker");
+    assert_eq!((&breaker["healthy"], &breaker["reason"]), (&json!(false), &json!("not closed: app")));
+    assert_eq!(breaker["metrics"], json!({"open": 1, "half_open": 0, "closed": 1, "trips": 0}));
+    let limiter = of("rate_limiter");
+    assert_eq!((&limiter["healthy"], &limiter["metrics"]), (&json!(false), &json!({"cadence_stretch": 2})));
+    assert_eq!(of("adaptive_sampler")["metrics"], json!({"records_dropped": 7}));
+    assert!(body["components"].get("adaptive_sampler:postgresql/billing").is_none());
+
+    state("app", "closed", 1.0);
+    state("app", "open", 0.0);
+    let (_, body) = get_json(&cx, "/health").await;
+    assert_eq!(body["components"][format!("circuit_breaker:{receiver}")]["healthy"], true);
 }

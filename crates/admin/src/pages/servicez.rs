@@ -1,5 +1,8 @@
 //! `/debug/servicez`: the process.
 
+use std::time::Duration;
+
+use dbintel_pipeline::overrides::Override;
 use dbintel_pipeline::status::{ComponentStatus, State};
 
 use super::format::{self, UNKNOWN};
@@ -13,6 +16,7 @@ pub(super) fn page(cx: &AdminContext) -> String {
     condition(&mut page, cx);
     page.section("Resources");
     page.facts(resources(cx));
+    overrides(&mut page, cx);
     components(&mut page, cx);
     configuration(&mut page, cx);
     page.finish()
@@ -75,6 +79,25 @@ fn resources(cx: &AdminContext) -> Vec<(String, Cell)> {
     ]
     .map(|(name, value)| (name.to_owned(), Cell::text(value)))
     .into()
+}
+
+/// What a person has switched off or holds; no section while there is nothing.
+fn overrides(page: &mut Page, cx: &AdminContext) {
+    let list = cx.overrides.list();
+    if list.is_empty() {
+        return;
+    }
+    page.section("Overrides");
+    let row = |(entry, left): &(Override, Duration)| {
+        [
+            Cell::toned(Tone::Warn, entry.order.to_string()),
+            Cell::text(entry.level()),
+            Cell::text(format!("{} ago", format::ago(entry.set_at, cx.clock.now()))),
+            Cell::text(format!("in {}", format::span(*left))),
+            Cell::text(&entry.reason),
+        ]
+    };
+    page.table(["order", "level", "set", "ends", "reason"], list.iter().map(row));
 }
 
 fn components(page: &mut Page, cx: &AdminContext) {

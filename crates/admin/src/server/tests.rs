@@ -8,6 +8,7 @@ use dbintel_model::ManualClock;
 use super::*;
 use crate::client::{HealthCheckError, HealthProbe, health_check};
 use crate::config::HealthCheckSettings;
+use crate::control::ControlConfig;
 use crate::fixture::{empty_context, fleet};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -18,10 +19,13 @@ struct Fixture {
     clock: ManualClock,
 }
 
+const NO_CONTROL: ControlConfig =
+    ControlConfig { enabled: false, socket: None, tcp: None, state_directory: None };
+
 fn any_port() -> AdminConfig {
     let health: HealthCheckSettings = dbintel_config::from_yaml("{endpoint: '127.0.0.1:0'}").unwrap();
     let other = || Some(Listen::loopback(0));
-    AdminConfig::try_new(Some(health.validate().unwrap()), other(), other()).unwrap()
+    AdminConfig::try_new(Some(health.validate().unwrap()), other(), other(), NO_CONTROL).unwrap()
 }
 
 fn start() -> Fixture {
@@ -147,14 +151,14 @@ fn it_answers_while_the_main_runtime_is_wedged_and_stops_when_asked() {
 fn an_address_in_use_is_named_with_what_to_do() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let config = AdminConfig::try_new(None, None, Some(Listen::loopback(port))).unwrap();
+    let config = AdminConfig::try_new(None, None, Some(Listen::loopback(port)), NO_CONTROL).unwrap();
     let error = Admin::start(&config, empty_context().0).unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains(&format!("127.0.0.1:{port}")) && text.contains("extensions.zpages.endpoint"),
         "{text}"
     );
-    let elsewhere = AdminConfig::try_new(None, Some(Listen::new("192.0.2.1", 0)), None).unwrap();
+    let elsewhere = AdminConfig::try_new(None, Some(Listen::new("192.0.2.1", 0)), None, NO_CONTROL).unwrap();
     let text = Admin::start(&elsewhere, empty_context().0).unwrap_err().to_string();
     assert!(text.contains("no such address"), "{text}");
 }

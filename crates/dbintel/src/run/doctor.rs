@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use dbintel_admin::resources::ResourceMonitor;
 use dbintel_config::values::ComponentId;
 use dbintel_model::{Clock, SystemClock};
+use dbintel_pipeline::overrides::Overrides;
 use dbintel_pipeline::status::{ComponentKind, ComponentStatus};
 use dbintel_pipeline::telemetry::Registry;
 
@@ -52,7 +53,8 @@ async fn examine_all(mut assembly: Assembly, statements: bool) -> anyhow::Result
     let registry = Registry::default();
     let monitor = ResourceMonitor::new(Arc::clone(&clock), None);
     let memory = wiring::memory_limits(&assembly.memory, &monitor).context("the memory limits")?;
-    let mut wiring = Wiring::new(clock, registry.clone(), &monitor);
+    let overrides = Overrides::new(Arc::clone(&clock));
+    let mut wiring = Wiring::new(clock, registry.clone(), &monitor, overrides);
     let advice = {
         let mut all = Vec::new();
         for lane in assembly.lanes.values() {

@@ -11,6 +11,7 @@ use dbintel_config::values::ComponentId;
 use dbintel_model::{Clock, Server, Text};
 use dbintel_pipeline::admission::Admission;
 use dbintel_pipeline::memory::{MemoryLimits, MemoryState, Pressure};
+use dbintel_pipeline::overrides::Overrides;
 use dbintel_pipeline::status::{ComponentKind, StatusBoard};
 use dbintel_pipeline::telemetry::{Registry, definitions};
 use dbintel_pipeline::{
@@ -20,7 +21,7 @@ use dbintel_pipeline::{
 };
 use dbintel_processors::adaptive_sampler::AdaptiveSampler;
 use dbintel_processors::circuit_breaker::{
-    CircuitBreaker, CircuitBreakerConfig, Guard, GuardContext, ProcessGate,
+    CircuitBreaker, CircuitBreakerConfig, Circuits, Guard, GuardContext, ProcessGate,
 };
 use dbintel_processors::memory_limiter::{
     AvailableMemory, MemoryAccount, MemoryAccounts, MemoryLimiter, MemoryLimiterConfig, MemoryLimiterError,
@@ -68,6 +69,8 @@ pub struct Wiring {
     exporters: BTreeMap<ComponentId, RunningExporter>,
     watch: Option<Supervised>,
     process: ProcessGate,
+    overrides: Overrides,
+    circuits: Circuits,
 }
 
 struct RunningLane {
@@ -89,10 +92,18 @@ struct RunningExporter {
 // === impl Wiring ===
 
 impl Wiring {
-    pub fn new(clock: Arc<dyn Clock>, registry: Registry, monitor: &ResourceMonitor) -> Self {
+    /// Nothing runs yet; what `overrides` switches off will not.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        registry: Registry,
+        monitor: &ResourceMonitor,
+        overrides: Overrides,
+    ) -> Self {
         let memory = MemoryState::default();
         Self {
             process: process_gate(&clock, monitor, &memory),
+            overrides,
+            circuits: Circuits::default(),
             supervisor: Supervisor::new(Arc::clone(&clock), registry.clone()),
             accounts: MemoryAccounts::new(registry.clone()),
             board: StatusBoard::default(),
@@ -112,6 +123,11 @@ impl Wiring {
 
     pub fn registry(&self) -> Registry {
         self.registry.clone()
+    }
+
+    /// The breakers of every server that is started.
+    pub fn circuits(&self) -> Circuits {
+        self.circuits.clone()
     }
 
     pub fn clock(&self) -> Arc<dyn Clock> {
@@ -223,6 +239,7 @@ impl Wiring {
             requests,
             store: None,
             memory: self.memory.clone(),
+            overrides: self.overrides.clone(),
             clock: self.clock(),
             registry: self.registry(),
             status: self.board.register(ComponentKind::Lane, name.clone(), self.clock.now()),
@@ -279,10 +296,13 @@ impl Wiring {
             server: plan.receiver.address().into(),
             clock: self.clock(),
             registry: self.registry(),
+            overrides: self.overrides.clone(),
             process: self.process.clone(),
             seed: fastrand::u64(..),
         };
-        Guard::new(&config, plan.receiver.statement_timeout(), cx)
+        let guard = Guard::new(&config, plan.receiver.statement_timeout(), cx);
+        self.circuits.add(name, guard.clone(), &self.overrides);
+        guard
     }
 
     fn processor(

@@ -18,6 +18,7 @@ pub(super) struct Chain {
 }
 
 struct Stage {
+    id: Text,
     processor: Box<dyn Processor>,
     incoming: Counter,
     outgoing: Counter,
@@ -48,6 +49,9 @@ impl Chain {
     /// Ticks every processor; what one gives out goes through those after it.
     pub(super) fn tick(&mut self) {
         for index in 0..self.stages.len() {
+            if self.is_off(index) {
+                continue;
+            }
             let mut out = Output::default();
             self.with_stage(index, |stage, cx| stage.processor.tick(cx, &mut out));
             let made = self.settle(index, &mut out);
@@ -94,6 +98,9 @@ impl Chain {
 
     fn run_from(&mut self, first: usize, mut batches: Vec<Batch>) -> Vec<Batch> {
         for index in first..self.stages.len() {
+            if self.is_off(index) {
+                continue;
+            }
             let mut out = Output::default();
             for batch in batches {
                 self.with_stage(index, |stage, cx| {
@@ -104,6 +111,11 @@ impl Chain {
             batches = self.settle(index, &mut out);
         }
         batches
+    }
+
+    /// Whether a person has switched this processor off for a while.
+    fn is_off(&self, index: usize) -> bool {
+        self.stages.get(index).is_some_and(|stage| self.cx.overrides.is_processor_off(&stage.id))
     }
 
     fn with_stage(&mut self, index: usize, work: impl FnOnce(&mut Stage, &mut Context<'_>)) {
@@ -150,18 +162,23 @@ impl Chain {
                 if sink.signals.logs {
                     sink.telemetry.sampled_out(sampled_out);
                 }
-                sink.deliver(&batch, weight_bytes);
+                let is_off = self.cx.overrides.is_exporter_off(sink.telemetry.exporter());
+                sink.deliver(&batch, weight_bytes, is_off);
             }
         }
     }
 }
 
 impl Sink {
-    fn deliver(&self, batch: &Arc<Batch>, weight_bytes: usize) {
+    fn deliver(&self, batch: &Arc<Batch>, weight_bytes: usize, is_off: bool) {
         if !batch.records.iter().any(|record: &Record| self.signals.admit(record)) {
             return;
         }
         let delivery = Delivery::new(Arc::clone(batch), self.signals, weight_bytes);
+        if is_off {
+            self.telemetry.lost_delivery(&delivery, LossReason::Bypassed);
+            return;
+        }
         match self.input.push_evicting(delivery) {
             Ok(evicted) => {
                 for delivery in &evicted {
@@ -178,6 +195,7 @@ impl Stage {
         let labels = || vec![("processor", factory.id.clone()), ("receiver", cx.id.clone())];
         let registry: &Registry = &cx.registry;
         Self {
+            id: factory.id.clone(),
             processor: (factory.build)(),
             incoming: registry.counter(&definitions::PROCESSOR_INCOMING, labels()),
             outgoing: registry.counter(&definitions::PROCESSOR_OUTGOING, labels()),

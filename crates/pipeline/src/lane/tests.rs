@@ -69,11 +69,13 @@ struct Fixture {
     input: ExporterInput,
     registry: Registry,
     memory: MemoryState,
+    overrides: Overrides,
 }
 
 fn start(chain: Vec<ProcessorFactory>, input_limits: QueueLimits) -> Fixture {
     let (registry, board, memory) = (Registry::default(), StatusBoard::default(), MemoryState::default());
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::default()));
+    let overrides = Overrides::new(Arc::clone(&clock));
     let input = Arc::new(WeightedQueue::<Delivery>::new(input_limits));
     let telemetry = ExporterTelemetry::new(registry.clone(), "debug".into());
     let cx = LaneContext {
@@ -84,13 +86,14 @@ fn start(chain: Vec<ProcessorFactory>, input_limits: QueueLimits) -> Fixture {
         requests: mpsc::channel(1).0,
         store: None,
         memory: memory.clone(),
+        overrides: overrides.clone(),
         clock: Arc::clone(&clock),
         registry: registry.clone(),
         status: board.register(ComponentKind::Lane, "postgresql".into(), Timestamp::default()),
         seed: 1,
     };
     let lane = Lane::start(cx, &Supervisor::new(clock, registry.clone()));
-    Fixture { lane, input, registry, memory }
+    Fixture { lane, input, registry, memory, overrides }
 }
 
 const WIDE: QueueLimits = QueueLimits { max_bytes: 1 << 20, max_items: 100 };
@@ -169,4 +172,24 @@ async fn a_replaced_chain_takes_over_the_state_of_its_predecessor() {
     let replies = fixture.lane.command(Command::Show).await;
     let expected = Reply { lines: vec![("seen".into(), "3".into())] };
     assert_eq!(replies, [("probe".into(), expected)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_switched_off_is_passed_by_and_counted() {
+    let fixture = start(vec![factory()], WIDE);
+    let off = |what: &str| {
+        let order = crate::overrides::Order::Bypass(what.parse().unwrap());
+        fixture.overrides.set(order, "a test", Duration::from_secs(60), false).unwrap();
+    };
+    off("processors/probe");
+    fixture.lane.door().offer(batch(3)).unwrap();
+    let passed_by = tokio::time::timeout(Duration::from_secs(1), fixture.input.pop()).await.unwrap().unwrap();
+    assert_eq!(passed_by.batch.records.len(), 3, "the probe would have added one");
+    off("exporters/debug");
+    fixture.lane.door().offer(batch(5)).unwrap();
+    assert!(fixture.lane.drain(Duration::from_secs(1)).await);
+    assert!(fixture.input.try_pop().is_none());
+    let labels = [("exporter", "debug"), ("reason", "bypassed")];
+    let lost = fixture.registry.value("otelcol_exporter_enqueue_failed_log_records", &labels);
+    assert_eq!(lost, Some(5.0));
 }

@@ -10,6 +10,7 @@ use dbintel_admission::{
 };
 use dbintel_model::{Clock, Monotonic, Target, Text};
 use dbintel_pipeline::admission::{Admission, Denied, Permit, Purpose, StatementRequest};
+use dbintel_pipeline::overrides::Overrides;
 use dbintel_pipeline::telemetry::Registry;
 use parking_lot::Mutex;
 
@@ -19,6 +20,11 @@ use super::published::Published;
 
 /// How often gauges are brought up to date at most.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
+/// When to ask again for what a person has switched off: it can be switched on at any time.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// The gate of a denial by order, as a label.
+const BYPASS: &str = "bypass";
 
 /// Stands before one server. Clones are the same guard.
 #[derive(Clone, Debug)]
@@ -35,6 +41,8 @@ pub struct GuardContext {
     pub clock: Arc<dyn Clock>,
     /// Self-metrics.
     pub registry: Registry,
+    /// What a person has switched off.
+    pub overrides: Overrides,
     /// The gate of the process.
     pub process: ProcessGate,
     /// Seed of the jitter of back-offs.
@@ -45,6 +53,8 @@ pub struct GuardContext {
 struct Inner {
     clock: Arc<dyn Clock>,
     process: ProcessGate,
+    receiver: Text,
+    overrides: Overrides,
     state: Mutex<Guarded>,
 }
 
@@ -64,13 +74,21 @@ impl Guard {
     #[must_use]
     pub fn new(config: &CircuitBreakerConfig, statement_timeout: Duration, cx: GuardContext) -> Self {
         let tree = ServerTree::new(config.tree(statement_timeout), cx.clock.monotonic());
+        let receiver = cx.receiver.clone();
         let state = Guarded {
             tree,
             random: fastrand::Rng::with_seed(cx.seed),
             published: Published::new(cx.registry, cx.receiver, cx.server),
             published_at: None,
         };
-        Self(Arc::new(Inner { clock: cx.clock, process: cx.process, state: Mutex::new(state) }))
+        let (clock, process, overrides) = (cx.clock, cx.process, cx.overrides);
+        Self(Arc::new(Inner { clock, process, receiver, overrides, state: Mutex::new(state) }))
+    }
+
+    /// The time it goes by.
+    #[must_use]
+    pub fn now(&self) -> Monotonic {
+        self.0.clock.monotonic()
     }
 
     /// Brings the gauges up to date.
@@ -158,7 +176,12 @@ impl Admission for Guard {
             purpose: request.purpose,
             cheapest: request.cheapest,
         };
+        let bypassed = self.0.overrides.of_feature(&self.0.receiver, request.feature);
         let mut state = self.0.state.lock();
+        if let Some((order, left)) = bypassed {
+            state.published.denied(request.purpose, BYPASS);
+            return Err(switched_off(&order, left));
+        }
         let granted = state.tree.admit(now, wall, &asked, verdict);
         let result = match granted {
             Ok(grant) => {
@@ -220,6 +243,12 @@ impl Guarded {
             self.published.view(&self.tree.view(now));
         }
     }
+}
+
+fn switched_off(order: &dbintel_pipeline::overrides::Override, left: Duration) -> Denied {
+    let seconds = left.as_secs();
+    let reason = format!("{} is switched off by order for {seconds} s more: {}", order.order, order.reason);
+    Denied { reason: reason.into(), retry_after: left.min(ASK_AGAIN) }
 }
 
 fn breaker_line(now: Monotonic, breaker: &dbintel_admission::BreakerView) -> Text {

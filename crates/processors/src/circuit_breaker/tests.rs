@@ -39,6 +39,7 @@ fn world(settings: Value) -> World {
         server: "db:5432".into(),
         clock: Arc::clone(&of_guard),
         registry: registry.clone(),
+        overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(&clock) as Arc<dyn Clock>),
         process: ProcessGate::new(of_guard, Arc::new(move || *read.lock())),
         seed: 7,
     };

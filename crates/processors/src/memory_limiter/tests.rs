@@ -49,6 +49,7 @@ fn lane(memory: MemoryState, view: MemoryView, accounts: MemoryAccounts, clock: 
         requests: mpsc::channel(1).0,
         store: None,
         memory,
+        overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(&clock)),
         clock: Arc::clone(&clock),
         registry: registry.clone(),
         status: board.register(ComponentKind::Lane, "postgresql".into(), clock.now()),

@@ -429,6 +429,7 @@ async fn in_a_lane_it_sees_what_others_made_and_what_it_drops_is_counted() {
         requests: mpsc::channel(1).0,
         store: None,
         memory: MemoryState::default(),
+        overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(&clock)),
         clock: Arc::clone(&clock),
         registry: registry.clone(),
         status: board.register(ComponentKind::Lane, "postgresql".into(), at),

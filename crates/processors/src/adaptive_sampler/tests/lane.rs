@@ -93,6 +93,7 @@ fn start() -> Fixture {
         requests: mpsc::channel(1).0,
         store: None,
         memory: MemoryState::default(),
+        overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(&clock)),
         clock: Arc::clone(&clock),
         registry: registry.clone(),
         status: board.register(ComponentKind::Lane, "postgresql".into(), clock.now()),
