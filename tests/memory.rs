@@ -15,14 +15,14 @@ use std::time::Duration;
 use dbintel_admin::resources::ResourceMonitor;
 use dbintel_exporters::otlp;
 use dbintel_model::{Batch, Change, ChangeKind, Clock, Record, Server, SystemClock, Target, Text};
-use dbintel_pipeline::memory::{MemoryLimits, MemoryState};
+use dbintel_pipeline::memory::{MemoryAccounts, MemoryLimits, MemoryState};
 use dbintel_pipeline::status::{ComponentKind, StatusBoard};
 use dbintel_pipeline::telemetry::Registry;
 use dbintel_pipeline::{
     Delivery, Door, Exporter as _, ExporterContext, ExporterInput, ExporterTelemetry, Lane, LaneContext,
-    LaneHandle, LaneLimits, QueueLimits, RefuseReason, Signals, Sink, Supervisor, WeightedQueue,
+    LaneHandle, LaneLimits, QueueLimits, RefuseReason, Signals, Sink, Supervisor, Weighed, WeightedQueue,
 };
-use dbintel_processors::memory_limiter::{MemoryAccounts, MemoryView, MemoryWatchContext};
+use dbintel_processors::memory_limiter::{MemoryView, MemoryWatchContext};
 use dbintel_testkit::otlp_sink::{Behaviour, Options, OtlpSink};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 const MIB: u64 = 1 << 20;
+/// How far the hard limit is above the soft one.
+const HARD_ABOVE_SOFT: u64 = 200 * MIB;
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A lane whose one exporter input is in the test's hands, and a watch over the memory of this process.
@@ -44,6 +46,7 @@ struct World {
     input: ExporterInput,
     monitor: ResourceMonitor,
     registry: Registry,
+    accounts: MemoryAccounts,
     clock: Arc<dyn Clock>,
     board: StatusBoard,
     telemetry: ExporterTelemetry,
@@ -54,17 +57,18 @@ struct World {
 fn world(soft_above_now: u64, input_limits: QueueLimits) -> World {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let (registry, board, memory) = (Registry::default(), StatusBoard::default(), MemoryState::default());
+    let accounts = MemoryAccounts::new(registry.clone());
     let monitor = ResourceMonitor::new(Arc::clone(&clock), None);
     let supervisor = Supervisor::new(Arc::clone(&clock), registry.clone());
     let soft_bytes = monitor.rss_bytes().unwrap() + soft_above_now;
     let reader = monitor.clone();
     let shutdown = CancellationToken::new();
     let watch = MemoryWatchContext {
-        limits: MemoryLimits { soft_bytes, hard_bytes: soft_bytes + 200 * MIB },
+        limits: MemoryLimits { soft_bytes, hard_bytes: soft_bytes + HARD_ABOVE_SOFT },
         check_interval: CHECK_INTERVAL,
         state: memory.clone(),
         view: MemoryView::default(),
-        accounts: MemoryAccounts::new(registry.clone()),
+        accounts: accounts.clone(),
         purge: Arc::new(|| {}),
         read: Arc::new(move || reader.rss_bytes()),
         clock: Arc::clone(&clock),
@@ -109,6 +113,7 @@ fn world(soft_above_now: u64, input_limits: QueueLimits) -> World {
         input,
         monitor,
         registry,
+        accounts,
         clock,
         board,
         telemetry,
@@ -166,6 +171,47 @@ async fn refused_above_the_soft_limit_and_accepted_again_within_30_s_of_the_end_
     assert!(again.is_ok(), "still refused at {:?} bytes", world.monitor.rss_bytes());
 }
 
+/// What can be read again is let go above the hard limit, so that the door opens although nobody has stopped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cache_above_the_hard_limit_is_emptied_and_the_door_opens_again() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let world = world(60 * MIB, QueueLimits { max_bytes: 1 << 30, max_items: 1 << 20 });
+    let limits = QueueLimits { max_bytes: usize::MAX, max_items: usize::MAX };
+    let cache = Arc::new(WeightedQueue::<Block>::new(limits));
+    let (read, clear) = (Arc::clone(&cache), Arc::clone(&cache));
+    let _account = world.accounts.open_cache(
+        "texts".into(),
+        move || read.len_bytes(),
+        move || while clear.try_pop().is_some() {},
+    );
+    let freed = || world.registry.value("dbintel_memory_limiter_freed_bytes_total", &[]).unwrap_or(0.0);
+    for _ in 0..3 * HARD_ABOVE_SOFT / MIB {
+        cache.try_push(Block(vec![1; 1 << 20])).unwrap();
+        if freed() > 0.0 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let door = world.lane.door();
+    let accepted = async {
+        while freed() < HARD_ABOVE_SOFT as f64 || door.offer(world.batch(1_024)).is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let again = tokio::time::timeout(Duration::from_secs(30), accepted).await;
+    assert!(again.is_ok(), "{} bytes freed, {:?} resident", freed(), world.monitor.rss_bytes());
+}
+
+/// An entry of a cache.
+#[derive(Debug)]
+struct Block(Vec<u8>);
+
+impl Weighed for Block {
+    fn weight_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// Twice as much as the backend takes, for a minute: what finds no room is counted, and memory does not grow.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_is_flat_under_twice_the_load_the_backend_takes() {
@@ -186,6 +232,7 @@ async fn memory_is_flat_under_twice_the_load_the_backend_takes() {
         clock: Arc::clone(&world.clock),
         registry: world.registry.clone(),
         telemetry: world.telemetry.clone(),
+        accounts: world.accounts.clone(),
         status: world.board.register(ComponentKind::Exporter, "otlphttp".into(), world.clock.now()),
         abort: abort.clone(),
     };

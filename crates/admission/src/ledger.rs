@@ -153,6 +153,9 @@ impl CostSource {
 // === impl Ledger ===
 
 impl Ledger {
+    /// Bytes of the buckets.
+    pub(crate) const HEAP_BYTES: usize = BUCKETS * size_of::<Bucket>();
+
     /// An empty account.
     #[must_use]
     pub fn new(config: LedgerConfig, budget: Budget, now: Monotonic) -> Self {

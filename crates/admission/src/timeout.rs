@@ -47,6 +47,9 @@ impl Default for TimeoutConfig {
 // === impl AdaptiveTimeout ===
 
 impl AdaptiveTimeout {
+    /// Bytes of all durations, when there are enough of them.
+    pub(crate) const HEAP_BYTES_MAX: usize = MAX_SAMPLES * size_of::<u32>();
+
     /// Nothing seen yet: base.
     #[must_use]
     pub fn new(config: TimeoutConfig) -> Self {

@@ -8,6 +8,7 @@ use dbintel_model::{
     Attribute, Batch, Clock, Gap, GapReason, Labels, MetricPoint, Number, Record, Sampling, Server, Session,
     SystemClock, Target, Text, Timestamp,
 };
+use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::status::{ComponentKind, State, StatusBoard, StatusHandle};
 use dbintel_pipeline::telemetry::Registry;
 use dbintel_pipeline::{
@@ -38,6 +39,7 @@ pub(crate) fn context(clock: Arc<dyn Clock>) -> ExporterContext {
         id,
         input: ExporterInput::new(WeightedQueue::new(limits)),
         clock,
+        accounts: MemoryAccounts::new(registry.clone()),
         registry,
         status,
         abort: CancellationToken::new(),

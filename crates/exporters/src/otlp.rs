@@ -30,6 +30,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dbintel_model::Signal;
 use dbintel_otlp::transport::Client;
+use dbintel_pipeline::memory::MemoryAccount;
 use dbintel_pipeline::status::State;
 use dbintel_pipeline::telemetry::definitions;
 use dbintel_pipeline::{
@@ -122,6 +123,7 @@ impl Exporter for OtlpExporter {
     async fn run(self: Box<Self>, cx: ExporterContext) -> Result<(), ComponentError> {
         let Self { config, queues, queues_outlive: outlive } = *self;
         observe(&cx, &queues);
+        let _accounts = [Signal::Metrics, Signal::Logs].map(|signal| account(&cx, &queues, signal));
         let client = client(&config, &cx)?;
         let health = Health::new(&cx);
         // Dropped in the reverse order: first what is in hand is counted, then what is left in the queues.
@@ -172,6 +174,13 @@ fn observe(cx: &ExporterContext, queues: &Queues) {
         registry.observe(&definitions::EXPORTER_QUEUE_CAPACITY, labels(), move || as_f64(limits.max_items));
         registry.observe(&definitions::EXPORTER_QUEUE_BYTES_MAX, labels(), move || as_f64(limits.max_bytes));
     }
+}
+
+/// Shows the bytes of a queue for as long as the exporter runs.
+fn account(cx: &ExporterContext, queues: &Queues, signal: Signal) -> MemoryAccount {
+    let queue = Arc::clone(queues.of(signal));
+    let name = format!("exporter {} {} queue", cx.id, signal.as_str());
+    cx.accounts.open(name.into(), move || queue.len_bytes())
 }
 
 #[allow(clippy::cast_precision_loss, clippy::unnecessary_wraps, reason = "a length, for display")]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use dbintel_model::{Batch, Clock, Record, Signal, Text};
 use tokio_util::sync::CancellationToken;
 
+use crate::memory::MemoryAccounts;
 use crate::status::StatusHandle;
 use crate::telemetry::{Counter, Registry, SelfMetric, definitions};
 use crate::{ComponentError, PushError, QueueLimits, Weighed, WeightedQueue};
@@ -47,6 +48,8 @@ pub struct ExporterContext {
     pub registry: Registry,
     /// Counts what was sent and what was lost.
     pub telemetry: ExporterTelemetry,
+    /// Where it says how many bytes its queues hold.
+    pub accounts: MemoryAccounts,
     /// Its entry on the status board.
     pub status: StatusHandle,
     /// Cancelled when the shutdown deadline has passed.
@@ -141,8 +144,10 @@ pub enum LossReason {
     PartialSuccess,
     /// Retries went on for as long as they may.
     RetryExhausted,
-    /// The process ended before it could be delivered.
+    /// The exporter, or the whole process, ended before it could be delivered.
     Shutdown,
+    /// It came while the exporter was stopped.
+    Stopped,
     /// The exporter panicked with it.
     Panic,
     /// The file or socket could not be written.
@@ -302,6 +307,7 @@ impl LossReason {
             Self::PartialSuccess => "partial_success",
             Self::RetryExhausted => "retry_exhausted",
             Self::Shutdown => "shutdown",
+            Self::Stopped => "stopped",
             Self::Panic => "panic",
             Self::WriteFailed => "write_failed",
             Self::Bypassed => "bypassed",
@@ -310,7 +316,7 @@ impl LossReason {
 
     /// Whether the loss happened before the record had left a queue of ours.
     const fn is_enqueue(self) -> bool {
-        matches!(self, Self::InputFull | Self::QueueFull | Self::TooLarge | Self::Bypassed)
+        matches!(self, Self::InputFull | Self::QueueFull | Self::TooLarge | Self::Stopped | Self::Bypassed)
     }
 }
 

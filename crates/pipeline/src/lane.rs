@@ -73,7 +73,7 @@ pub struct LaneContext {
     pub chain: Vec<ProcessorFactory>,
     /// Where its records go.
     pub sinks: Vec<Sink>,
-    /// Where requests of its processors go.
+    /// Where requests of its processors go: to its receiver, as [`crate::Requests`].
     pub requests: mpsc::Sender<Request>,
     /// Where state changes of its processors go; without a store they are counted as lost.
     pub store: Option<mpsc::Sender<StateChange>>,

@@ -2,10 +2,14 @@
 //!
 //! The figure is the resident set size the kernel reports, handed in by whoever reads it; this module only decides.
 //! Above the soft limit every door refuses, and it takes records again as soon as the figure is at or below the soft
-//! limit. Above the hard limit caches are asked to empty themselves as well.
+//! limit. Above the hard limit caches are asked to empty themselves as well: [`MemoryAccounts::shrink`].
+
+mod accounts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+pub use accounts::{ACCOUNTS_MAX, Freed, Holding, MemoryAccount, MemoryAccounts};
 
 /// The two limits, in bytes of resident memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,8 @@ use dbintel_model::{Batch, Monotonic, QueryKey, Text, Timestamp};
 
 /// Requests to the receiver that one call may make; further ones are counted as lost.
 pub const MAX_REQUESTS_PER_CALL: usize = 256;
+/// Changes of state that one call may give out; further ones are counted as lost.
+pub const MAX_STATE_CHANGES_PER_CALL: usize = 4_096;
 
 /// One step of a lane.
 pub trait Processor: Send {
@@ -57,6 +59,7 @@ pub struct Output {
     requests: Vec<Request>,
     state: Vec<StateChange>,
     lost_requests: u64,
+    lost_state: u64,
 }
 
 /// Something a processor wants from the receiver of its lane.
@@ -114,9 +117,13 @@ impl Output {
         }
     }
 
-    /// Changes a value in the store.
+    /// Changes a value in the store. Bounded by [`MAX_STATE_CHANGES_PER_CALL`].
     pub fn store(&mut self, change: StateChange) {
-        self.state.push(change);
+        if self.state.len() < MAX_STATE_CHANGES_PER_CALL {
+            self.state.push(change);
+        } else {
+            self.lost_state += 1;
+        }
     }
 
     /// Takes the batches out.
@@ -129,8 +136,8 @@ impl Output {
         (std::mem::take(&mut self.requests), std::mem::take(&mut self.lost_requests))
     }
 
-    /// Takes the state changes out.
-    pub fn take_state(&mut self) -> Vec<StateChange> {
-        std::mem::take(&mut self.state)
+    /// Takes the state changes out, with the number of those that found no room.
+    pub fn take_state(&mut self) -> (Vec<StateChange>, u64) {
+        (std::mem::take(&mut self.state), std::mem::take(&mut self.lost_state))
     }
 }

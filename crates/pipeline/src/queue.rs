@@ -5,7 +5,7 @@
 //! * pushing never waits: it refuses, or makes room by evicting the oldest of the least important items;
 //! * order is kept among items of one priority that are not evicted;
 //! * an item larger than the whole budget is refused, not held back for ever;
-//! * a closed queue takes nothing more and hands out what it holds.
+//! * a closed queue takes nothing more, until it is opened again, and hands out what it holds.
 
 use std::collections::VecDeque;
 
@@ -136,6 +136,11 @@ impl<T: Weighed> WeightedQueue<T> {
         self.state.lock().closed = true;
         self.ready.notify_waiters();
         self.ready.notify_one();
+    }
+
+    /// Takes items again after it was closed, for a consumer that is started again.
+    pub fn reopen(&self) {
+        self.state.lock().closed = false;
     }
 
     /// Bytes held now.

@@ -31,13 +31,6 @@ pub static ADAPTIVE_SAMPLER_RULE_MATCHES: SelfMetric = SelfMetric {
     kind: Counter,
 };
 
-/// Bytes held by one queue or cache, by account.
-pub static MEMORY_ACCOUNT_BYTES: SelfMetric = SelfMetric {
-    name: "dbintel_memory_account_bytes",
-    help: "Bytes held by one queue or cache, by account.",
-    kind: Gauge,
-};
-
 /// Time during which lanes refused records because of memory.
 pub static MEMORY_LIMITER_REFUSING_SECONDS: SelfMetric = SelfMetric {
     name: "dbintel_memory_limiter_refusing_seconds_total",
@@ -49,6 +42,13 @@ pub static MEMORY_LIMITER_REFUSING_SECONDS: SelfMetric = SelfMetric {
 pub static MEMORY_LIMITER_SHRINKS: SelfMetric = SelfMetric {
     name: "dbintel_memory_limiter_shrinks_total",
     help: "Times caches were asked to empty themselves because memory use was above the hard limit.",
+    kind: Counter,
+};
+
+/// Bytes that caches gave back because memory use was above the hard limit.
+pub static MEMORY_LIMITER_FREED: SelfMetric = SelfMetric {
+    name: "dbintel_memory_limiter_freed_bytes_total",
+    help: "Bytes that caches gave back because memory use was above the hard limit.",
     kind: Counter,
 };
 
@@ -249,9 +249,9 @@ pub static ALL: &[&SelfMetric] = &[
     &CADENCE_STRETCH,
     &LEDGER_TIME,
     &REJECTION_RATE,
-    &MEMORY_ACCOUNT_BYTES,
     &MEMORY_LIMITER_REFUSING_SECONDS,
     &MEMORY_LIMITER_SHRINKS,
+    &MEMORY_LIMITER_FREED,
     &MEMORY_LIMITER_UNREAD,
     &VERIFICATION_RECORDS_DROPPED,
     &VERIFICATION_VALUES_DROPPED,

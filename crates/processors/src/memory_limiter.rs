@@ -13,15 +13,14 @@
 //! Names and meaning of the settings are those of the OpenTelemetry Collector's `memory_limiter`; there is no garbage
 //! collector, so its settings for one are answered by name. `soft_limit` and `hard_limit` are ours.
 
-mod account;
 mod config;
 mod view;
 mod watch;
 
 use dbintel_model::{Batch, Text};
+use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::{Command, Context, Output, Processor, Reply};
 
-pub use account::{ACCOUNTS_MAX, MemoryAccount, MemoryAccounts};
 pub use config::{
     AvailableMemory, DEFAULT_LIMIT_MACHINE_BYTES_MAX, DEFAULT_LIMIT_PERCENT, DEFAULT_LIMIT_UNKNOWN_BYTES,
     HARD_LIMIT_BYTES_MIN, MemoryLimiterConfig, MemoryLimiterError, MemoryLimiterSettings, MemorySource,
@@ -58,7 +57,7 @@ impl MemoryLimiter {
         let mut balances = self.accounts.balances();
         balances.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         let total = balances.iter().fold(0_usize, |sum, (_, bytes)| sum.saturating_add(*bytes));
-        let summary = format!("{} in {} queues and caches", mib_of(total), balances.len());
+        let summary = format!("{} in {} queues, caches and tables", mib_of(total), balances.len());
         let mut lines = vec![("accounted".into(), summary.into())];
         for (name, bytes) in balances.into_iter().take(ACCOUNTS_SHOWN_MAX) {
             lines.push((format!("account {name}").into(), mib_of(bytes).into()));

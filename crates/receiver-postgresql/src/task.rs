@@ -69,7 +69,7 @@ impl PostgresqlReceiver {
 #[async_trait]
 impl Receiver for PostgresqlReceiver {
     async fn run(self: Box<Self>, cx: ReceiverContext) -> Result<(), ComponentError> {
-        let ReceiverContext { door, admission, mut requests, clock, registry, status, shutdown } = cx;
+        let ReceiverContext { door, admission, requests, accounts, clock, registry, status, shutdown } = cx;
         status.set(State::Ok, clock.now());
         let shared = Shared::new(
             Arc::clone(&self.config),
@@ -78,6 +78,7 @@ impl Receiver for PostgresqlReceiver {
             admission,
             clock,
             registry,
+            accounts,
             status,
         );
         let config = &self.config;

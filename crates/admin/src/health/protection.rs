@@ -32,7 +32,7 @@ fn circuit_breaker(receiver: &str, series: &SeriesIndex) -> ComponentHealth {
     let of_state = |state: &str| -> Vec<&str> {
         let samples = series.samples("circuit_breaker_state", receiver).iter();
         let matching = samples.filter(|sample| sample.label("state") == Some(state) && sample.value > 0.0);
-        matching.map(|sample| place(sample)).collect()
+        matching.map(place).collect()
     };
     let (open, half_open) = (of_state("open"), of_state("half_open"));
     let (closed, trips) = (of_state("closed"), series.sum("circuit_breaker_trips_total", receiver));

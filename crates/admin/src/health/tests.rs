@@ -216,6 +216,7 @@ async fn what_stands_before_a_server_is_a_component_of_each_lane() {
     wiring.pipelines[0].processors.push("adaptive_sampler/nights".into());
     let receiver = wiring.pipelines[0].receiver.clone();
     let cx = context(&clock, wiring);
+    fleet(&cx);
     let of_receiver = || vec![("receiver", receiver.clone())];
     let state = |database: &'static str, state: &'static str, is: f64| {
         let mut labels = of_receiver();

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use dbintel_model::Text;
 use dbintel_pipeline::overrides::Override;
 use dbintel_pipeline::status::{ComponentStatus, State};
+use dbintel_pipeline::telemetry::definitions;
 
 use super::format::{self, UNKNOWN};
 use super::html::{Cell, Page, Tone};
 use crate::AdminContext;
 use crate::heartbeat::not_alive;
+
+/// Memory accounts listed: the largest ones.
+const ACCOUNTS_SHOWN_MAX: usize = 50;
 
 pub(super) fn page(cx: &AdminContext) -> String {
     let subtitle = format!("dbintel {}, {}", cx.version, format::clock_time(cx.clock.now()));
@@ -17,6 +22,7 @@ pub(super) fn page(cx: &AdminContext) -> String {
     page.section("Resources");
     page.facts(resources(cx));
     overrides(&mut page, cx);
+    accounts(&mut page, cx);
     components(&mut page, cx);
     configuration(&mut page, cx);
     page.finish()
@@ -98,6 +104,42 @@ fn overrides(page: &mut Page, cx: &AdminContext) {
         ]
     };
     page.table(["order", "level", "set", "ends", "reason"], list.iter().map(row));
+}
+
+/// Who holds how many bytes.
+fn accounts(page: &mut Page, cx: &AdminContext) {
+    let balances = balances(cx);
+    if balances.is_empty() {
+        return;
+    }
+    page.part("Queues, caches and tables");
+    let total: f64 = balances.iter().map(|(_, bytes)| bytes).sum();
+    let rows = balances.iter().take(ACCOUNTS_SHOWN_MAX);
+    page.table(
+        ["account", "#bytes"],
+        rows.map(|(name, bytes)| [Cell::text(name), Cell::number(format::bytes(*bytes))]),
+    );
+    let more = match balances.len().saturating_sub(ACCOUNTS_SHOWN_MAX) {
+        0 => String::new(),
+        hidden => format!(", {hidden} of them smaller than these"),
+    };
+    page.sentence(&format!("{} in {} accounts{more}.", format::bytes(total), balances.len()));
+}
+
+/// Every account with its bytes, the largest first.
+fn balances(cx: &AdminContext) -> Vec<(Text, f64)> {
+    let readings = cx.registry.read();
+    let of_accounts =
+        readings.into_iter().filter(|reading| reading.metric.name == definitions::MEMORY_ACCOUNT_BYTES.name);
+    let mut balances: Vec<(Text, f64)> = of_accounts
+        .flat_map(|reading| reading.series)
+        .filter_map(|(labels, bytes)| {
+            let (_, name) = labels.into_iter().find(|(label, _)| *label == "account")?;
+            Some((name, bytes))
+        })
+        .collect();
+    balances.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    balances
 }
 
 fn components(page: &mut Page, cx: &AdminContext) {

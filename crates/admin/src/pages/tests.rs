@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use dbintel_model::{Clock as _, ManualClock};
 use dbintel_pipeline::Reply;
+use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::status::{ComponentKind, State as ComponentState};
 use http::Request;
 use http_body_util::BodyExt as _;
@@ -78,6 +79,9 @@ fn contains_all(html: &str, texts: &[&str]) {
 #[tokio::test(start_paused = true)]
 async fn servicez_tells_what_runs_and_how_it_is() {
     let fixture = fixture();
+    let accounts = MemoryAccounts::new(fixture.cx.registry.clone());
+    let _texts = accounts.open("receiver orders texts".into(), || 3 << 20);
+    let _queue = accounts.open("lane orders queue".into(), || 512 << 10);
     let html = get(&fixture.cx, "/debug/servicez").await;
     contains_all(
         &html,
@@ -92,6 +96,8 @@ async fn servicez_tells_what_runs_and_how_it_is() {
             "a secret is written inline",
             "abc1234",
             "connection refused, 3 attempts",
+            "<td>receiver orders texts</td><td class=\"n\">3.0 MiB</td>",
+            "3.5 MiB in 2 accounts.",
         ],
     );
     fixture.clock.advance(Duration::from_secs(31));

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use dbintel_model::{Monotonic, Text};
 
-use super::ServerTree;
-use super::node::Node;
+use super::node::{Feature, Node};
+use super::{GrantId, Outstanding, ServerTree};
 use crate::breaker::BreakerView;
-use crate::ledger::{CostSource, Pressure};
+use crate::ledger::{CostSource, Ledger, Pressure};
+use crate::timeout::AdaptiveTimeout;
 use crate::vocabulary::Purpose;
 
 /// A server.
@@ -78,6 +79,19 @@ impl ServerTree {
             window: self.window,
             nodes: std::iter::once(self.whole.view(now, None)).chain(databases).collect(),
         }
+    }
+}
+
+impl ServerTree {
+    /// Bytes the tables hold, estimated: entries times their size, each time-out as if its durations were complete. Costs
+    /// a step for every database.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let nodes = self.databases.values().chain([&self.whole]);
+        let features: usize = nodes.map(|node| node.features.len()).sum();
+        (self.databases.len() + 1) * (size_of::<(Text, Node)>() + Ledger::HEAP_BYTES)
+            + features * (size_of::<(Text, Feature)>() + AdaptiveTimeout::HEAP_BYTES_MAX)
+            + self.grants.len() * size_of::<(GrantId, Outstanding)>()
     }
 }
 

@@ -1,4 +1,7 @@
-//! What ties receivers, lanes and exporters, and keeps what it needs to stop them one by one.
+//! What ties receivers, lanes and exporters, and keeps what it needs to stop and start them one by one.
+
+mod exporter;
+mod lane;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,42 +11,37 @@ use dbintel_admin::pages::LaneReplies;
 use dbintel_admin::resources::{BoundSource, MemoryBound, ResourceMonitor};
 use dbintel_admission::{MemoryPressure, ProcessLoad};
 use dbintel_config::values::ComponentId;
-use dbintel_model::{Clock, Server, Text};
-use dbintel_pipeline::admission::Admission;
-use dbintel_pipeline::memory::{MemoryLimits, MemoryState, Pressure};
+use dbintel_model::{Clock, Text};
+use dbintel_pipeline::memory::{MemoryAccounts, MemoryLimits, MemoryState, Pressure};
 use dbintel_pipeline::overrides::Overrides;
 use dbintel_pipeline::status::{ComponentKind, StatusBoard};
-use dbintel_pipeline::telemetry::{Registry, definitions};
+use dbintel_pipeline::telemetry::Registry;
 use dbintel_pipeline::{
-    Command, Delivery, EXPORTER_INPUT_MAX_BATCHES, EXPORTER_INPUT_MAX_BYTES, ExporterContext, ExporterInput,
-    ExporterTelemetry, Lane, LaneContext, LaneHandle, LaneLimits, LossReason, Processor, ProcessorFactory,
-    QueueLimits, ReceiverContext, Sink, Supervised, Supervisor, WeightedQueue,
+    Command, LaneContext, LaneLimits, Processor, ProcessorFactory, QueueLimits, Requests, Supervised,
+    Supervisor,
 };
 use dbintel_processors::adaptive_sampler::AdaptiveSampler;
 use dbintel_processors::circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, Circuits, Guard, GuardContext, ProcessGate,
 };
 use dbintel_processors::memory_limiter::{
-    AvailableMemory, MemoryAccount, MemoryAccounts, MemoryLimiter, MemoryLimiterConfig, MemoryLimiterError,
-    MemorySource, MemoryView, MemoryWatchContext, ResolvedLimits,
+    AvailableMemory, MemoryLimiter, MemoryLimiterConfig, MemoryLimiterError, MemorySource, MemoryView,
+    MemoryWatchContext, ResolvedLimits,
 };
 use dbintel_processors::verification::{Verification, VerificationConfig};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::exporter::{ABORT_GRACE, RunningExporter};
+use self::lane::{RunningLane, Source};
+use crate::allocator;
 use crate::assembly::{Assembly, LanePlan};
-use crate::components::{ExporterPlan, ProcessorPlan};
+use crate::components::ProcessorPlan;
 
 /// What may wait at the door of one lane.
 const LANE_QUEUE: QueueLimits = QueueLimits { max_bytes: 64 * 1024 * 1024, max_items: 64 };
 /// Requests of processors that may wait for a receiver.
 const MAX_WAITING_REQUESTS: usize = 256;
-/// Shares of the shutdown deadline: receivers stop, lanes drain, exporters flush, what is left is cut off.
-const RECEIVERS_SHARE: u32 = 4;
-const LANES_SHARE: u32 = 4;
-/// How long an exporter may take to count what it could not flush.
-const ABORT_GRACE: Duration = Duration::from_secs(2);
-
 /// The memory limits on this machine.
 ///
 /// # Errors
@@ -57,13 +55,9 @@ pub fn memory_limits(
 
 /// Everything that runs.
 pub struct Wiring {
-    clock: Arc<dyn Clock>,
-    registry: Registry,
-    board: StatusBoard,
+    commons: Commons,
     memory: MemoryState,
     view: MemoryView,
-    accounts: MemoryAccounts,
-    supervisor: Supervisor,
     /// By receiver, whose name a lane bears.
     lanes: BTreeMap<Text, RunningLane>,
     exporters: BTreeMap<ComponentId, RunningExporter>,
@@ -73,20 +67,14 @@ pub struct Wiring {
     circuits: Circuits,
 }
 
-struct RunningLane {
-    receiver: Supervised,
-    handle: LaneHandle,
-    /// Shows the bytes that wait at the door for as long as the lane runs.
-    _account: MemoryAccount,
-}
-
-struct RunningExporter {
-    input: ExporterInput,
-    telemetry: ExporterTelemetry,
-    abort: CancellationToken,
-    task: Supervised,
-    /// Shows the bytes of the input for as long as the exporter runs.
-    _account: MemoryAccount,
+/// What every component is given.
+#[derive(Clone)]
+struct Commons {
+    clock: Arc<dyn Clock>,
+    registry: Registry,
+    board: StatusBoard,
+    supervisor: Supervisor,
+    accounts: MemoryAccounts,
 }
 
 // === impl Wiring ===
@@ -104,25 +92,27 @@ impl Wiring {
             process: process_gate(&clock, monitor, &memory),
             overrides,
             circuits: Circuits::default(),
-            supervisor: Supervisor::new(Arc::clone(&clock), registry.clone()),
-            accounts: MemoryAccounts::new(registry.clone()),
-            board: StatusBoard::default(),
+            commons: Commons {
+                supervisor: Supervisor::new(Arc::clone(&clock), registry.clone()),
+                accounts: MemoryAccounts::new(registry.clone()),
+                board: StatusBoard::default(),
+                clock,
+                registry,
+            },
             memory,
             view: MemoryView::default(),
             lanes: BTreeMap::new(),
             exporters: BTreeMap::new(),
             watch: None,
-            clock,
-            registry,
         }
     }
 
     pub fn board(&self) -> StatusBoard {
-        self.board.clone()
+        self.commons.board.clone()
     }
 
     pub fn registry(&self) -> Registry {
-        self.registry.clone()
+        self.commons.registry.clone()
     }
 
     /// The breakers of every server that is started.
@@ -131,14 +121,15 @@ impl Wiring {
     }
 
     pub fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock)
+        Arc::clone(&self.commons.clock)
     }
 
     /// Starts everything, exporters first.
     pub fn start(&mut self, assembly: &Assembly, limits: MemoryLimits, monitor: &ResourceMonitor) {
         self.start_memory_watch(assembly, limits, monitor);
         for (id, plan) in &assembly.exporters {
-            self.start_exporter(id, plan.clone());
+            let exporter = RunningExporter::new(id.to_string().into(), plan.clone(), &self.commons);
+            self.exporters.insert(id.clone(), exporter);
         }
         for (id, plan) in &assembly.lanes {
             self.start_lane(id, plan, assembly);
@@ -155,13 +146,12 @@ impl Wiring {
 
     /// Stops with the flow: receivers stop, lanes drain, exporters flush. What is not done by then is counted as lost.
     pub async fn stop(mut self, deadline: Duration) {
-        self.board.begin_shutdown();
-        let started = self.clock.monotonic();
-        let lanes = std::mem::take(&mut self.lanes).into_iter();
-        join_all(lanes.map(|(id, lane)| lane.stop(id, deadline, self.registry.clone()))).await;
-        let left = deadline.saturating_sub(self.clock.monotonic().since(started));
-        let exporters = std::mem::take(&mut self.exporters).into_iter();
-        join_all(exporters.map(|(id, exporter)| exporter.flush(id, left))).await;
+        self.commons.board.begin_shutdown();
+        let started = self.commons.clock.monotonic();
+        let lanes = std::mem::take(&mut self.lanes).into_values();
+        join_all(lanes.map(|lane| lane.stop(deadline))).await;
+        let left = deadline.saturating_sub(self.commons.clock.monotonic().since(started));
+        join_all(self.exporters.values_mut().map(|exporter| exporter.stop(left))).await;
         if let Some(watch) = self.watch {
             watch.stop(ABORT_GRACE).await;
         }
@@ -174,46 +164,26 @@ impl Wiring {
             check_interval: assembly.memory.check_interval(),
             state: self.memory.clone(),
             view: self.view.clone(),
-            accounts: self.accounts.clone(),
-            // jemalloc's background thread gives free pages back within a second by itself.
-            purge: Arc::new(|| {}),
+            accounts: self.commons.accounts.clone(),
+            // jemalloc's background thread gives free pages back within a second; this does not wait for it.
+            purge: Arc::new(|| {
+                let arenas = allocator::purge();
+                tracing::debug!(arenas, "free pages were given back");
+            }),
             read: Arc::new(move || reader.rss_bytes()),
             clock: self.clock(),
             registry: self.registry(),
         };
-        let status = self.board.register(ComponentKind::Extension, "memory_watch".into(), self.clock.now());
-        status.set(dbintel_pipeline::status::State::Ok, self.clock.now());
+        let status = self.commons.board.register(
+            ComponentKind::Extension,
+            "memory_watch".into(),
+            self.commons.clock.now(),
+        );
+        status.set(dbintel_pipeline::status::State::Ok, self.commons.clock.now());
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
         let run = move || cx.clone().run(stop.clone());
-        self.watch = Some(self.supervisor.start("memory_watch".into(), status, shutdown, run));
-    }
-
-    /// Starts one exporter. Lanes that are started from now on can have it.
-    fn start_exporter(&mut self, id: &ComponentId, plan: ExporterPlan) {
-        let name = Text::from(id.to_string());
-        let limits =
-            QueueLimits { max_bytes: EXPORTER_INPUT_MAX_BYTES, max_items: EXPORTER_INPUT_MAX_BATCHES };
-        let input: ExporterInput = Arc::new(WeightedQueue::<Delivery>::new(limits));
-        let queue = Arc::clone(&input);
-        let account = self.accounts.open(format!("exporter {name} input").into(), move || queue.len_bytes());
-        let telemetry = ExporterTelemetry::new(self.registry(), name.clone());
-        let status = self.board.register(ComponentKind::Exporter, name.clone(), self.clock.now());
-        let abort = CancellationToken::new();
-        let cx = ExporterContext {
-            id: name.clone(),
-            input: Arc::clone(&input),
-            clock: self.clock(),
-            registry: self.registry(),
-            telemetry: telemetry.clone(),
-            status: status.clone(),
-            abort: abort.clone(),
-        };
-        let mut build = plan.builder();
-        let run = move || build().run(cx.clone());
-        let task = self.supervisor.start(format!("exporter/{name}").into(), status, abort.clone(), run);
-        let running = RunningExporter { input, telemetry, abort, task, _account: account };
-        self.exporters.insert(id.clone(), running);
+        self.watch = Some(self.commons.supervisor.start("memory_watch".into(), status, shutdown, run));
     }
 
     /// Starts one lane and its receiver.
@@ -221,9 +191,8 @@ impl Wiring {
         let name = Text::from(id.to_string());
         let (requests, receiver_requests) = mpsc::channel(MAX_WAITING_REQUESTS);
         let sinks = plan.sinks.iter().filter_map(|(exporter, signals)| {
-            let running = self.exporters.get(exporter)?;
-            let (input, telemetry) = (Arc::clone(&running.input), running.telemetry.clone());
-            Some(Sink { input, signals: *signals, telemetry })
+            let exporter = self.exporters.get(exporter)?;
+            Some(exporter.sink(*signals))
         });
         let server = plan.receiver.server(name.clone(), &assembly.resource);
         let guard = self.guard(&name, plan);
@@ -242,47 +211,12 @@ impl Wiring {
             overrides: self.overrides.clone(),
             clock: self.clock(),
             registry: self.registry(),
-            status: self.board.register(ComponentKind::Lane, name.clone(), self.clock.now()),
+            status: self.commons.board.register(ComponentKind::Lane, name.clone(), self.commons.clock.now()),
             seed: fastrand::u64(..),
         };
-        let lane = Lane::start(cx, &self.supervisor);
-        let receiver = self.start_receiver(server, plan, &lane, guard, receiver_requests);
-        let account = self.accounts.open(format!("lane {name} queue").into(), lane.queue_bytes());
-        self.lanes.insert(name, RunningLane { receiver, handle: lane, _account: account });
-    }
-
-    fn start_receiver(
-        &self,
-        server: Arc<Server>,
-        plan: &LanePlan,
-        lane: &LaneHandle,
-        guard: Guard,
-        requests: mpsc::Receiver<dbintel_pipeline::Request>,
-    ) -> Supervised {
-        let name = server.receiver.clone();
-        let status = self.board.register(ComponentKind::Receiver, name.clone(), self.clock.now());
-        let shutdown = CancellationToken::new();
-        let plan = plan.receiver.clone();
-        let (door, clock, registry) = (lane.door(), self.clock(), self.registry());
-        let admission: Arc<dyn Admission> = Arc::new(guard);
-        // A receiver that is restarted after a panic has lost its requests; new ones go to a channel nobody reads, and
-        // are counted as lost by the lane.
-        let mut requests = Some(requests);
-        let (of_receiver, stop) = (status.clone(), shutdown.clone());
-        let run = move || {
-            let cx = ReceiverContext {
-                door: door.clone(),
-                admission: Arc::clone(&admission),
-                requests: requests.take().unwrap_or_else(|| mpsc::channel(1).1),
-                clock: Arc::clone(&clock),
-                registry: registry.clone(),
-                status: of_receiver.clone(),
-                shutdown: stop.clone(),
-            };
-            plan.build(Arc::clone(&server)).run(cx)
-        };
-        let component = format!("receiver/{name}").into();
-        self.supervisor.start(component, status, shutdown, run)
+        let (receiver, requests) = (plan.receiver.clone(), Requests::new(receiver_requests));
+        let source = Source { plan: receiver, server, guard, requests };
+        self.lanes.insert(name, RunningLane::new(cx, source, &self.commons));
     }
 
     /// What stands before the server of a lane, configured by its chain or not.
@@ -297,6 +231,7 @@ impl Wiring {
             clock: self.clock(),
             registry: self.registry(),
             overrides: self.overrides.clone(),
+            accounts: self.commons.accounts.clone(),
             process: self.process.clone(),
             seed: fastrand::u64(..),
         };
@@ -334,7 +269,7 @@ impl Wiring {
             ProcessorPlan::Batch { .. } => None,
             ProcessorPlan::MemoryLimiter(_) => {
                 let id = Text::from(id.to_string());
-                let (view, accounts, name) = (self.view.clone(), self.accounts.clone(), id.clone());
+                let (view, accounts, name) = (self.view.clone(), self.commons.accounts.clone(), id.clone());
                 let build = move || -> Box<dyn Processor> {
                     Box::new(MemoryLimiter::new(name.clone(), view.clone(), accounts.clone()))
                 };
@@ -350,44 +285,6 @@ impl Wiring {
                 };
                 Some(ProcessorFactory { id, build: Arc::new(build) })
             }
-        }
-    }
-}
-
-// === impl RunningLane ===
-
-impl RunningLane {
-    /// Stops the receiver, and lets the lane pass on what it has accepted. The deadline is that of the whole program.
-    async fn stop(self, id: Text, deadline: Duration, registry: Registry) {
-        self.receiver.stop(deadline / RECEIVERS_SHARE).await;
-        let waiting = self.handle.waiting() as u64;
-        if !self.handle.drain(deadline / LANES_SHARE).await {
-            let labels = vec![("receiver", id), ("reason", Text::Static("shutdown"))];
-            registry.counter(&definitions::LANE_LOST_RECORDS, labels).add(waiting);
-            tracing::error!(batches = waiting, "a lane did not drain before the deadline");
-        }
-    }
-}
-
-// === impl RunningExporter ===
-
-impl RunningExporter {
-    /// Closes the input and lets the exporter ship what it has; past the time left it must count the rest as lost.
-    async fn flush(self, id: ComponentId, within: Duration) {
-        self.input.close();
-        let abort = self.abort.clone();
-        let cut_off = async {
-            tokio::time::sleep(within).await;
-            tracing::warn!(exporter = %id, "exporter did not flush before the deadline; what is left is lost");
-            abort.cancel();
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            _ = self.task.join(within + ABORT_GRACE) => {}
-            () = cut_off => {}
-        }
-        while let Some(delivery) = self.input.try_pop() {
-            self.telemetry.lost_delivery(&delivery, LossReason::Shutdown);
         }
     }
 }
@@ -423,3 +320,6 @@ const fn available_memory(bound: MemoryBound) -> AvailableMemory {
 async fn join_all<F: Future>(futures: impl Iterator<Item = F>) {
     futures_util::future::join_all(futures).await;
 }
+
+#[cfg(test)]
+mod tests;

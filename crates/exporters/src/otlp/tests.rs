@@ -77,6 +77,30 @@ async fn ships_both_signals_by_every_protocol_and_compression() {
 }
 
 #[tokio::test]
+async fn the_accounts_of_the_queues_grow_while_the_backend_is_down_and_go_back() {
+    let sink = OtlpSink::start().await;
+    sink.always(Behaviour::unavailable());
+    let batch = json!({"batch": {"flush_timeout": "20ms", "sizer": "bytes", "max_size": 16_384}});
+    let exporter = run(http(&sink, json!({"sending_queue": batch})));
+    let registry = exporter.cx.registry.clone();
+    let bytes = |signal: &str| {
+        let name = format!("exporter test {signal} queue");
+        registry.value("dbintel_memory_account_bytes", &[("account", &name)])
+    };
+    // Each sender has one request in hand; the others wait.
+    for number in 0..20 {
+        exporter.push(numbered(&server(), number, 1_000, 1_000));
+    }
+    until("both queues hold bytes", || ["metrics", "logs"].iter().all(|signal| bytes(signal) > Some(0.0)))
+        .await;
+    sink.always(Behaviour::Accept);
+    until("both queues are empty", || ["metrics", "logs"].iter().all(|signal| bytes(signal) == Some(0.0)))
+        .await;
+    exporter.finish().await;
+    assert_eq!((bytes("metrics"), bytes("logs")), (None, None));
+}
+
+#[tokio::test]
 async fn what_a_sampler_has_left_out_is_not_sent_and_is_no_loss() {
     let sink = OtlpSink::start().await;
     for config in both(&sink) {

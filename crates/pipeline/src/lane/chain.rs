@@ -8,7 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::{LaneContext, ProcessorFactory, Sink};
 use crate::exporter::{Delivery, LossReason};
 use crate::telemetry::{Counter, Gauge, Registry, definitions};
-use crate::{Command, Context, Output, Processor, Reply, RestoreError};
+use crate::{Command, Context, Output, Processor, PushError, Reply, RestoreError};
 
 /// A built chain.
 pub(super) struct Chain {
@@ -138,19 +138,31 @@ impl Chain {
             let labels = vec![("receiver", self.cx.id.clone())];
             self.cx.registry.counter(&definitions::REQUESTS_LOST, labels).add(lost_requests);
         }
-        for change in out.take_state() {
-            let sent = self.cx.store.as_ref().map(|store| store.try_send(change));
-            match sent {
-                Some(Ok(())) => {}
-                Some(Err(TrySendError::Full(_))) => count_lost(&self.cx, "store_full", 1),
-                Some(Err(TrySendError::Closed(_))) | None => count_lost(&self.cx, "no_store", 1),
-            }
-        }
+        self.store(out);
         let batches = out.take_batches();
         if let Some(stage) = self.stages.get(index) {
             stage.outgoing.add(batches.iter().map(|batch| batch.records.len() as u64).sum());
         }
         batches
+    }
+
+    /// Sends state changes to the store, and counts those that do not reach it.
+    fn store(&self, out: &mut Output) {
+        let (changes, beyond_limit) = out.take_state();
+        let (mut full, mut absent) = (0, 0);
+        for change in changes {
+            match self.cx.store.as_ref().map(|store| store.try_send(change)) {
+                Some(Ok(())) => {}
+                Some(Err(TrySendError::Full(_))) => full += 1,
+                Some(Err(TrySendError::Closed(_))) | None => absent += 1,
+            }
+        }
+        for (reason, lost) in [("limit", beyond_limit), ("store_full", full), ("no_store", absent)] {
+            if lost > 0 {
+                let labels = vec![("receiver", self.cx.id.clone()), ("reason", reason.into())];
+                self.cx.registry.counter(&definitions::STATE_CHANGES_LOST, labels).add(lost);
+            }
+        }
     }
 
     fn deliver(&self, batches: Vec<Batch>) {
@@ -185,7 +197,12 @@ impl Sink {
                     self.telemetry.lost_delivery(delivery, LossReason::InputFull);
                 }
             }
-            Err((_, delivery)) => self.telemetry.lost_delivery(&delivery, LossReason::InputFull),
+            Err((PushError::Closed, delivery)) => {
+                self.telemetry.lost_delivery(&delivery, LossReason::Stopped);
+            }
+            Err((PushError::Full | PushError::TooLarge, delivery)) => {
+                self.telemetry.lost_delivery(&delivery, LossReason::InputFull);
+            }
         }
     }
 }

@@ -1,3 +1,5 @@
+mod seams;
+
 use dbintel_model::{Batch, ManualClock, Server, Target, Timestamp};
 use dbintel_model::{Change, ChangeKind, Record};
 
@@ -73,6 +75,15 @@ struct Fixture {
 }
 
 fn start(chain: Vec<ProcessorFactory>, input_limits: QueueLimits) -> Fixture {
+    start_with(chain, input_limits, mpsc::channel(1).0, None)
+}
+
+fn start_with(
+    chain: Vec<ProcessorFactory>,
+    input_limits: QueueLimits,
+    requests: mpsc::Sender<Request>,
+    store: Option<mpsc::Sender<StateChange>>,
+) -> Fixture {
     let (registry, board, memory) = (Registry::default(), StatusBoard::default(), MemoryState::default());
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::default()));
     let overrides = Overrides::new(Arc::clone(&clock));
@@ -83,8 +94,8 @@ fn start(chain: Vec<ProcessorFactory>, input_limits: QueueLimits) -> Fixture {
         limits: LaneLimits { queue: QueueLimits { max_bytes: 1 << 20, max_items: 8 } },
         chain,
         sinks: vec![Sink { input: Arc::clone(&input), signals: Signals::ALL, telemetry }],
-        requests: mpsc::channel(1).0,
-        store: None,
+        requests,
+        store,
         memory: memory.clone(),
         overrides: overrides.clone(),
         clock: Arc::clone(&clock),

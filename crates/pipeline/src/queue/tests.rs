@@ -51,6 +51,20 @@ fn evicts_the_oldest_ordinary_item_first_and_precious_ones_last() {
 }
 
 #[tokio::test]
+async fn a_queue_that_is_opened_again_takes_items_and_is_waited_for() {
+    let queue = WeightedQueue::new(LIMITS);
+    queue.close();
+    assert_eq!(queue.pop().await, None);
+    queue.reopen();
+    let later = async {
+        tokio::task::yield_now().await;
+        queue.try_push(item(1, 1, false)).unwrap();
+    };
+    let (popped, ()) = tokio::join!(queue.pop(), later);
+    assert_eq!(popped.map(|item| item.number), Some(1));
+}
+
+#[tokio::test]
 async fn a_closed_queue_hands_out_what_it_holds_and_then_ends_for_every_consumer() {
     let queue = Arc::new(WeightedQueue::new(LIMITS));
     queue.try_push(item(1, 1, false)).unwrap();

@@ -76,16 +76,20 @@ self_metrics! {
         "Records lost within the lane, by reason.";
     REQUESTS_LOST: Counter, "dbintel_lane_requests_lost_total",
         "Requests of processors to the receiver that found no room.";
+    STATE_CHANGES_LOST: Counter, "dbintel_lane_state_changes_lost_total",
+        "Changes of processors' state that were not stored, by reason: no_store (there is none), store_full, limit (too many at once).";
     PANICS: Counter, "dbintel_component_panics_total",
         "Panics of a component. Each one is a bug: please report it.";
     RESTARTS: Counter, "dbintel_component_restarts_total",
         "Restarts of a component after a panic or an error.";
+    MEMORY_ACCOUNT_BYTES: Gauge, "dbintel_memory_account_bytes",
+        "Bytes held by one queue, cache or table, by account, estimated; docs/configuration.md says how.";
     MEMORY_LIMITER_REFUSING: Gauge, "dbintel_memory_limiter_refusing",
         "1 while lanes refuse records because the process uses more memory than the soft limit.";
     MEMORY_LIMITER_SOFT: Gauge, "dbintel_memory_limiter_soft_limit_bytes",
         "Soft limit: above it, lanes refuse.";
     MEMORY_LIMITER_HARD: Gauge, "dbintel_memory_limiter_hard_limit_bytes",
-        "Hard limit, at which the process is about to be ended: above the soft limit lanes refuse already.";
+        "Hard limit: above it, caches are emptied. Above the soft limit lanes refuse already.";
     STATEMENTS: Counter, "dbintel_database_statements_total",
         "Statements sent to the server, by purpose and outcome.";
     DATABASE_TIME: Gauge, "dbintel_database_time_seconds_total",

@@ -10,6 +10,7 @@ use dbintel_admission::{
 };
 use dbintel_model::{Clock, Monotonic, Target, Text};
 use dbintel_pipeline::admission::{Admission, Denied, Permit, Purpose, StatementRequest};
+use dbintel_pipeline::memory::{Holding, MemoryAccounts};
 use dbintel_pipeline::overrides::Overrides;
 use dbintel_pipeline::telemetry::Registry;
 use parking_lot::Mutex;
@@ -43,6 +44,8 @@ pub struct GuardContext {
     pub registry: Registry,
     /// What a person has switched off.
     pub overrides: Overrides,
+    /// Where it says how many bytes its tables hold.
+    pub accounts: MemoryAccounts,
     /// The gate of the process.
     pub process: ProcessGate,
     /// Seed of the jitter of back-offs.
@@ -64,6 +67,8 @@ struct Guarded {
     random: fastrand::Rng,
     published: Published,
     published_at: Option<Monotonic>,
+    /// Brought up to date with the gauges.
+    held: Holding,
 }
 
 // === impl Guard ===
@@ -75,7 +80,10 @@ impl Guard {
     pub fn new(config: &CircuitBreakerConfig, statement_timeout: Duration, cx: GuardContext) -> Self {
         let tree = ServerTree::new(config.tree(statement_timeout), cx.clock.monotonic());
         let receiver = cx.receiver.clone();
+        let held = cx.accounts.hold(format!("receiver {} guard", cx.receiver).into());
+        held.set(tree.held_bytes());
         let state = Guarded {
+            held,
             tree,
             random: fastrand::Rng::with_seed(cx.seed),
             published: Published::new(cx.registry, cx.receiver, cx.server),
@@ -241,6 +249,7 @@ impl Guarded {
         if at_once || self.published_at.is_none_or(|at| now.since(at) >= PUBLISH_EVERY) {
             self.published_at = Some(now);
             self.published.view(&self.tree.view(now));
+            self.held.set(self.tree.held_bytes());
         }
     }
 }

@@ -6,6 +6,7 @@ use dbintel_model::{Clock, ManualClock, Server, Target, Timestamp};
 use dbintel_pipeline::admission::{
     Admission as _, Outcome, Permit, Purpose, StatementError, StatementRequest,
 };
+use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::telemetry::Registry;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -40,6 +41,7 @@ fn world(settings: Value) -> World {
         clock: Arc::clone(&of_guard),
         registry: registry.clone(),
         overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(&clock) as Arc<dyn Clock>),
+        accounts: MemoryAccounts::new(registry.clone()),
         process: ProcessGate::new(of_guard, Arc::new(move || *read.lock())),
         seed: 7,
     };
@@ -179,4 +181,25 @@ fn a_schedule_changes_the_budget_by_the_time_of_the_week() {
     world.pass(3_600);
     world.admit(Purpose::Statements, "statements", false).unwrap().report(&took(30));
     is(0.1);
+}
+
+#[test]
+fn the_account_grows_with_the_databases_and_goes_back_with_them() {
+    let world = world(json!({}));
+    let bytes = || {
+        world.guard.publish();
+        let account = [("account", "receiver postgresql guard")];
+        world.registry.value("dbintel_memory_account_bytes", &account).unwrap()
+    };
+    let empty = bytes();
+    let permit = world.admit(Purpose::Statements, "statements", false).unwrap();
+    let (with_permit, one_database) = (bytes(), {
+        permit.report(&took(1));
+        bytes()
+    });
+    assert!(empty > 0.0 && one_database > empty && with_permit > one_database);
+    world.admit(Purpose::Sizes, "sizes", false).unwrap().report(&took(1));
+    assert!(bytes() > one_database, "another query of ours");
+    world.guard.retain_databases(&|_| false);
+    assert_eq!(bytes(), empty);
 }

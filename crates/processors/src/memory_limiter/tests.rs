@@ -99,9 +99,9 @@ async fn above_the_soft_limit_the_door_refuses_and_takes_again_at_the_next_check
             "hard limit: 100.0 MiB: above it, caches are emptied too",
             "refusing now: yes, since 2026-11-21T04:43:26.100000Z, 3 s, above the soft limit",
             "refused so far: 3 s in all, once",
-            "caches emptied: 0 times",
+            "caches emptied: 0 times, 0.0 MiB given back",
             "passed on: 1 batches, 1 records",
-            "accounted: 3.0 MiB in 1 queues and caches",
+            "accounted: 3.0 MiB in 1 queues, caches and tables",
             "account plan cache: 3.0 MiB",
         ]
     );

@@ -29,6 +29,8 @@ pub struct MemoryStanding {
     pub spells: u64,
     /// Times caches were emptied.
     pub shrinks: u64,
+    /// Bytes that caches gave back by that.
+    pub freed_bytes: usize,
     /// Checks in a row without a reading.
     pub unread: u32,
 }
@@ -69,7 +71,7 @@ impl MemoryStanding {
             ("hard limit", self.limit_line(|limits| limits.hard_bytes, "above it, caches are emptied too")),
             ("refusing now", self.refusing_line(now)),
             ("refused so far", format!("{} s in all, {}", self.refusing_for.as_secs(), times(self.spells))),
-            ("caches emptied", times(self.shrinks)),
+            ("caches emptied", self.shrinks_line()),
         ];
         lines.map(|(name, value)| (name.into(), value.into())).into()
     }
@@ -90,6 +92,11 @@ impl MemoryStanding {
         self.limits
             .as_ref()
             .map_or_else(|| "not set yet".to_owned(), |limits| format!("{}: {meaning}", mib(of(limits))))
+    }
+
+    fn shrinks_line(&self) -> String {
+        let freed = mib(u64::try_from(self.freed_bytes).unwrap_or(u64::MAX));
+        format!("{}, {freed} given back", times(self.shrinks))
     }
 
     fn refusing_line(&self, now: Timestamp) -> String {

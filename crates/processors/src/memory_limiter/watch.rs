@@ -3,7 +3,9 @@
 //! [`MemoryWatch`] is a pure state machine; [`MemoryWatchContext::run`] feeds it every `check_interval`.
 //!
 //! Bounds: relief (the allocator gives memory back, caches are emptied) is asked for at most every [`RELIEF_PAUSE`]
-//! while the pressure stays the same; changes are logged at most every [`LOG_PAUSE`].
+//! while the pressure stays the same; changes are logged at most every [`LOG_PAUSE`]. What emptying caches gave is
+//! counted each time and logged once per episode: from the first reading above the hard limit to the first one at or
+//! below the soft limit.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,12 +13,12 @@ use std::time::Duration;
 
 use dbintel_model::{Clock, Monotonic, Timestamp};
 use dbintel_pipeline::ComponentError;
-use dbintel_pipeline::memory::{MemoryLimits, MemoryState, Pressure};
+use dbintel_pipeline::memory::{Freed, MemoryAccounts, MemoryLimits, MemoryState, Pressure};
 use dbintel_pipeline::telemetry::{Counter, Registry, definitions as shared};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::{MemoryAccounts, MemoryView};
+use super::MemoryView;
 use crate::definitions;
 
 /// Least time between two requests for relief at the same pressure. Emptying a cache costs the work of filling it.
@@ -60,7 +62,13 @@ pub struct MemoryWatch {
     relieved_at: Option<Monotonic>,
     logged: Pressure,
     logged_at: Option<Monotonic>,
+    /// What caches gave since that was last logged.
+    untold: Freed,
+    /// Whether it was logged in this episode.
+    is_told: bool,
+    told_at: Option<Monotonic>,
     shrinks: Counter,
+    freed: Counter,
     unread: Counter,
 }
 
@@ -73,8 +81,10 @@ pub struct Check {
     pub now: Pressure,
     /// Whether the allocator was asked to give memory back.
     pub purged: bool,
-    /// Whether caches were asked to empty themselves.
-    pub shrunk: bool,
+    /// What caches gave, if they were asked to empty themselves.
+    pub freed: Option<Freed>,
+    /// Whether that was logged.
+    pub told: bool,
 }
 
 // === impl MemoryWatchContext ===
@@ -121,6 +131,10 @@ impl MemoryWatch {
             relieved_at: None,
             logged: cx.state.pressure(),
             logged_at: None,
+            untold: Freed::default(),
+            is_told: false,
+            told_at: None,
+            freed: cx.registry.counter(&definitions::MEMORY_LIMITER_FREED, Vec::new()),
             shrinks: cx.registry.counter(&definitions::MEMORY_LIMITER_SHRINKS, Vec::new()),
             unread: cx.registry.counter(&definitions::MEMORY_LIMITER_UNREAD, Vec::new()),
             cx,
@@ -163,7 +177,7 @@ impl MemoryWatch {
                  /proc/self/statm must be readable for the process"
             );
         }
-        Check { before, now: self.pressure, purged: false, shrunk: false }
+        Check { before, now: self.pressure, purged: false, freed: None, told: false }
     }
 
     /// Adds the time since the last check to the time refused, where doors refused during it.
@@ -194,18 +208,46 @@ impl MemoryWatch {
         let has_grown = (self.pressure as u8) > (before as u8);
         let is_due = self.relieved_at.is_none_or(|at| monotonic.since(at) >= RELIEF_PAUSE);
         let purged = self.pressure != Pressure::None && (has_grown || is_due);
-        let shrunk = purged && self.pressure == Pressure::Hard;
-        if shrunk {
-            self.cx.accounts.shrink();
-            self.shrinks.increment();
-            self.cx.view.change(|standing| standing.shrinks += 1);
-        }
+        let freed = (purged && self.pressure == Pressure::Hard).then(|| self.shrink());
         if purged {
             // After the caches, so that what they let go is given back too.
             (self.cx.purge)();
             self.relieved_at = Some(monotonic);
         }
-        Check { before, now: self.pressure, purged, shrunk }
+        let told = freed.is_some() && self.tell(monotonic);
+        if self.pressure == Pressure::None {
+            self.is_told = false;
+        }
+        Check { before, now: self.pressure, purged, freed, told }
+    }
+
+    fn shrink(&mut self) -> Freed {
+        let freed = self.cx.accounts.shrink();
+        self.shrinks.increment();
+        self.freed.add(u64::try_from(freed.bytes).unwrap_or(u64::MAX));
+        self.cx.view.change(|standing| {
+            standing.shrinks += 1;
+            standing.freed_bytes = standing.freed_bytes.saturating_add(freed.bytes);
+        });
+        self.untold = self.untold.and(freed);
+        freed
+    }
+
+    /// Logs what caches gave, once per episode. What falls into the pause is in a later line.
+    fn tell(&mut self, monotonic: Monotonic) -> bool {
+        let is_quiet = self.told_at.is_some_and(|at| monotonic.since(at) < LOG_PAUSE);
+        if self.is_told || is_quiet {
+            return false;
+        }
+        (self.is_told, self.told_at) = (true, Some(monotonic));
+        let Freed { caches, bytes: freed_bytes } = std::mem::take(&mut self.untold);
+        tracing::warn!(
+            caches,
+            freed_bytes,
+            hard_bytes = self.cx.limits.hard_bytes,
+            "memory use is above the hard limit, caches were emptied; what they held is read again once there is room"
+        );
+        true
     }
 
     /// Logs a pressure that is another than the one logged last, at once or after the pause.
@@ -232,7 +274,7 @@ impl MemoryWatch {
                 used_bytes,
                 soft_bytes,
                 hard_bytes,
-                "memory use is above the hard limit, lanes refuse records and caches are emptied; raise the limit, or \
+                "memory use is above the hard limit, lanes refuse records; raise the limit, or \
                  watch fewer databases with this process"
             ),
         }

@@ -20,6 +20,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use dbintel_model::catalogue::STATEMENT_COUNTERS;
 use dbintel_model::{Exactness, Interval, Moments, Node, Timestamp};
 
 use super::moments::{self, Cumulative};
@@ -186,7 +187,24 @@ enum Incarnation<'a> {
     Undated,
 }
 
+impl Snapshot {
+    /// Bytes of the entries, estimated without looking at them: the table's places, of which it keeps one in eight free,
+    /// and the counters beside it, of which every entry has one of each.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let places = self.entries.capacity() * 8 / 7;
+        places * size_of::<(StatementKey, Entry)>()
+            + self.entries.len() * STATEMENT_COUNTERS.len() * size_of::<f64>()
+    }
+}
+
 impl StatementDeltas {
+    /// Bytes held for the next difference, see [`Snapshot::held_bytes`].
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.committed.as_ref().map_or(0, Snapshot::held_bytes)
+    }
+
     /// The marks of all entries of the last accepted reading, for a reading of what changed since; `None` if the reading
     /// that `begun` begins must be whole. It need not be whole only if the server says that it is the same node and that
     /// nothing was evicted or reset. It is whole now and then all the same ([`WHOLE_READING_EVERY`]), since the removal

@@ -22,6 +22,8 @@ pub const MAX_TEXTS_PER_READ: usize = 5_000;
 pub const WAIT_PER_READ_DURATION: u32 = 100;
 /// How long to wait after a read that failed.
 pub const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(600);
+/// How long to wait after the texts were dropped because memory was short, so that they do not fill it again at once.
+pub const WAIT_AFTER_SHED: Duration = Duration::from_secs(60);
 
 /// A statement's text is the same for all roles: database and query id.
 pub type TextKey = (u32, i64);
@@ -33,6 +35,8 @@ pub struct TextCache {
     bytes: usize,
     polls: u64,
     next_read: Option<Monotonic>,
+    /// Texts were dropped for want of memory since they were last wanted.
+    was_shed: bool,
 }
 
 #[derive(Debug)]
@@ -53,6 +57,9 @@ impl TextCache {
     /// Of these ids, those that are unknown, up to [`MAX_TEXTS_PER_READ`]; none while it is too early for a read.
     pub fn wanted(&mut self, keys: impl Iterator<Item = TextKey>, now: Monotonic) -> Vec<TextKey> {
         self.polls += 1;
+        if std::mem::take(&mut self.was_shed) {
+            self.next_read = self.next_read.max(Some(now.plus(WAIT_AFTER_SHED)));
+        }
         if self.next_read.is_some_and(|next| now < next) {
             return Vec::new();
         }
@@ -94,7 +101,13 @@ impl TextCache {
         self.bytes
     }
 
-    /// Forgets everything, when another node answers or memory is short.
+    /// Lets go of every text because memory is short. They are read again, but neither at once nor more often than they
+    /// would have been: the waits after reads and failures hold.
+    pub fn shed(&mut self) {
+        (self.texts, self.bytes, self.was_shed) = (HashMap::new(), 0, true);
+    }
+
+    /// Forgets everything, when another node answers.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
@@ -182,6 +195,29 @@ mod tests {
         assert!(cache.get((1, 0)).is_some());
         cache.clear();
         assert_eq!(cache.len_bytes(), 0);
+    }
+
+    #[test]
+    fn texts_that_were_shed_are_read_again_after_a_while() {
+        let clock = ManualClock::at(Timestamp::default());
+        let mut cache = TextCache::default();
+        let text = || vec![((1, 10), Arc::new(query_text("select 1", false)))];
+        let wanted = |cache: &mut TextCache| cache.wanted([(1, 10)].into_iter(), clock.monotonic());
+        cache.learn(&[(1, 10)], text(), Duration::ZERO, clock.monotonic());
+        assert!(cache.len_bytes() > 0);
+        cache.shed();
+        assert_eq!((cache.len_bytes(), cache.get((1, 10))), (0, None));
+        assert!(wanted(&mut cache).is_empty());
+        clock.advance(WAIT_AFTER_SHED);
+        assert_eq!(wanted(&mut cache), [(1, 10)]);
+        // A longer wait is not cut short by it.
+        cache.failed(clock.monotonic());
+        cache.shed();
+        assert!(wanted(&mut cache).is_empty());
+        clock.advance(WAIT_AFTER_SHED);
+        assert!(wanted(&mut cache).is_empty());
+        clock.advance(WAIT_AFTER_FAILURE);
+        assert_eq!(wanted(&mut cache), [(1, 10)]);
     }
 
     #[test]

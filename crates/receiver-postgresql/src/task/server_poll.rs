@@ -53,7 +53,7 @@ impl ServerLoop {
         Self {
             leased: None,
             families: Families::default(),
-            statements: Statements::default(),
+            statements: Statements::new(shared),
             metrics_due: Due::every(config.collection_interval),
             statements_due: statements.map(Due::every),
             slow_due: Due::every(config.size_interval),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dbintel_model::{Batch, Clock, GapReason, Node, Record, Server, Target, Text, Timestamp};
 use dbintel_pipeline::admission::{Admission, DistressSignals, Outcome, Purpose, StatementRequest};
+use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::status::{State, StatusHandle};
 use dbintel_pipeline::telemetry::{Registry, SelfMetric, definitions};
 use dbintel_pipeline::{Door, RefuseReason};
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) connections: Connections,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) registry: Registry,
+    /// Where it is said how many bytes caches and tables hold.
+    pub(super) accounts: MemoryAccounts,
     /// Databases to visit.
     pub(super) databases: Databases,
     slots_are_scarce: AtomicBool,
@@ -112,6 +115,7 @@ impl Shared {
         admission: Arc<dyn Admission>,
         clock: Arc<dyn Clock>,
         registry: Registry,
+        accounts: MemoryAccounts,
         status: StatusHandle,
     ) -> Self {
         let labels = |state| vec![("receiver", server.receiver.clone()), ("state", Text::Static(state))];
@@ -128,6 +132,7 @@ impl Shared {
             server,
             clock,
             registry,
+            accounts,
             door,
             admission,
             status,
@@ -241,6 +246,11 @@ impl Shared {
         if self.status.set(State::Degraded(reason.into()), self.clock.now()) {
             tracing::warn!(receiver = %self.server.receiver, server = %self.server, %error, "server cannot be read");
         }
+    }
+
+    /// Whether the lane refuses records because memory is short.
+    pub(super) fn is_short_of_memory(&self) -> bool {
+        self.door.is_under_memory_pressure()
     }
 
     /// Counts something of this receiver under a closed-set label.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use dbintel_model::catalogue::{self, STATEMENT_COUNTERS};
 use dbintel_model::{
     Change, ChangeKind, Counters, GapReason, Labels, MetricPoint, Node, Number, Query, QueryKey, Record,
-    Timestamp,
+    Text, Timestamp,
 };
 use dbintel_pipeline::admission::Purpose;
+use dbintel_pipeline::memory::{Holding, MemoryAccount};
 use dbintel_pipeline::telemetry::definitions;
+use parking_lot::Mutex;
 
 use super::connections::Leased;
 use super::shared::Shared;
@@ -22,21 +24,51 @@ use crate::state::statements::{Delta, Difference, Eviction, Rebased, Snapshot, S
 use crate::state::texts::{TEXT_CACHE_MAX_BYTES, TextCache};
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Statements {
     plan: Option<Result<StatementsPlan, QueryError>>,
     deltas: StatementDeltas,
     /// A reading whose records are on their way to the door.
     pending: Option<(Snapshot, Option<f64>)>,
-    texts: TextCache,
+    /// Shared with its account, which empties it when memory is short. Nothing else is done while it is locked.
+    texts: Arc<Mutex<TextCache>>,
     databases: Names,
     roles: Names,
     /// `active_time` at the last accepted reading.
     active_time_ms: Option<f64>,
     starts: StartTimes,
+    /// Bytes of the readings held: the accepted one, and the one on its way. They are what differences are told from,
+    /// so they are never dropped for want of memory.
+    held: Holding,
+    /// Shows the bytes of the texts for as long as the receiver runs.
+    _texts_account: MemoryAccount,
 }
 
 impl Statements {
+    /// Nothing read yet.
+    pub(super) fn new(shared: &Shared) -> Self {
+        let texts = Arc::<Mutex<TextCache>>::default();
+        let (read, shed) = (Arc::clone(&texts), Arc::clone(&texts));
+        let account = |of: &str| Text::from(format!("receiver {} {of}", shared.server.receiver));
+        let texts_account = shared.accounts.open_cache(
+            account("texts"),
+            move || read.lock().len_bytes(),
+            move || shed.lock().shed(),
+        );
+        Self {
+            plan: None,
+            deltas: StatementDeltas::default(),
+            pending: None,
+            texts,
+            databases: Names::default(),
+            roles: Names::default(),
+            active_time_ms: None,
+            starts: StartTimes::default(),
+            held: shared.accounts.hold(account("statements")),
+            _texts_account: texts_account,
+        }
+    }
+
     /// Plans for what the database has.
     pub(super) fn plan(&mut self, facts: &Facts, database: &str) {
         self.plan = Some(StatementsPlan::new(facts, database));
@@ -44,12 +76,18 @@ impl Statements {
 
     /// Drops a reading that was not accepted, so that it is not taken for one that was.
     pub(super) fn discard_pending(&mut self) {
-        self.pending = None;
+        self.set_pending(None);
+    }
+
+    fn set_pending(&mut self, pending: Option<(Snapshot, Option<f64>)>) {
+        let on_its_way = pending.as_ref().map_or(0, |(snapshot, _)| snapshot.held_bytes());
+        self.held.set(self.deltas.held_bytes() + on_its_way);
+        self.pending = pending;
     }
 
     /// Forgets texts: another node's query ids can mean other statements.
     pub(super) fn forget_texts(&mut self) {
-        self.texts.clear();
+        self.texts.lock().clear();
     }
 
     /// Reads and appends one record per statement that did something.
@@ -61,7 +99,7 @@ impl Statements {
         time: Timestamp,
         records: &mut Vec<Record>,
     ) -> Result<(), QueryError> {
-        self.pending = None;
+        self.discard_pending();
         let plan = match &self.plan {
             Some(Ok(plan)) => plan.clone(),
             Some(Err(error)) => return Err(error.clone()),
@@ -80,7 +118,7 @@ impl Statements {
         self.tell(shared, &difference, &reading, records);
         self.metrics(&difference, &reading, time, records);
         self.append(shared, &difference, records);
-        self.pending = Some((reading.snapshot, reading.active_time_ms));
+        self.set_pending(Some((reading.snapshot, reading.active_time_ms)));
         Ok(())
     }
 
@@ -89,6 +127,7 @@ impl Statements {
         if let Some((snapshot, active_time_ms)) = self.pending.take() {
             self.deltas.commit(snapshot);
             self.active_time_ms = active_time_ms;
+            self.set_pending(None);
             self.show(shared);
         }
     }
@@ -100,12 +139,13 @@ impl Statements {
         };
         let top_n = shared.config.top_query.map_or(0, |top_query| top_query.top_n);
         let mut rank = 0;
+        let mut texts = self.texts.lock();
         for delta in &difference.deltas {
             let key = self.key(delta);
             let ranked = rank < top_n && shared.config.wants_database(&key.database);
             rank += usize::from(ranked);
             records.push(Record::Query(Box::new(Query {
-                text: self.texts.get((delta.key.database_id, delta.key.query_id)),
+                text: texts.get((delta.key.database_id, delta.key.query_id)),
                 key,
                 interval,
                 calls: whole(delta.calls),
@@ -161,8 +201,12 @@ impl Statements {
         snapshot: &Snapshot,
         records: &mut Vec<Record>,
     ) -> Result<(), QueryError> {
+        if shared.is_short_of_memory() {
+            // The records of this poll will be refused, and texts are what memory was freed of.
+            return Ok(());
+        }
         let keys = snapshot.entries.keys().map(|key| (key.database_id, key.query_id));
-        let wanted = self.texts.wanted(keys, shared.clock.monotonic());
+        let wanted = self.texts.lock().wanted(keys, shared.clock.monotonic());
         if wanted.is_empty() {
             return Ok(());
         }
@@ -174,12 +218,12 @@ impl Statements {
         match shared.admitted(ask, reading, Vec::len).await {
             Ok(texts) => {
                 let now = shared.clock.monotonic();
-                self.texts.learn(&wanted, texts, now.since(started), now);
+                self.texts.lock().learn(&wanted, texts, now.since(started), now);
                 shared.delivered(&part, records);
                 Ok(())
             }
             Err(error) => {
-                self.texts.failed(shared.clock.monotonic());
+                self.texts.lock().failed(shared.clock.monotonic());
                 shared.missing(&part, &error, records);
                 match error {
                     denied if denied.was_denied() => Ok(()),
@@ -279,9 +323,10 @@ impl Statements {
     #[allow(clippy::cast_precision_loss, reason = "for display")]
     fn show(&self, shared: &Shared) {
         let labels = || vec![("receiver", shared.server.receiver.clone())];
+        let text_bytes = self.texts.lock().len_bytes();
         let gauge = |metric, value: usize| shared.registry.gauge(metric, labels()).set(value as f64);
         gauge(&definitions::STATEMENTS_TRACKED, self.deltas.len());
-        gauge(&definitions::TEXT_CACHE_BYTES, self.texts.len_bytes());
+        gauge(&definitions::TEXT_CACHE_BYTES, text_bytes);
         gauge(&definitions::TEXT_CACHE_BYTES_MAX, TEXT_CACHE_MAX_BYTES);
     }
 }

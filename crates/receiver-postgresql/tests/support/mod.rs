@@ -14,12 +14,12 @@ use dbintel_admission::ProcessLoad;
 use dbintel_model::{
     Batch, Clock, Gap, GapReason, MetricPoint, Number, Query, Record, Session, SystemClock, Text,
 };
-use dbintel_pipeline::memory::{MemoryLimits, MemoryState};
+use dbintel_pipeline::memory::{MemoryAccounts, MemoryLimits, MemoryState};
 use dbintel_pipeline::status::{ComponentKind, Missing, State, StatusBoard};
 use dbintel_pipeline::telemetry::Registry;
 use dbintel_pipeline::{
     Delivery, ExporterTelemetry, Lane, LaneContext, LaneHandle, LaneLimits, QueueLimits, Receiver as _,
-    ReceiverContext, Signals, Sink, Supervised, Supervisor, WeightedQueue,
+    ReceiverContext, Requests, Signals, Sink, Supervised, Supervisor, WeightedQueue,
 };
 use dbintel_processors::circuit_breaker::{self, CircuitBreakerSettings, Guard, GuardContext, ProcessGate};
 use dbintel_receiver_postgresql::config::{Settings, validate};
@@ -33,13 +33,14 @@ const STATEMENTS: &str = "postgresql.statements.count";
 const GENEROUS: &str = "{limits: {budget: 60s, statements_per_second: 10000, burst: 10000}, free_slots_min: 0, \
     slow_threshold: 60s, max_backoff: 1s, success_threshold: 1}";
 /// How long a test waits for something that must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A running receiver.
 pub struct Watched {
     pub registry: Registry,
     pub board: StatusBoard,
     pub memory: MemoryState,
+    pub accounts: MemoryAccounts,
     pub guard: Guard,
     input: Arc<WeightedQueue<Delivery>>,
     seen: Vec<Arc<Batch>>,
@@ -59,6 +60,7 @@ impl Watched {
         let config = validate(&settings).expect("valid settings").config;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let (registry, board, memory) = (Registry::default(), StatusBoard::default(), MemoryState::default());
+        let accounts = MemoryAccounts::new(registry.clone());
         let supervisor = Supervisor::new(Arc::clone(&clock), registry.clone());
         let input = Arc::new(WeightedQueue::new(QueueLimits { max_bytes: 1 << 30, max_items: 1 << 20 }));
         let (requests, receiver_requests) = mpsc::channel(16);
@@ -95,6 +97,7 @@ impl Watched {
                 clock: Arc::clone(&clock),
                 registry: registry.clone(),
                 overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(&clock)),
+                accounts: accounts.clone(),
                 process: ProcessGate::new(Arc::clone(&clock), Arc::new(ProcessLoad::default)),
                 seed: 1,
             },
@@ -105,7 +108,8 @@ impl Watched {
         let mut cx = Some(ReceiverContext {
             door: lane.door(),
             admission: Arc::new(guard.clone()),
-            requests: receiver_requests,
+            requests: Requests::new(receiver_requests),
+            accounts: accounts.clone(),
             clock: Arc::clone(&clock),
             registry: registry.clone(),
             status: status.clone(),
@@ -118,7 +122,7 @@ impl Watched {
             async move { receiver.run(cx).await }
         });
         let (receiver, lane) = (Some(receiver), Some(lane));
-        Self { registry, board, memory, guard: of_watched, input, seen: Vec::new(), receiver, lane }
+        Self { registry, board, memory, accounts, guard: of_watched, input, seen: Vec::new(), receiver, lane }
     }
 
     /// Waits until something among all batches so far gives an answer.
@@ -213,6 +217,11 @@ impl Watched {
     pub fn own(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let labels: Vec<_> = [("receiver", "postgresql")].iter().chain(labels).copied().collect();
         self.registry.value(name, &labels)
+    }
+
+    /// Bytes of a memory account.
+    pub fn account(&self, name: &str) -> Option<f64> {
+        self.registry.value("dbintel_memory_account_bytes", &[("account", name)])
     }
 
     /// Waits until a self-metric of this receiver satisfies a condition.

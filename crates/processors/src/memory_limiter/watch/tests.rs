@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dbintel_model::ManualClock;
+use dbintel_pipeline::memory::MemoryAccount;
 
 use super::*;
 
@@ -77,16 +78,8 @@ fn the_standing_tells_since_when() {
 #[test]
 fn the_allocator_is_asked_at_both_limits_and_caches_only_at_the_hard_one() {
     let mut fixture = fixture();
-    let shrunk = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&shrunk);
-    let _cache = fixture.cx.accounts.open_cache(
-        "plans".into(),
-        || 0,
-        move || {
-            counted.fetch_add(1, Ordering::Relaxed);
-        },
-    );
-    let asked = |check: Check| (check.purged, check.shrunk);
+    let (held, _cache) = cache(&fixture);
+    let asked = |check: Check| (check.purged, check.freed.is_some());
     assert_eq!(asked(fixture.check(Some(80))), (false, false));
     assert_eq!(asked(fixture.check(Some(90))), (true, false));
     assert_eq!(asked(fixture.check(Some(91))), (false, false));
@@ -95,8 +88,54 @@ fn the_allocator_is_asked_at_both_limits_and_caches_only_at_the_hard_one() {
         assert_eq!(asked(fixture.check(Some(101))), (false, false));
     }
     assert_eq!(asked(fixture.check(Some(101))), (true, true));
-    assert_eq!((shrunk.load(Ordering::Relaxed), fixture.purges.load(Ordering::Relaxed)), (2, 3));
+    assert_eq!((held.load(Ordering::Relaxed), fixture.purges.load(Ordering::Relaxed)), (0, 3));
     assert_eq!(fixture.value("dbintel_memory_limiter_shrinks_total"), 2.0);
+}
+
+/// A cache, empty at first, and its account.
+fn cache(fixture: &Fixture) -> (Arc<AtomicUsize>, MemoryAccount) {
+    let held = Arc::new(AtomicUsize::new(0));
+    let (read, clear) = (Arc::clone(&held), Arc::clone(&held));
+    let account = fixture.cx.accounts.open_cache(
+        "plans".into(),
+        move || read.load(Ordering::Relaxed),
+        move || clear.store(0, Ordering::Relaxed),
+    );
+    (held, account)
+}
+
+#[test]
+fn above_the_hard_limit_caches_give_back_what_they_hold_and_queues_keep_it() {
+    let mut fixture = fixture();
+    let (held, _cache) = cache(&fixture);
+    let _queue = fixture.cx.accounts.open("queue".into(), || 5);
+    held.store(700, Ordering::Relaxed);
+    assert_eq!(fixture.check(Some(100)).freed, None);
+    assert_eq!(fixture.check(Some(101)).freed, Some(Freed { caches: 1, bytes: 700 }));
+    assert_eq!(fixture.cx.accounts.balances(), [("plans".into(), 0), ("queue".into(), 5)]);
+    assert_eq!(fixture.value("dbintel_memory_limiter_freed_bytes_total"), 700.0);
+    assert_eq!(fixture.cx.view.standing().freed_bytes, 700);
+}
+
+#[test]
+fn what_caches_gave_is_logged_once_per_episode() {
+    let mut fixture = fixture();
+    let (_held, _cache) = cache(&fixture);
+    let told = |check: Check| (check.freed.is_some(), check.told);
+    assert_eq!(told(fixture.check(Some(101))), (true, true));
+    for _ in 1..RELIEF_PAUSE.as_secs() {
+        assert_eq!(told(fixture.check(Some(101))), (false, false));
+    }
+    // The same episode, after the pause and after a reading between the limits.
+    assert_eq!(told(fixture.check(Some(101))), (true, false));
+    fixture.check(Some(90));
+    assert_eq!(told(fixture.check(Some(101))), (true, false));
+    // Another episode.
+    fixture.check(Some(80));
+    assert_eq!(told(fixture.check(Some(101))), (true, true));
+    // One that follows within the pause is not logged for itself.
+    fixture.check(Some(80));
+    assert_eq!(told(fixture.check(Some(101))), (true, false));
 }
 
 #[test]

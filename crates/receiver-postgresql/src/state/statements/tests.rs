@@ -446,3 +446,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_bytes_held_grow_with_the_entries_and_go_back() {
+    let filled = |at, number| {
+        let entries: Vec<_> = (0..number).map(|id| (id, entry(1.0, 1.0, None))).collect();
+        snapshot(at, &entries)
+    };
+    let mut deltas = StatementDeltas::default();
+    assert_eq!(deltas.held_bytes(), 0);
+    deltas.commit(filled(100, 10));
+    let few = deltas.held_bytes();
+    assert!(few >= 10 * size_of::<(StatementKey, Entry)>());
+    deltas.commit(filled(200, 1_000));
+    let many = deltas.held_bytes();
+    assert!(many >= few * 50, "{few} {many}");
+    // Entries that did not change stay, so a reading without them frees nothing.
+    deltas.commit(Snapshot { extent: Extent::Changed, ..filled(300, 1) });
+    assert_eq!(deltas.held_bytes(), many);
+    deltas.commit(filled(400, 10));
+    assert_eq!(deltas.held_bytes(), few);
+}

@@ -1,21 +1,25 @@
-//! The memory account: who holds how many bytes.
+//! The memory accounts: who holds how many bytes.
 //!
-//! Lanes and caches open a named account with a function that tells its bytes, and, where they can give memory back, a
-//! function that does. The sum explains a reading of the kernel; it never replaces it.
+//! Queues, caches and tables open a named account, and those whose loss only costs work also say how they give their
+//! memory back. The sum explains a reading of the kernel; it never replaces it.
+//!
+//! Bytes are estimated, and each account says how: a queue adds the weights of its items ([`crate::Weighed`]), a cache
+//! those of its entries, a table multiplies its entries with their size. What the allocator adds by rounding up, and
+//! what is in the hands of a task at the moment, is in no account. No account walks all its entries to be read.
 //!
 //! Bound: [`ACCOUNTS_MAX`] accounts; a further one is not kept, and that is counted.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dbintel_model::Text;
-use dbintel_pipeline::telemetry::{Registry, definitions as shared};
 use parking_lot::Mutex;
 
-use crate::definitions;
+use crate::telemetry::{Registry, definitions};
 
-/// Accounts that can be open at once. A lane has two or three, so this is enough for a thousand servers.
+/// Accounts that can be open at once. A lane and its receiver have four, so this is enough for a thousand servers.
 pub const ACCOUNTS_MAX: usize = 4_096;
 
 type Bytes = Arc<dyn Fn() -> usize + Send + Sync>;
@@ -35,6 +39,23 @@ pub struct MemoryAccount {
     accounts: MemoryAccounts,
     name: Text,
     number: u64,
+}
+
+/// An account whose holder says whenever its bytes have changed; dropping it closes the account.
+#[derive(Debug)]
+#[must_use = "the account is closed when this is dropped"]
+pub struct Holding {
+    bytes: Arc<AtomicUsize>,
+    _account: MemoryAccount,
+}
+
+/// What caches gave back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// Caches that were asked.
+    pub caches: usize,
+    /// Bytes by which their accounts fell.
+    pub bytes: usize,
 }
 
 #[derive(Default)]
@@ -59,13 +80,23 @@ impl MemoryAccounts {
     }
 
     /// Opens an account for something that cannot give memory back, for instance a queue. An account of the same name
-    /// is replaced.
+    /// is replaced. `bytes` is called while self-metrics are read, so no lock it takes may be held by somebody who looks
+    /// up a self-metric.
     pub fn open(&self, name: Text, bytes: impl Fn() -> usize + Send + Sync + 'static) -> MemoryAccount {
         self.insert(name, Arc::new(bytes), None)
     }
 
+    /// Opens an account for something whose bytes the holder tells.
+    pub fn hold(&self, name: Text) -> Holding {
+        let bytes = Arc::<AtomicUsize>::default();
+        let read = Arc::clone(&bytes);
+        let account = self.open(name, move || read.load(Ordering::Relaxed));
+        Holding { bytes, _account: account }
+    }
+
     /// Opens an account for a cache: `shrink` is called when memory use is above the hard limit. It must be quick and
-    /// must not call back into the accounts.
+    /// must not call back into the accounts. What it drops must be possible to get again; what is needed to tell a
+    /// difference is no cache.
     pub fn open_cache(
         &self,
         name: Text,
@@ -83,14 +114,18 @@ impl MemoryAccounts {
         entries.into_iter().map(|(name, bytes)| (name, bytes())).collect()
     }
 
-    /// Asks every cache to empty itself; says how many were asked.
-    pub fn shrink(&self) -> usize {
-        let shrinks: Vec<Shrink> =
-            self.book.lock().entries.values().filter_map(|entry| entry.shrink.clone()).collect();
-        for shrink in &shrinks {
+    /// Asks every cache to empty itself; says what that gave.
+    #[must_use]
+    pub fn shrink(&self) -> Freed {
+        let caches: Vec<(Bytes, Shrink)> =
+            self.book.lock().entries.values().filter_map(Entry::cache).collect();
+        let mut freed = Freed { caches: caches.len(), bytes: 0 };
+        for (bytes, shrink) in &caches {
+            let before = bytes();
             shrink();
+            freed.bytes = freed.bytes.saturating_add(before.saturating_sub(bytes()));
         }
-        shrinks.len()
+        freed
     }
 
     fn insert(&self, name: Text, bytes: Bytes, shrink: Option<Shrink>) -> MemoryAccount {
@@ -107,7 +142,7 @@ impl MemoryAccounts {
             self.observe(&name, bytes);
         } else {
             let labels = vec![("limit", Text::Static("memory_accounts"))];
-            self.registry.counter(&shared::LIMIT_REACHED, labels).increment();
+            self.registry.counter(&definitions::LIMIT_REACHED, labels).increment();
         }
         MemoryAccount { accounts: self.clone(), name, number }
     }
@@ -141,9 +176,33 @@ impl Drop for MemoryAccount {
     }
 }
 
+// === impl Holding ===
+
+impl Holding {
+    /// So many bytes are held now.
+    pub fn set(&self, bytes: usize) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+}
+
+// === impl Freed ===
+
+impl Freed {
+    /// What both gave, one after the other: of the same caches, so they are counted once.
+    #[must_use]
+    pub fn and(self, later: Self) -> Self {
+        Self { caches: self.caches.max(later.caches), bytes: self.bytes.saturating_add(later.bytes) }
+    }
+}
+
 // === impl Entry ===
 
 impl Entry {
+    fn cache(&self) -> Option<(Bytes, Shrink)> {
+        let shrink = self.shrink.as_ref()?;
+        Some((Arc::clone(&self.bytes), Arc::clone(shrink)))
+    }
+
     fn reader((name, entry): (&Text, &Self)) -> (Text, Bytes) {
         (name.clone(), Arc::clone(&entry.bytes))
     }
@@ -157,8 +216,6 @@ impl fmt::Debug for Book {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
 
     fn series(registry: &Registry, name: &str) -> Option<f64> {
@@ -196,10 +253,25 @@ mod tests {
         let _cache = accounts.open_cache(
             "plans".into(),
             move || read.load(Ordering::Relaxed),
-            move || clear.store(0, Ordering::Relaxed),
+            move || clear.store(2, Ordering::Relaxed),
         );
-        assert_eq!(accounts.shrink(), 1);
-        assert_eq!(accounts.balances(), [("plans".into(), 0), ("queue".into(), 5)]);
+        assert_eq!(accounts.shrink(), Freed { caches: 1, bytes: 7 });
+        assert_eq!(accounts.balances(), [("plans".into(), 2), ("queue".into(), 5)]);
+        assert_eq!(accounts.shrink(), Freed { caches: 1, bytes: 0 });
+    }
+
+    #[test]
+    fn a_holding_shows_what_its_holder_last_said() {
+        let registry = Registry::default();
+        let accounts = MemoryAccounts::new(registry.clone());
+        let holding = accounts.hold("statements".into());
+        for bytes in [0, 700, 40] {
+            holding.set(bytes);
+            assert_eq!(accounts.balances(), [("statements".into(), bytes)]);
+            assert_eq!(series(&registry, "statements"), Some(as_f64(bytes)));
+        }
+        drop(holding);
+        assert_eq!(series(&registry, "statements"), None);
     }
 
     #[test]
