@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Coverage-guided fuzzing of the parsers of foreign bytes, on the pinned stable toolchain: see fuzz/README.md.
-# FUZZ_SECONDS per target, 60 unless set.
+# FUZZ_SECONDS per target, 60 unless set. Names of targets as arguments, or all.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -9,11 +9,15 @@ export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 target="$(rustc -vV | sed -n 's/^host: //p')"
 # `--target` keeps the flags away from build scripts.
 cargo build --release --target "$target"
-for source in fuzz_targets/*.rs; do
-  name="$(basename "$source" .rs)"
+# Longer inputs only make the rounds fewer; a configuration with references into several files needs some room.
+longest() { case "$1" in config_yaml | otlp_answer | kernel_files) echo 1000 ;; *) echo 300 ;; esac; }
+# Whole inputs to begin with, beside what earlier rounds have found.
+seeds() { case "$1" in config_yaml) echo ../config ;; esac; }
+[ $# -gt 0 ] || set -- $(basename -s .rs -a fuzz_targets/*.rs)
+for name in "$@"; do
   mkdir -p "corpus/$name" "artifacts/$name"
   dictionary=()
   [ -f "$name.dict" ] && dictionary=("-dict=$name.dict")
-  "target/$target/release/$name" "corpus/$name" "${dictionary[@]}" -max_len=300 \
+  "target/$target/release/$name" "corpus/$name" $(seeds "$name") "${dictionary[@]}" "-max_len=$(longest "$name")" \
     "-max_total_time=${FUZZ_SECONDS:-60}" "-artifact_prefix=artifacts/$name/"
 done

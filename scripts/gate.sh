@@ -15,6 +15,11 @@ cargo deny --log-level error check licenses bans sources
 step "lints"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 
+# Their workspace is its own. Without libFuzzer no C++ compiler is needed, and most crates are compiled already.
+step "fuzz targets"
+cargo check --quiet --locked --manifest-path fuzz/Cargo.toml --no-default-features \
+  --target-dir "${CARGO_TARGET_DIR:-target}"
+
 step "program"
 cargo build --quiet -p dbintel -p dbintel-testkit --bins
 

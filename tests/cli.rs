@@ -113,25 +113,38 @@ async fn components_and_schema_name_what_there_is() {
     assert!(schema["properties"]["receivers"]["patternProperties"]["^postgresql(/.+)?$"].is_object());
 }
 
+/// `DBINTEL_ENVIRONMENT` chooses what `--environment` chooses, which wins where both are there.
 #[tokio::test]
-async fn configurations_are_generated_for_every_environment_and_are_valid() {
-    for environment in ["production", "staging", "development"] {
-        let launch =
-            Launch::command(&["generate-config", environment]).env("DBINTEL_PG_ENDPOINT", "db.example:5433");
-        let generated = text(&launch.output().await.stdout);
-        assert!(generated.contains("endpoint: db.example:5433"), "{generated}");
-        assert!(generated.contains("${env:DBINTEL_PG_PASSWORD}"), "a secret is a reference: {generated}");
-        let launch = Launch::command(&["validate", "--config"]).env("DBINTEL_PG_PASSWORD", SECRET);
-        let file = launch.write_file("generated.yaml", &generated);
-        let validated = launch.argument(file).output().await;
-        assert!(validated.status.success(), "{}", text(&validated.stderr));
-    }
-    let map = Launch::command(&["generate-config", "production", "--format", "configmap"]).output().await;
-    let map = text(&map.stdout);
-    assert!(
-        map.starts_with("apiVersion: v1\nkind: ConfigMap\n")
-            && map.contains("  dbintel.yaml: |\n    # dbintel")
+async fn the_environment_is_chosen_by_argument_or_variable() {
+    let config = format!(
+        "{VALID}environment_overrides:\n  staging:\n    receivers:\n      postgresql:\n        username: of_staging\n  \
+         production:\n    receivers:\n      postgresql:\n        username: of_production\n"
     );
+    let check = |argument: Option<&'static str>, variable: Option<&'static str>, expected: &'static str| {
+        let launch = Launch::command(&["print-config"]).env("PG_SECRET", SECRET);
+        let file = launch.write_file("dbintel.yaml", &config);
+        let launch = launch.argument("--config").argument(file);
+        let launch =
+            variable.into_iter().fold(launch, |launch, name| launch.env("DBINTEL_ENVIRONMENT", name));
+        let launch =
+            argument.into_iter().fold(launch, |launch, name| launch.argument("--environment").argument(name));
+        async move {
+            let output = launch.output().await;
+            let printed = text(&output.stdout);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            assert!(
+                printed.contains(&format!("username: {expected}\n")),
+                "{argument:?} {variable:?}: {printed}"
+            );
+            printed
+        }
+    };
+    check(None, None, "dbintel").await;
+    check(None, Some(""), "dbintel").await;
+    let chosen = check(Some("staging"), None, "of_staging").await;
+    assert_eq!(check(None, Some("staging"), "of_staging").await, chosen);
+    assert_eq!(check(Some("staging"), Some("production"), "of_staging").await, chosen);
+    check(None, Some("production"), "of_production").await;
 }
 
 #[tokio::test]

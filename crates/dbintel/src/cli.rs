@@ -93,7 +93,7 @@ pub struct GenerateConfig {
     /// As a plain file, or as a Kubernetes ConfigMap.
     #[arg(long, value_enum, default_value_t = Format::File)]
     pub format: Format,
-    /// Write files into this directory instead of to standard output.
+    /// Write files into this directory instead of to standard output; older ones of the same names are replaced.
     #[arg(long, value_name = "DIRECTORY")]
     pub output: Option<PathBuf>,
 }

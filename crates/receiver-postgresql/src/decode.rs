@@ -9,7 +9,7 @@ use dbintel_model::{
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use crate::query::family::{FamilyPlan, Label};
+use crate::query::family::{FamilyPlan, Label, PlannedPoint};
 use crate::state::start_times::{SeriesId, StartTimes};
 
 /// What a row's points need to know beyond the row.
@@ -40,10 +40,12 @@ impl Decoder<'_> {
         let texts: Vec<Option<String>> =
             (0..plan.label_columns).map(|index| row.try_get(index)).collect::<Result<_, _>>()?;
         let labels = Arc::new(labels(self.layout, self.database, plan.family.labels, texts));
-        let reset: Option<i64> = row.try_get(plan.label_columns)?;
+        let resets: Vec<Option<i64>> = (0..plan.start_columns)
+            .map(|index| row.try_get(plan.label_columns + index))
+            .collect::<Result<_, _>>()?;
         let mut unknown = false;
-        for (offset, (metric, source)) in plan.points.iter().enumerate() {
-            let index = plan.label_columns + 1 + offset;
+        for (offset, PlannedPoint { metric, source, start }) in plan.points.iter().enumerate() {
+            let index = plan.label_columns + plan.start_columns + offset;
             let value = match metric.number {
                 NumberType::Int => row.try_get::<Option<i64>, _>(index)?.map(Number::Int),
                 NumberType::Double => row.try_get::<Option<f64>, _>(index)?.map(Number::Double),
@@ -52,6 +54,7 @@ impl Decoder<'_> {
                 unknown = true;
                 continue;
             };
+            let reset = resets.get(*start).copied().flatten();
             let start = metric.instrument.is_sum().then(|| {
                 let known = reset.filter(|_| metric.is_monotonic()).map(Timestamp::from_micros);
                 known.unwrap_or_else(|| {

@@ -17,20 +17,23 @@ use std::time::Duration;
 use dbintel_model::catalogue::METRICS;
 use dbintel_model::{ChangeKind, Exactness, GapReason};
 use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
+use support::world::World;
 use support::{Watched, changes, gaps, points, queries, value};
 
 const FAST: &str = "\ncollection_interval: 1s\ninitial_delay: 0\ntls: {insecure: true}\n\
     top_query_collection: {collection_interval: 1s}\nobject_collection: {collection_interval: 1s}\nsize_collection: {collection_interval: 1s}";
+
+const FUNCTION_AND_SEQUENCE: &str = "CREATE FUNCTION public.twice(n int) RETURNS int LANGUAGE plpgsql \
+    AS 'BEGIN RETURN 2 * n; END'; SELECT twice(21); \
+    CREATE SEQUENCE public.nearly AS smallint; SELECT setval('nearly', 30000)";
 
 async fn cluster(major: Major) -> Cluster {
     let cluster = Cluster::start(major, Options::new().setting("track_functions", "all")).await;
     cluster.create_monitor_role(OwnStatements::Untracked).await;
     cluster.create_extension("postgres", "pg_stat_statements").await;
     let schema = "CREATE TABLE public.orders (id int PRIMARY KEY, note text); \
-        INSERT INTO orders SELECT n, 'note' FROM generate_series(1, 1000) n; ANALYZE orders; \
-        CREATE FUNCTION public.twice(n int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 2 * n; END'; \
-        SELECT twice(21); CREATE SEQUENCE public.nearly AS smallint; SELECT setval('nearly', 30000); \
-        GRANT SELECT ON SEQUENCE public.nearly TO dbintel";
+        INSERT INTO orders SELECT n, 'note' FROM generate_series(1, 1000) n; \
+        ANALYZE orders";
     cluster.execute("postgres", schema).await;
     cluster
 }
@@ -49,26 +52,9 @@ fn everything() -> String {
     format!("\nmetrics:\n{}", names.join("\n"))
 }
 
-/// Metrics that need what a lone, idle primary does not have, and those a version lacks, with the reason.
-fn not_on_a_lone_primary(major: Major) -> BTreeSet<&'static str> {
-    let mut missing = BTreeSet::from([
-        // No replica, no slot, not a standby, no archiving, no maintenance running, checksums off.
-        "postgresql.replication.data_delay",
-        "postgresql.wal.lag",
-        "postgresql.wal.delay",
-        "postgresql.replication_slot.active",
-        "postgresql.replication_slot.retained",
-        "postgresql.replication_slot.safe_wal_size",
-        "postgresql.recovery.replay_delay",
-        "postgresql.recovery.replay_backlog",
-        "postgresql.wal.age",
-        "postgresql.progress.done",
-        "postgresql.progress.work",
-        // Nobody else is connected, so nobody holds a snapshot, a lock or a transaction.
-        "postgresql.xmin.age",
-        "postgresql.transaction.oldest",
-        "postgresql.database.locks",
-    ]);
+/// Metrics whose views, columns or functions a version lacks.
+fn not_in_this_version(major: Major) -> BTreeSet<&'static str> {
+    let mut missing = BTreeSet::new();
     let number = major.number();
     if number < 14 {
         missing.extend(["postgresql.session.time", "postgresql.sessions", "postgresql.sessions.terminated"]);
@@ -85,37 +71,50 @@ fn not_on_a_lone_primary(major: Major) -> BTreeSet<&'static str> {
     }
     if number < 18 {
         missing.extend(["postgresql.parallel_workers", "postgresql.table.maintenance.time"]);
-        // Data checksums are on by default from 18.
-        missing.insert("postgresql.checksum_failures");
     }
     missing
 }
 
+/// A server on which every metric of its version has something to say, and its standby.
+async fn world(major: Major) -> World {
+    let mut world = World::start(major).await;
+    let schema = format!("{FUNCTION_AND_SEQUENCE}; GRANT SELECT ON SEQUENCE public.nearly TO dbintel");
+    world.primary.execute("postgres", &schema).await;
+    world.archive().await;
+    world.hold().await;
+    world.build_index().await;
+    world.write().await;
+    world
+}
+
 async fn every_metric(major: Major) {
-    let cluster = cluster(major).await;
+    let world = world(major).await;
+    let cluster = &world.primary;
     eprintln!("PostgreSQL {}", cluster.versions().await.server_version);
-    let mut watched = Watched::start(&yaml(&cluster, &everything()));
+    let mut watched = Watched::start(&yaml(cluster, &everything()));
+    let mut on_standby = Watched::start(&yaml(&world.standby, &everything()));
     let expected: BTreeSet<&str> = METRICS
         .iter()
         .map(|metric| metric.name)
-        .filter(|name| !not_on_a_lone_primary(major).contains(name))
+        .filter(|name| !not_in_this_version(major).contains(name))
         .collect();
     let mut missing = BTreeSet::new();
     let mut client = cluster.connect("postgres").await;
-    let complete = tokio::time::timeout(Duration::from_secs(30), async {
+    let complete = tokio::time::timeout(Duration::from_secs(60), async {
         loop {
             // Something must be active between two polls for the coverage to be known.
             sqlx::query("SELECT pg_sleep(0.05)").execute(&mut client).await.unwrap();
-            let names: BTreeSet<&str> = watched
-                .until("a metric", |batches| {
-                    points(batches).next().map(|_| points(batches).map(|p| p.metric.name).collect())
-                })
-                .await;
+            let names: BTreeSet<&str> = [&watched, &on_standby]
+                .into_iter()
+                .flat_map(|server| points(server.batches()))
+                .map(|point| point.metric.name)
+                .collect();
             missing = expected.difference(&names).copied().collect();
             if missing.is_empty() {
                 break;
             }
             watched.next().await;
+            on_standby.next().await;
         }
     })
     .await;
@@ -126,12 +125,14 @@ async fn every_metric(major: Major) {
     );
     let orders = [("db.namespace", "postgres|public"), ("db.collection.name", "orders")];
     assert_eq!(value(watched.batches(), "postgresql.rows", &orders), Some(1000.0));
-    let unexpected: Vec<_> = gaps(watched.batches())
+    let all_gaps = [&watched, &on_standby].into_iter().flat_map(|server| gaps(server.batches()));
+    let unexpected: Vec<_> = all_gaps
         .filter(|gap| !matches!(gap.reason, GapReason::NotInThisVersion))
         .map(|gap| (gap.what.clone(), gap.reason, gap.detail.clone()))
         .collect();
     assert_eq!(unexpected, [], "gaps on {major:?}");
     watched.stop().await;
+    on_standby.stop().await;
 }
 
 async fn statement_deltas(major: Major) {

@@ -40,7 +40,8 @@ impl FromStr for Address {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let is_url = text.contains("://") && !text.starts_with("unix:");
+        let is_path = text.starts_with("unix:") || text.starts_with('/');
+        let is_url = text.contains("://") && !is_path;
         if is_url { text.parse().map(Self::Url) } else { text.parse().map(Self::Endpoint) }
     }
 }

@@ -319,3 +319,11 @@ proptest! {
         }
     }
 }
+
+/// A path is a path, whatever is in it: written and read again it is the same socket.
+#[test]
+fn a_socket_whose_path_looks_like_a_url_is_a_socket() {
+    let address: Address = "unix:/a://b".parse().unwrap();
+    assert_eq!(address.endpoint().unix_path(), Some(std::path::Path::new("/a://b")));
+    assert_eq!(address.to_string().parse(), Ok(address));
+}

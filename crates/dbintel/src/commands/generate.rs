@@ -1,10 +1,11 @@
 //! `generate-config`: a ready configuration from base and overlay in `config/` and from the environment.
 //!
 //! What the environment says now (an endpoint, a role) is written out; secrets stay references to it. The result has
-//! passed the same checks as at start.
+//! passed the same checks as at start. A file is replaced as a whole or not at all.
 
 use std::env::VarError;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -99,6 +100,7 @@ fn config_map(name: &str, yaml: &str) -> String {
     )
 }
 
+/// Writes one file and says which. An older one is replaced as a whole: a reader sees the old file or the new one.
 fn write(directory: &Path, environment: Environment, format: Format, text: &str) -> anyhow::Result<()> {
     std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     let kind = match format {
@@ -106,6 +108,24 @@ fn write(directory: &Path, environment: Environment, format: Format, text: &str)
         Format::Configmap => ".configmap",
     };
     let file = directory.join(format!("dbintel.{}{kind}.yaml", name(environment)));
-    std::fs::write(&file, text).with_context(|| file.display().to_string())?;
+    replace(&file, text).with_context(|| file.display().to_string())?;
     print(&format!("{}\n", file.display()))
+}
+
+/// Writes beside the file, and renames, which is one step only within a directory.
+fn replace(file: &Path, text: &str) -> io::Result<()> {
+    let unfinished = file.with_extension(format!("{}.unfinished", std::process::id()));
+    let written = write_through(&unfinished, text).and_then(|()| std::fs::rename(&unfinished, file));
+    if written.is_err() {
+        // What went wrong before is what the operator must know.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written
+}
+
+/// Returns when the text is on disk, so that the name never leads to an empty file after a power failure.
+fn write_through(file: &Path, text: &str) -> io::Result<()> {
+    let mut opened = File::create(file)?;
+    opened.write_all(text.as_bytes())?;
+    opened.sync_all()
 }

@@ -74,8 +74,11 @@ fn success(answer: HttpAnswer<'_>, secrets: &[String]) -> Outcome {
         "application/x-protobuf" => delivered(answer.body, secrets),
         "application/json" => delivered_json(answer.body, secrets),
         other => {
-            let text = format!("the backend answered with content type {other:?}: is this an OTLP endpoint?");
-            Outcome::warning(clean(&text, secrets))
+            // Before it is quoted, which may change what a secret looks like.
+            let other = clean(other, secrets);
+            Outcome::warning(format!(
+                "the backend answered with content type {other:?}: is this an OTLP endpoint?"
+            ))
         }
     }
 }

@@ -165,6 +165,21 @@ fn errors_carry_the_servers_text_in_one_short_line_without_secrets() {
     assert_eq!(text("text/plain", &[b'x'; 10_000]).len(), start.len() + 2 + TEXT_CHARS_MAX);
 }
 
+/// A secret that would be written in another form by quoting it, and one that the end of what is read cuts in two.
+#[test]
+fn a_secret_is_found_before_it_is_quoted_and_where_it_is_cut() {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("text/s3cr\"et\\t"));
+    let answer = HttpAnswer { status: StatusCode::OK, headers: &headers, body: b"x" };
+    let outcome = of_http(answer, Timestamp::default(), &["s3cr\"et\\t".to_owned()]);
+    let Outcome::Delivered { rejected: 0, message: Some(message) } = outcome else { panic!("{outcome:?}") };
+    assert!(message.contains("\"text/***\"") && !message.contains("s3cr"), "{message}");
+
+    let long = "0123456789".repeat(100);
+    assert_eq!(clean(&long.repeat(20), std::slice::from_ref(&long)), "***".repeat(16));
+    assert_eq!(clean(&format!("{long}{}", "0123456789 "), &[long]), "***0123456789");
+}
+
 #[test]
 fn grpc_status_is_read_from_headers_whatever_they_hold() {
     let status = |pairs: &[(&'static str, &str)]| {

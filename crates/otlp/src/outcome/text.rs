@@ -12,15 +12,27 @@ const TEXT_BYTES_READ: usize = 16 << 10;
 /// One line of at most [`TEXT_CHARS_MAX`] characters, without control characters, with `***` for each of `secrets`.
 pub(crate) fn clean(text: &str, secrets: &[String]) -> String {
     let end = text.floor_char_boundary(TEXT_BYTES_READ);
-    let mut text = text.get(..end).unwrap_or_default().to_owned();
+    let (mut read, is_cut) = (text.get(..end).unwrap_or_default().to_owned(), end < text.len());
     for secret in secrets.iter().filter(|secret| secret.len() >= SECRET_CHARS_MIN) {
-        text = text.replace(secret.as_str(), "***");
+        read = read.replace(secret.as_str(), "***");
+        if is_cut {
+            read.truncate(read.len() - begun_at_the_end(&read, secret));
+        }
     }
     let mut line = String::new();
-    for character in text.trim().chars().take(TEXT_CHARS_MAX) {
+    for character in read.trim().chars().take(TEXT_CHARS_MAX) {
         line.push(if character.is_control() { ' ' } else { character });
     }
     line
+}
+
+/// Bytes at the end of the text with which the secret begins. A text and a beginning that it ends with end at the same
+/// character.
+fn begun_at_the_end(text: &str, secret: &str) -> usize {
+    let is_beginning = |length: &usize| {
+        secret.as_bytes().get(..*length).is_some_and(|beginning| text.as_bytes().ends_with(beginning))
+    };
+    (1..secret.len()).rev().find(is_beginning).unwrap_or(0)
 }
 
 /// `HTTP status 400 Bad Request: the server's text`.

@@ -24,7 +24,7 @@ pub struct Family {
     pub from: &'static str,
     /// What each row is about.
     pub labels: &'static [Label],
-    /// When the counters of a row began: a `timestamptz` expression.
+    /// When the counters of a row began: a `timestamptz` expression. A column can have its own.
     pub start: Option<&'static str>,
     /// Columns that are not simply columns of [`Self::view`].
     pub columns: &'static [Column],
@@ -79,6 +79,8 @@ pub struct Column {
     pub needs: Option<(&'static str, &'static str)>,
     /// SQL expression.
     pub expression: &'static str,
+    /// When its counter began, where it is read from another view than the rest of the row.
+    pub start: Option<&'static str>,
 }
 
 /// A family as it is read from one server: the SQL, and what its columns become.
@@ -88,12 +90,25 @@ pub struct FamilyPlan {
     pub family: &'static Family,
     /// The text of the query.
     pub text: String,
-    /// Number of text columns with labels, before the start column and the values.
+    /// Number of text columns with labels, before the start columns.
     pub label_columns: usize,
+    /// Number of columns that say when counters began, before the values.
+    pub start_columns: usize,
     /// What each value column becomes.
-    pub points: Vec<(&'static MetricDefinition, &'static PointSource)>,
+    pub points: Vec<PlannedPoint>,
     /// Enabled metrics that this server cannot have, with the column that is missing.
     pub unavailable: Vec<(&'static MetricDefinition, &'static str)>,
+}
+
+/// What one value column becomes.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedPoint {
+    /// The metric.
+    pub metric: &'static MetricDefinition,
+    /// Where its value comes from.
+    pub source: &'static PointSource,
+    /// Which of the start columns says when its counter began.
+    pub start: usize,
 }
 
 impl Family {
@@ -105,17 +120,19 @@ impl Family {
     ) -> Result<FamilyPlan, Vec<(&'static MetricDefinition, &'static str)>> {
         let present = self.needs.is_none_or(|view| facts.has_view(view));
         let (mut points, mut unavailable, mut values) = (Vec::new(), Vec::new(), String::new());
+        let mut starts = vec![self.start];
         for metric in METRICS.iter().filter(|metric| metric.family == self.name && wanted(metric)) {
             for source in metric.sources {
                 match self.expression(facts, source.column).filter(|_| present) {
-                    Some(expression) => {
+                    Some((expression, own_start)) => {
                         let cast = match metric.number {
                             NumberType::Int => "int8",
                             NumberType::Double => "float8",
                         };
                         // Writing to a string cannot fail.
                         let _ = write!(values, ", ({expression})::{cast}");
-                        points.push((metric, source));
+                        let start = position_or_push(&mut starts, own_start.or(self.start));
+                        points.push(PlannedPoint { metric, source, start });
                     }
                     None => unavailable.push((metric, source.column)),
                 }
@@ -125,24 +142,29 @@ impl Family {
             return Err(unavailable);
         }
         let labels = self.label_expressions();
-        let start = self.start.map_or_else(|| "NULL::int8".to_owned(), micros);
+        let start_texts: Vec<_> =
+            starts.iter().map(|start| start.map_or_else(|| "NULL::int8".to_owned(), micros)).collect();
         let mut text = String::from("SELECT ");
         for label in &labels {
             let _ = write!(text, "({label})::text, ");
         }
-        let _ = write!(text, "{start}{values} FROM {} {} LIMIT {}", self.from, self.tail, self.max_rows + 1);
-        Ok(FamilyPlan { family: self, text, label_columns: labels.len(), points, unavailable })
+        let (starts_text, max_rows) = (start_texts.join(", "), self.max_rows + 1);
+        let _ = write!(text, "{starts_text}{values} FROM {} {} LIMIT {max_rows}", self.from, self.tail);
+        let (label_columns, start_columns) = (labels.len(), start_texts.len());
+        Ok(FamilyPlan { family: self, text, label_columns, start_columns, points, unavailable })
     }
 
-    fn expression(&self, facts: &Facts, column: &str) -> Option<String> {
+    /// The expression of a column that this server has, and that of its own start.
+    fn expression(&self, facts: &Facts, column: &str) -> Option<(String, Option<&'static str>)> {
         let has =
             |needs: Option<(&str, &str)>| needs.is_none_or(|(view, column)| facts.has_column(view, column));
         let mut named = self.columns.iter().filter(|named| named.name == column).peekable();
         if named.peek().is_some() {
-            return named.find(|named| has(named.needs)).map(|named| named.expression.to_owned());
+            let found = named.find(|named| has(named.needs))?;
+            return Some((found.expression.to_owned(), found.start));
         }
         let (view, alias) = self.view?;
-        facts.has_column(view, column).then(|| format!("{alias}.{column}"))
+        facts.has_column(view, column).then(|| (format!("{alias}.{column}"), None))
     }
 
     fn label_expressions(&self) -> Vec<&'static str> {
@@ -160,6 +182,14 @@ impl Family {
         }
         expressions
     }
+}
+
+/// Where the item is, after it was added if it was not there.
+fn position_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
+    items.iter().position(|held| *held == item).unwrap_or_else(|| {
+        items.push(item);
+        items.len() - 1
+    })
 }
 
 #[cfg(test)]
@@ -194,7 +224,7 @@ mod tests {
             ("pg_stat_database", "stats_reset"),
         ]);
         let plan = family.plan(&facts, |metric| metric.enabled).unwrap();
-        let names: BTreeSet<_> = plan.points.iter().map(|(metric, _)| metric.name).collect();
+        let names: BTreeSet<_> = plan.points.iter().map(|point| point.metric.name).collect();
         assert_eq!(names, BTreeSet::from(["postgresql.backends", "postgresql.commits"]));
         assert!(plan.unavailable.iter().any(|(metric, column)| {
             metric.name == "postgresql.session.time" && *column == "active_time"

@@ -39,7 +39,7 @@ const OBJECTS: Family =
     Family { scope: Scope::Database, purpose: Purpose::Objects, max_rows: MAX_OBJECTS_PER_DATABASE, ..PLAIN };
 
 const fn column(name: &'static str, expression: &'static str) -> Column {
-    Column { name, needs: None, expression }
+    Column { name, needs: None, expression, start: None }
 }
 
 const fn column_if(
@@ -48,7 +48,24 @@ const fn column_if(
     needed: &'static str,
     expression: &'static str,
 ) -> Column {
-    Column { name, needs: Some((view, needed)), expression }
+    Column { name, needs: Some((view, needed)), expression, start: None }
+}
+
+/// A column that `pg_stat_bgwriter` had until 16.
+const fn bgwriter(name: &'static str, expression: &'static str) -> Column {
+    column_if(name, "pg_stat_bgwriter", name, expression)
+}
+
+/// A column of `pg_stat_checkpointer`, which has a reset of its own.
+const fn checkpointer(name: &'static str, needed: &'static str, expression: &'static str) -> Column {
+    let column = column_if(name, "pg_stat_checkpointer", needed, expression);
+    Column { start: Some(CHECKPOINTER_RESET), ..column }
+}
+
+/// A sum over `pg_stat_io`, which has a reset of its own.
+const fn of_io(name: &'static str, needed: &'static str, expression: &'static str) -> Column {
+    let column = column_if(name, "pg_stat_io", needed, expression);
+    Column { start: Some(IO_RESET), ..column }
 }
 
 // Tables and indexes are read from the catalogue with the statistics functions, as the views `pg_stat_user_tables`,
@@ -198,48 +215,23 @@ pub static FAMILIES: &[Family] = &[
         from: "pg_stat_bgwriter b",
         start: Some("b.stats_reset"),
         columns: &[
-            column_if("checkpoints_req", "pg_stat_bgwriter", "checkpoints_req", "b.checkpoints_req"),
-            column_if("checkpoints_req", "pg_stat_checkpointer", "num_requested", CHECKPOINTER_REQUESTED),
-            column_if("checkpoints_timed", "pg_stat_bgwriter", "checkpoints_timed", "b.checkpoints_timed"),
-            column_if("checkpoints_timed", "pg_stat_checkpointer", "num_timed", CHECKPOINTER_TIMED),
-            column_if(
-                "checkpoint_sync_time",
-                "pg_stat_bgwriter",
-                "checkpoint_sync_time",
-                "b.checkpoint_sync_time",
-            ),
-            column_if("checkpoint_sync_time", "pg_stat_checkpointer", "sync_time", CHECKPOINTER_SYNC),
-            column_if(
-                "checkpoint_write_time",
-                "pg_stat_bgwriter",
-                "checkpoint_write_time",
-                "b.checkpoint_write_time",
-            ),
-            column_if("checkpoint_write_time", "pg_stat_checkpointer", "write_time", CHECKPOINTER_WRITE),
-            column_if("buffers_checkpoint", "pg_stat_bgwriter", "buffers_checkpoint", "b.buffers_checkpoint"),
-            column_if("buffers_checkpoint", "pg_stat_checkpointer", "buffers_written", CHECKPOINTER_BUFFERS),
-            column_if("buffers_backend", "pg_stat_bgwriter", "buffers_backend", "b.buffers_backend"),
-            column_if("buffers_backend", "pg_stat_io", "writes", BACKEND_WRITES),
-            column_if(
-                "buffers_backend_fsync",
-                "pg_stat_bgwriter",
-                "buffers_backend_fsync",
-                "b.buffers_backend_fsync",
-            ),
-            column_if("buffers_backend_fsync", "pg_stat_io", "fsyncs", BACKEND_FSYNCS),
-            column_if(
-                "restartpoints_req",
-                "pg_stat_checkpointer",
-                "restartpoints_req",
-                RESTARTPOINTS_REQUESTED,
-            ),
-            column_if(
-                "restartpoints_timed",
-                "pg_stat_checkpointer",
-                "restartpoints_timed",
-                RESTARTPOINTS_TIMED,
-            ),
-            column_if("restartpoints_done", "pg_stat_checkpointer", "restartpoints_done", RESTARTPOINTS_DONE),
+            bgwriter("checkpoints_req", "b.checkpoints_req"),
+            checkpointer("checkpoints_req", "num_requested", CHECKPOINTER_REQUESTED),
+            bgwriter("checkpoints_timed", "b.checkpoints_timed"),
+            checkpointer("checkpoints_timed", "num_timed", CHECKPOINTER_TIMED),
+            bgwriter("checkpoint_sync_time", "b.checkpoint_sync_time"),
+            checkpointer("checkpoint_sync_time", "sync_time", CHECKPOINTER_SYNC),
+            bgwriter("checkpoint_write_time", "b.checkpoint_write_time"),
+            checkpointer("checkpoint_write_time", "write_time", CHECKPOINTER_WRITE),
+            bgwriter("buffers_checkpoint", "b.buffers_checkpoint"),
+            checkpointer("buffers_checkpoint", "buffers_written", CHECKPOINTER_BUFFERS),
+            bgwriter("buffers_backend", "b.buffers_backend"),
+            of_io("buffers_backend", "writes", BACKEND_WRITES),
+            bgwriter("buffers_backend_fsync", "b.buffers_backend_fsync"),
+            of_io("buffers_backend_fsync", "fsyncs", BACKEND_FSYNCS),
+            checkpointer("restartpoints_req", "restartpoints_req", RESTARTPOINTS_REQUESTED),
+            checkpointer("restartpoints_timed", "restartpoints_timed", RESTARTPOINTS_TIMED),
+            checkpointer("restartpoints_done", "restartpoints_done", RESTARTPOINTS_DONE),
         ],
         view: Some(("pg_stat_bgwriter", "b")),
         ..PLAIN
@@ -563,6 +555,9 @@ const CHECKPOINTER_BUFFERS: &str = "pg_stat_get_checkpointer_buffers_written()";
 const RESTARTPOINTS_REQUESTED: &str = "pg_stat_get_checkpointer_restartpoints_requested()";
 const RESTARTPOINTS_TIMED: &str = "pg_stat_get_checkpointer_restartpoints_timed()";
 const RESTARTPOINTS_DONE: &str = "pg_stat_get_checkpointer_restartpoints_performed()";
+const CHECKPOINTER_RESET: &str = "pg_stat_get_checkpointer_stat_reset_time()";
+/// All rows are reset at once.
+const IO_RESET: &str = "(SELECT max(stats_reset) FROM pg_stat_io)";
 /// What `buffers_backend` counted until 16: buffers of relations written by anybody but the checkpointer and the
 /// background writer, extensions of a relation included.
 const BACKEND_WRITES: &str = "(SELECT sum(coalesce(writes, 0) + coalesce(extends, 0)) FROM pg_stat_io \

@@ -6,6 +6,7 @@ pub mod client;
 pub mod pooler;
 pub mod proxy;
 pub mod settings;
+pub mod world;
 
 use std::sync::Arc;
 use std::time::Duration;

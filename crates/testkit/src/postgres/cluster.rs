@@ -82,9 +82,10 @@ impl Cluster {
         let cluster = blocking(move || {
             let authority = (options.tls != Tls::Off).then(|| Arc::new(Authority::new()));
             let home = Home::new(major, options, authority);
-            if home.options.fresh_identifier {
+            if home.options.fresh_identifier || home.options.data_checksums {
                 home.prepare_directory();
-                template::initdb(&home.installation, home.user, &home.data());
+                let more: &[&str] = if home.options.data_checksums { &["--data-checksums"] } else { &[] };
+                template::initdb(&home.installation, home.user, &home.data(), more);
             } else {
                 template::copy_template(&home.installation, home.user, &home.data());
             }

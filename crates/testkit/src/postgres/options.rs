@@ -10,6 +10,7 @@ pub struct Options {
     pub(crate) tls: Tls,
     pub(crate) scram: bool,
     pub(crate) fresh_identifier: bool,
+    pub(crate) data_checksums: bool,
 }
 
 /// Whether the server speaks TLS on its port. The unix socket never does.
@@ -81,6 +82,13 @@ impl Options {
     #[must_use]
     pub fn fresh_identifier(mut self) -> Self {
         self.fresh_identifier = true;
+        self
+    }
+
+    /// Runs `initdb` for this cluster with checksums of data pages, which are the default from 18 on.
+    #[must_use]
+    pub fn data_checksums(mut self) -> Self {
+        self.data_checksums = true;
         self
     }
 }

@@ -21,11 +21,12 @@ pub(crate) fn copy_template(installation: &Installation, user: ServerUser, targe
 }
 
 /// Makes `target` a data directory of its own identity.
-pub(crate) fn initdb(installation: &Installation, user: ServerUser, target: &Path) {
+pub(crate) fn initdb(installation: &Installation, user: ServerUser, target: &Path, more: &[&str]) {
     let output = user
         .command(&installation.program("initdb"))
         .args(["-U", SUPERUSER, "-A", "trust", "--no-locale", "-E", "UTF8", "--no-sync", "-D"])
         .arg(target)
+        .args(more)
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::null())
@@ -75,7 +76,7 @@ fn template(installation: &Installation, user: ServerUser) -> PathBuf {
         let _ = fs::remove_dir_all(&unfinished);
         fs::create_dir(&unfinished).expect("cache is writable");
         user.own(&unfinished, 0o700);
-        initdb(installation, user, &unfinished);
+        initdb(installation, user, &unfinished, &[]);
         fs::rename(&unfinished, &template).expect("same directory");
     }
     template
