@@ -237,7 +237,7 @@ async fn what_stands_before_a_server_is_a_component_of_each_lane() {
     let limiter = of("rate_limiter");
     assert_eq!((&limiter["healthy"], &limiter["metrics"]), (&json!(false), &json!({"cadence_stretch": 2})));
     assert_eq!(of("adaptive_sampler")["metrics"], json!({"records_dropped": 7}));
-    assert!(body["components"].get("adaptive_sampler:postgresql/billing").is_none());
+    assert!(body["components"].get("adaptive_sampler:postgresql/orders").is_none());
 
     state("app", "closed", 1.0);
     state("app", "open", 0.0);
