@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use dbintel_testkit::otlp_sink::OtlpSink;
+use dbintel_testkit::ports::ReservedPort;
 use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 use dbintel_testkit::process::{Dbintel, Launch};
 use dbintel_tests::AdminPorts;
@@ -224,4 +225,33 @@ async fn a_bypass_of_the_start_is_in_force_before_anything_is_connected() {
     let mut wrong = world.launch().argument("--bypass=receivers/other").argument("--bypass-reason=x").start();
     assert_eq!(wrong.wait(PATIENCE).await.code(), Some(1));
     assert!(wrong.stderr().contains("there are: postgresql"), "{}", wrong.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tcp_the_commands_send_the_token_of_the_environment() {
+    let world = World::new().await;
+    let port = ReservedPort::reserve();
+    let endpoint = format!("127.0.0.1:{}", port.get());
+    let (token, sets) = ("a token of the test", ["endpoint", "token"]);
+    let [at, known] = sets.map(|key| format!("extensions.control.{key}="));
+    let launch = world.launch().env("CONTROL_TOKEN", token).argument("--set").argument(at + &endpoint);
+    let mut program = launch.argument("--set").argument(known + "${env:CONTROL_TOKEN}").start();
+    program.wait_until_ready(world.ports.health(), "/health/ready", PATIENCE).await;
+    let list = |token: Option<&str>| {
+        let launch = Launch::command(&["bypass", "list", "--endpoint", &endpoint]);
+        let launch = token.map_or(Launch::command(&["bypass", "list", "--endpoint", &endpoint]), |token| {
+            launch.env("DBINTEL_CONTROL_TOKEN", token)
+        });
+        launch.output()
+    };
+    let (none, wrong, right) = (list(None).await, list(Some("another")).await, list(Some(token)).await);
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !none.status.success() && said(&none).contains("DBINTEL_CONTROL_TOKEN is not set"),
+        "{}",
+        said(&none)
+    );
+    assert!(!wrong.status.success() && said(&wrong).contains("missing or wrong"), "{}", said(&wrong));
+    assert_eq!(right.stdout, b"no override is in force\n");
+    assert!(!program.stderr().contains(token));
 }

@@ -70,7 +70,7 @@ fn remove_left_over(path: &Path) -> io::Result<()> {
     }
 }
 
-fn own_directory(socket: &Path) -> io::Result<()> {
+pub(super) fn own_directory(socket: &Path) -> io::Result<()> {
     let Some(directory) = socket.parent() else { return Ok(()) };
     match fs::DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => return Ok(()),

@@ -255,3 +255,30 @@ fn settings_that_would_let_anybody_in_are_refused() {
     assert_eq!(paths("{socket: control.sock, state_directory: state}"), ["socket", "state_directory"]);
     assert!(paths("{endpoint: '127.0.0.1:13134', token: 0123456789abcdef}").is_empty());
 }
+
+#[test]
+fn a_directory_in_tmp_that_others_can_enter_is_not_trusted() {
+    let parent = tempfile::Builder::new().prefix("dbintel-control-").tempdir_in("/tmp").unwrap();
+    let socket = parent.path().join("made").join("control.sock");
+    socket::own_directory(&socket).unwrap();
+    let mode = || fs::metadata(socket.parent().unwrap()).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o700);
+    socket::own_directory(&socket).unwrap();
+    fs::set_permissions(socket.parent().unwrap(), fs::Permissions::from_mode(0o750)).unwrap();
+    let refused = socket::own_directory(&socket).unwrap_err().to_string();
+    assert!(refused.contains("closed to others"), "{refused}");
+    // Anybody could have made a link there, too.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = parent.path().join("link");
+    std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+    assert!(socket::own_directory(&link.join("control.sock")).is_err());
+}
+
+#[test]
+fn the_default_socket_is_where_its_client_looks_for_it() {
+    let of_session = default_sockets(Some("/run/user/1000".as_ref()));
+    assert_eq!(of_session[0], Path::new("/run/user/1000/dbintel/control.sock"));
+    let of_service = default_sockets(None);
+    assert!(of_service.iter().all(|path| of_session.contains(path)), "{of_session:?} {of_service:?}");
+    assert_eq!(default_sockets(Some("relative".as_ref())), of_service);
+}
