@@ -9,6 +9,7 @@ mod attribute;
 pub mod catalogue;
 mod change;
 mod gap;
+mod plan;
 mod query;
 mod record;
 mod sampling;
@@ -23,6 +24,7 @@ pub use catalogue::{
 };
 pub use change::{Change, ChangeKind};
 pub use gap::{Gap, GapReason};
+pub use plan::{PlanFormat, PlanIdentity, PlanObservation, PlanRung};
 pub use query::{Counters, Exactness, Interval, Moments, Query, QueryKey, QueryText};
 pub use record::{Batch, MetricPoint, Number, Record, Signal};
 pub use sampling::Sampling;

@@ -145,7 +145,7 @@ impl Query {
 // === impl QueryKey ===
 
 impl QueryKey {
-    fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+    pub(crate) fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
         visit("db.system.name", ValueRef::Text(self.system));
         visit("db.namespace", ValueRef::Text(&self.database));
         visit("postgresql.rolname", ValueRef::Text(&self.user));

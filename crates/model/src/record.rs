@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::{self, EventDefinition, MetricDefinition};
-use crate::{Change, Gap, Labels, Node, Query, Session, Target, Timestamp, ValueRef};
+use crate::{Change, Gap, Labels, Node, PlanObservation, Query, Session, Target, Timestamp, ValueRef};
 
 /// What a receiver read from one target in one poll.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub enum Record {
     Change(Box<Change>),
     /// Something that was not read.
     Gap(Box<Gap>),
+    /// The plan of a statement, as it was obtained; it never leaves.
+    Plan(Box<PlanObservation>),
 }
 
 /// One point of a metric.
@@ -91,7 +93,9 @@ impl Record {
     pub const fn signal(&self) -> Signal {
         match self {
             Self::Metric(_) => Signal::Metrics,
-            Self::Query(_) | Self::Session(_) | Self::Change(_) | Self::Gap(_) => Signal::Logs,
+            Self::Query(_) | Self::Session(_) | Self::Change(_) | Self::Gap(_) | Self::Plan(_) => {
+                Signal::Logs
+            }
         }
     }
 
@@ -103,6 +107,7 @@ impl Record {
             Self::Query(query) => query.rank.is_some(),
             Self::Session(_) => !self.is_sampled_out(),
             Self::Metric(_) | Self::Change(_) | Self::Gap(_) => true,
+            Self::Plan(_) => false,
         }
     }
 
@@ -111,15 +116,15 @@ impl Record {
     pub fn is_sampled_out(&self) -> bool {
         match self {
             Self::Session(session) => session.sampling.is_some_and(|sampling| !sampling.keep),
-            Self::Metric(_) | Self::Query(_) | Self::Change(_) | Self::Gap(_) => false,
+            Self::Metric(_) | Self::Query(_) | Self::Change(_) | Self::Gap(_) | Self::Plan(_) => false,
         }
     }
 
-    /// The event as which the record leaves; `None` for metrics.
+    /// The event as which the record leaves; `None` for metrics and for what never leaves.
     #[must_use]
     pub fn event(&self) -> Option<&'static EventDefinition> {
         match self {
-            Self::Metric(_) => None,
+            Self::Metric(_) | Self::Plan(_) => None,
             Self::Query(_) => Some(&catalogue::TOP_QUERY),
             Self::Session(_) => Some(&catalogue::QUERY_SAMPLE),
             Self::Change(_) => Some(&catalogue::CHANGE),
@@ -135,6 +140,7 @@ impl Record {
             Self::Session(session) => session.for_each_attribute(visit),
             Self::Change(change) => change.for_each_attribute(visit),
             Self::Gap(gap) => gap.for_each_attribute(visit),
+            Self::Plan(plan) => plan.for_each_attribute(visit),
         }
     }
 
@@ -147,6 +153,7 @@ impl Record {
             Self::Session(session) => size_of::<Session>() + session.weight_bytes(),
             Self::Change(change) => size_of::<Change>() + change.weight_bytes(),
             Self::Gap(gap) => size_of::<Gap>() + gap.weight_bytes(),
+            Self::Plan(plan) => size_of::<PlanObservation>() + plan.weight_bytes(),
         };
         size_of::<Self>() + beyond
     }

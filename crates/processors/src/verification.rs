@@ -117,7 +117,7 @@ impl Verification {
         }
         match record {
             Record::Metric(point) => self.point(point, database, now),
-            Record::Query(_) | Record::Session(_) | Record::Change(_) | Record::Gap(_) => {
+            Record::Query(_) | Record::Session(_) | Record::Change(_) | Record::Gap(_) | Record::Plan(_) => {
                 self.event(record, database, now)
             }
         }

@@ -70,7 +70,7 @@ impl LogFields {
     pub(super) fn of(batch: &Batch, record: &Record) -> Option<Self> {
         let time = match record {
             Record::Query(query) => query.interval.end,
-            Record::Metric(_) | Record::Session(_) | Record::Change(_) | Record::Gap(_) => {
+            Record::Metric(_) | Record::Session(_) | Record::Change(_) | Record::Gap(_) | Record::Plan(_) => {
                 batch.server_clock.unwrap_or(batch.observed_at)
             }
         };

@@ -69,7 +69,7 @@ pub(super) fn check(
         }
         Record::Query(query) => (self::query(query, telemetry), Some(query.interval.end)),
         Record::Session(session) => (self::session(session, telemetry), Some(clocks.read_at)),
-        Record::Change(_) | Record::Gap(_) => (None, None),
+        Record::Change(_) | Record::Gap(_) | Record::Plan(_) => (None, None),
     };
     wrong.or_else(|| {
         let untimely = match time {
