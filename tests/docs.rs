@@ -83,6 +83,12 @@ fn breakers() -> String {
          so many successful probes in a row (`success_threshold`) close it, and a failed one doubles the wait, up to a \
          maximum. Waits are drawn between half and the whole of what is due, so that many collectors do not come back at \
          once. `max_backoff` caps all of them.\n\n\
+         What a query was refused for want of (`insufficient_privilege`, `missing_object`, `not_in_this_role`) may come before \
+         its wait is over. Every `catalogue_collection.collection_interval` the receiver looks, in each database, which \
+         extension is there and which statistics views and functions its role may use, and at every poll in which role the \
+         node is: when one of them differs, such queries probe at their next turn. A probe that came too early and failed \
+         lengthens the wait like any other.\n\n\
+         zPages show the latest changes of state with their time, class and wait.\n\n\
          | class | opens the breaker of | failures in a row | first wait | longest wait | what is tried instead |\n\
          |---|---|---|---|---|---|\n",
     );
@@ -101,18 +107,26 @@ fn breakers() -> String {
     }
     text.push_str(
         "\n## Budget\n\nThe cost of a statement is what the database says it took, in a last column of the statement itself; \
-         planning is not in it. A statement without rows, or one that failed, says nothing: then our own clock counts, \
-         which is longer. The label `source` says which. Each database has a budget per minute (`limits.budget`, by \
+         planning is not in it. Statements that may have no rows are joined onto one row that is always there, so that the \
+         server speaks also then. Of a statement that failed, and of opening a connection, it says nothing: then our own \
+         clock counts, which is longer. The label `source` says which. Each database has a budget per minute (`limits.budget`, by \
          default 300 ms: half a percent of one core), and so has what is asked of the server as a whole. From 80 % plans \
          wait; at 100 % everything waits but one probe a minute; intervals are stretched, up to sixteen times, until what \
          is left of the cadence fits. So in any minute a database is cost the budget and one statement at most.\n\n\
          ## Signs of distress\n\nEvery poll looks at the free connection slots, at our own statements that wait for locks, and \
-         on a standby at replay that falls behind. With fewer free slots than `free_slots_min` nothing is sent, and our own \
-         connections are closed.\n\n\
+         on a standby at replay that falls behind. With fewer free slots than `free_slots_min` nothing is sent, and each of our \
+         connections is closed when its turn comes. A wait for a lock opens the breaker of the database it is in.\n\n\
+         Planning is a sign too, but no server tells how long it planned a statement unless it is asked, and to ask means to \
+         plan once more. What our clock shows beyond the execution and two ways there and back holds the planning, and all \
+         else that kept us: a function that takes 700 ms to plan showed as 703 ms by our clock and 5 µs of execution, and \
+         so would a machine without processor time to spare. So that is only a suspicion. The statement that began \
+         latest, by at least 100 ms, twice in a row, is asked about with `EXPLAIN (SUMMARY)`, which runs nothing; when the \
+         planning time in the answer is above `planning_time_max` the breaker of the database opens. Statements with \
+         arguments (sessions, texts, changed statements) are not asked about.\n\n\
          ## Time-outs\n\n`statement_timeout` of each transaction follows the measured 99th percentile of the queries in it, \
          from the receiver's `timeout` up to `max_timeout`.\n\n\
          ## Settings\n\n```yaml\nprocessors:\n  circuit_breaker:\n    limits: {budget: 300ms, statements_per_second: 50, burst: 100}\n    \
-         free_slots_min: 3\n    schedule:              # other limits at other times\n      time_zone: Europe/Berlin\n      \
+         free_slots_min: 3\n    planning_time_max: 500ms\n    schedule:              # other limits at other times\n      time_zone: Europe/Berlin\n      \
          windows:\n        - {days: [monday, friday], from: \"08:00\", to: \"18:00\", limits: {budget: 100ms}}\n    \
          heavy_work:            # when sizes and plans may be read at all\n      time_zone: Europe/Berlin\n      windows:\n        \
          - {from: \"22:00\", to: \"05:00\"}\n```\n\nA pipeline without the key `processors` has `memory_limiter`, \

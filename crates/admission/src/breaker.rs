@@ -346,10 +346,24 @@ impl Breaker {
         }
     }
 
+    /// What stood in the way may be gone: one that is open may send its probe at once. The length of the wait after
+    /// a probe that fails stays what it would have been, and a person's order stays in force.
+    pub fn hasten(&mut self, now: Monotonic) {
+        if self.state == State::Open && self.class.is_some() && self.forced_at(now).is_none() {
+            self.next_probe = self.next_probe.min(now);
+        }
+    }
+
     /// Where it stands.
     #[must_use]
     pub const fn state(&self) -> State {
         self.state
+    }
+
+    /// The class that opened it, while it is not closed.
+    #[must_use]
+    pub const fn class(&self) -> Option<FailureClass> {
+        self.class
     }
 
     /// How it is shown.

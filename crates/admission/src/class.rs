@@ -141,8 +141,7 @@ impl FailureClass {
         })
     }
 
-    /// The class of a SQLSTATE. A lock time-out arrives from the server as 57014; the receiver, which sees the message,
-    /// passes it as 55P03.
+    /// The class of a SQLSTATE.
     #[must_use]
     pub fn of_sqlstate(sqlstate: &str) -> Self {
         match sqlstate {
@@ -161,6 +160,19 @@ impl FailureClass {
             code if code.starts_with("53") => Self::OutOfResources,
             _ => Self::ServerError,
         }
+    }
+
+    /// Whether what the role may do, what there is in the database, or the role of the node decides: the wait ends when
+    /// one of them changes.
+    #[must_use]
+    pub const fn follows_abilities(self) -> bool {
+        matches!(self, Self::InsufficientPrivilege | Self::MissingObject | Self::NotInThisRole)
+    }
+
+    /// Whether the server is short of connection slots, so that ours are to be given back.
+    #[must_use]
+    pub const fn wants_slots(self) -> bool {
+        matches!(self, Self::TooManyConnections | Self::DistressSlots)
     }
 
     /// The class as a label: closed set, lower case.
@@ -195,9 +207,13 @@ impl FailureClass {
     pub const fn rule(self) -> ClassRule {
         use Level::{Database, Feature, Server};
         let (level, threshold, base_secs, max_secs, instead) = match self {
-            Self::ConnectionLost => {
-                (Server, 2, 2, 120, "one connection attempt as the probe; no statement until it succeeds")
-            }
+            Self::ConnectionLost => (
+                Server,
+                2,
+                2,
+                120,
+                "one connection attempt as the probe, with the look at what is there; nothing else until it succeeds",
+            ),
             Self::AuthenticationFailed => (
                 Server,
                 1,
@@ -205,9 +221,13 @@ impl FailureClass {
                 1_800,
                 "one log-in as the probe, rarely, so that no account is locked; check username and password",
             ),
-            Self::TooManyConnections => {
-                (Server, 1, 30, 600, "one connection attempt as the probe; our own slots are left to others")
-            }
+            Self::TooManyConnections => (
+                Server,
+                1,
+                30,
+                600,
+                "one connection attempt as the probe; the connections we have are closed, so that the slots are the clients'",
+            ),
             Self::ServerStartingOrStopping => {
                 (Server, 1, 5, 60, "one connection attempt as the probe, until the server is open")
             }
@@ -226,59 +246,81 @@ impl FailureClass {
                 3,
                 15,
                 600,
-                "the cheapest probe, then the features one by one; a feature that times out alone waits alone",
+                "the cheapest probe, then the features one after the other; one that times out alone waits alone",
             ),
             Self::LockTimeout => {
-                (Database, 3, 15, 600, "the cheapest probe, which takes no lock that anybody waits for")
+                (Database, 3, 15, 600, "the cheapest probe, which reads no table and so waits for no lock")
             }
             Self::DeadlineExceeded => (
                 Database,
                 2,
                 15,
                 600,
-                "a new connection and the cheapest probe; the old connection is given up",
+                "the cheapest probe on a new connection, once the old one has answered or is seen gone, or half a minute later",
             ),
             Self::RecoveryConflict => (
                 Database,
                 2,
                 60,
                 900,
-                "the cheapest probe; shorter snapshots, since ours stood in the way of replay",
+                "the cheapest probe; a snapshot of ours never lasts longer than one statement",
             ),
-            Self::Slow => {
-                (Database, 3, 30, 600, "the cheapest probe; a stretched cadence once it is fast again")
-            }
+            Self::Slow => (
+                Database,
+                3,
+                30,
+                600,
+                "the cheapest probe, then fewer statements a second; what the slow ones cost stretches the cadence",
+            ),
             Self::InsufficientPrivilege => (
                 Feature,
                 1,
                 300,
                 3_600,
-                "the fall-back query of the feature, if it has one; grant what `dbintel doctor` prints",
+                "the other queries, each made for what the role may see; asked again at once after a GRANT, which `dbintel doctor` prints",
             ),
-            Self::MissingObject => {
-                (Feature, 1, 300, 3_600, "a fresh look at the catalogue and the query for what is there now")
-            }
+            Self::MissingObject => (
+                Feature,
+                1,
+                300,
+                3_600,
+                "a new connection with a fresh look at the catalogue; the query for what is there now goes at once if that differs",
+            ),
             Self::NotInThisRole => (
                 Feature,
                 1,
                 60,
                 900,
-                "what the node has in the role it is in; asked again in case it is promoted",
+                "what the node has in the role it is in; asked again at once when it is promoted or another node answers",
             ),
             Self::Decode => {
                 (Feature, 3, 300, 3_600, "nothing; an answer we misread is a defect of ours to report")
             }
             Self::ServerError => (Feature, 3, 60, 1_800, "the other features; see the SQLSTATE in the log"),
-            Self::DistressSlots => {
-                (Server, 1, 60, 600, "nothing; our connections are closed so that the slots are the clients'")
+            Self::DistressSlots => (
+                Server,
+                1,
+                60,
+                600,
+                "one connection attempt as the probe; the connections we have are closed, so that the slots are the clients'",
+            ),
+            Self::DistressReplay => (
+                Server,
+                1,
+                60,
+                900,
+                "the cheapest probe, whose snapshot ends with it; replay is looked at again before anything else is read",
+            ),
+            Self::DistressLocks => {
+                (Database, 1, 30, 600, "the cheapest probe, which reads no table and so waits for no lock")
             }
-            Self::DistressReplay => {
-                (Server, 1, 60, 900, "nothing with a snapshot, until replay has caught up")
-            }
-            Self::DistressLocks => (Database, 1, 30, 600, "the cheapest probe, which waits for no lock"),
-            Self::DistressPlanning => {
-                (Database, 1, 60, 900, "the cheapest probe, and no plans until planning is fast")
-            }
+            Self::DistressPlanning => (
+                Database,
+                1,
+                60,
+                900,
+                "the cheapest probe, which has nothing to plan; no other query is planned until the wait is over",
+            ),
         };
         ClassRule {
             class: self,

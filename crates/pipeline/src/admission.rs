@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-pub use dbintel_admission::{CostClass, DistressSignals, Outcome, Purpose, StatementError};
+pub use dbintel_admission::{CostClass, DistressSignals, FailureClass, Outcome, Purpose, StatementError};
 use dbintel_model::{Target, Text};
 
 /// A statement about to be sent.
@@ -30,6 +30,8 @@ pub struct Denied {
     pub reason: Text,
     /// When to ask again.
     pub retry_after: Duration,
+    /// The class of failure that opened the breaker, if an open one stands against it.
+    pub class: Option<FailureClass>,
 }
 
 /// Decides whether a statement may be sent, and learns how it ended.
@@ -42,6 +44,10 @@ pub trait Admission: Send + Sync + fmt::Debug {
 
     /// Signs that the database is in trouble.
     fn distress(&self, _target: &Target, _signals: &DistressSignals) {}
+
+    /// What our role may do, what there is, or the role of the node has changed: what was refused for the lack of it may be
+    /// tried at once. A target without a database is everything on its server.
+    fn abilities_changed(&self, _target: &Target) {}
 
     /// `statement_timeout` for the target's next transaction; `None` leaves it to the receiver's configuration.
     fn statement_timeout(&self, _target: &Target) -> Option<Duration> {

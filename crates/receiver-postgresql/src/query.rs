@@ -16,6 +16,7 @@ pub mod family_table;
 pub mod meter;
 pub mod node;
 pub mod objects;
+mod planning;
 pub mod sessions;
 pub(crate) mod sql;
 pub mod statements;

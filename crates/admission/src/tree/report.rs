@@ -21,7 +21,7 @@ pub struct DistressSignals {
     pub own_lock_waits: Option<u32>,
     /// On a standby: replay lag rises while a snapshot of ours is open.
     pub replay_lag_rising_while_snapshot_open: Option<bool>,
-    /// Time the database planned one of our statements.
+    /// Time the database planned one of our statements, as it says itself.
     pub planning_time: Option<Duration>,
 }
 
@@ -129,6 +129,20 @@ impl ServerTree {
             }));
         }
         transitions
+    }
+
+    /// What the role may do, what there is, or the role the node is in has changed: queries that were refused for the
+    /// lack of it probe at their next request. `database` is where; `None` is everywhere on the server.
+    pub fn abilities_changed(&mut self, now: Monotonic, database: Option<&str>) {
+        let (whole, databases) = (&mut self.whole, &mut self.databases);
+        let named =
+            databases.iter_mut().filter(|(name, _)| database.is_none_or(|wanted| name.as_str() == wanted));
+        let nodes = named.map(|(_, node)| node).chain(database.is_none().then_some(whole));
+        for feature in nodes.flat_map(|node| node.features.values_mut()) {
+            if feature.breaker.class().is_some_and(FailureClass::follows_abilities) {
+                feature.breaker.hasten(now);
+            }
+        }
     }
 
     /// Gives up grants whose report did not come within their lifetime. They may have run, so they cost their time-out.

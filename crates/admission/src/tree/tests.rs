@@ -233,6 +233,58 @@ fn distress_opens_the_right_breaker_and_the_unknown_none() {
     check(DistressSignals { own_lock_waits: Some(1), ..none }, locks);
     let planning = Some((Level::Database, FailureClass::DistressPlanning));
     check(DistressSignals { planning_time: Some(Duration::from_secs(1)), ..none }, planning);
+    check(DistressSignals { planning_time: Some(TreeConfig::default().planning_time_max), ..none }, None);
+}
+
+/// A GRANT is as good as the end of the wait for what was refused for want of it, there and only there.
+#[test]
+fn changed_abilities_let_refused_queries_try_at_once() {
+    let refused = |code| {
+        let mut tree = tree();
+        for database in ["a", "b"] {
+            run(&mut tree, at(0), &request(database, "view"), &sqlstate(code));
+            run(&mut tree, at(0), &request(database, "other"), &ok(1));
+            let _ = admit(&mut tree, at(1), &request(database, "view")).unwrap_err();
+        }
+        tree
+    };
+    for code in ["42501", "42P01", "55000"] {
+        let mut tree = refused(code);
+        tree.abilities_changed(at(1), Some("a"));
+        let probe = admit(&mut tree, at(1), &request("a", "view")).unwrap();
+        assert!(probe.probe, "{code}: one probe, not a flood");
+        let _ = admit(&mut tree, at(1), &request("a", "view")).unwrap_err();
+        let _ = admit(&mut tree, at(1), &request("b", "view")).unwrap_err();
+        assert_eq!(report(&mut tree, at(2), probe.id, &ok(1)), []);
+        let closed = run(&mut tree, at(3), &request("a", "view"), &ok(1));
+        assert_eq!((closed[0].level, closed[0].transition.to), (Level::Feature, State::Closed));
+        tree.abilities_changed(at(4), None);
+        assert!(admit(&mut tree, at(4), &request("b", "view")).unwrap().probe, "{code}: everywhere");
+    }
+    // What has nothing to do with abilities waits on, and so does what a person holds open.
+    let mut tree = refused("42501");
+    for _ in 0..FailureClass::ServerError.rule().threshold {
+        run(&mut tree, at(1), &request("a", "broken"), &sqlstate("XX000"));
+    }
+    let held = Override::Open { reason: "night".into(), until: at(60) };
+    tree.order(at(1), &Scope::Feature(Some("a".into()), "other".into()), held).unwrap();
+    tree.abilities_changed(at(2), None);
+    for feature in ["broken", "other"] {
+        let _ = admit(&mut tree, at(2), &request("a", feature)).unwrap_err();
+    }
+}
+
+/// A probe that was let through early and failed does not begin the waits anew.
+#[test]
+fn a_probe_that_came_early_and_failed_lengthens_the_wait() {
+    let mut tree = tree();
+    let opened = run(&mut tree, at(0), &request("a", "view"), &sqlstate("42501"));
+    let first = opened[0].transition.wait.unwrap();
+    tree.abilities_changed(at(1), None);
+    let again = run(&mut tree, at(1), &request("a", "view"), &sqlstate("42501"));
+    assert_eq!(again.len(), 1, "{again:?}");
+    let base = FailureClass::InsufficientPrivilege.rule().base;
+    assert!(first <= base && again[0].transition.wait.unwrap() >= base, "{first:?} {again:?}");
 }
 
 #[test]

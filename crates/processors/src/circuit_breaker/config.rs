@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 /// A budget above this is none: ten seconds of each minute.
 const BUDGET_MAX: StdDuration = StdDuration::from_secs(60);
+/// Below this the ordinary planning of an ordinary server would count as distress.
+const PLANNING_TIME_MIN: StdDuration = StdDuration::from_millis(10);
 const BACKOFF_MIN: StdDuration = StdDuration::from_secs(1);
 const RATE_MAX: f64 = 10_000.0;
 const TIMEOUT_MAX: StdDuration = StdDuration::from_secs(60);
@@ -116,6 +118,9 @@ pub struct CircuitBreakerSettings {
     pub max_backoff: Option<Duration>,
     /// With fewer free connection slots for the database's own clients nothing is sent.
     pub free_slots_min: u32,
+    /// When the server says that it plans one of our statements longer than this, the database is left alone for a while.
+    /// It is asked about a statement that took long twice in a row before its execution began.
+    pub planning_time_max: Duration,
     /// Other limits at other times.
     pub schedule: Option<ScheduleSettings>,
     /// Work that waits for maintenance windows.
@@ -165,6 +170,7 @@ impl Default for CircuitBreakerSettings {
             max_timeout: None,
             max_backoff: None,
             free_slots_min: tree.free_slots_min,
+            planning_time_max: tree.planning_time_max.into(),
             schedule: None,
             heavy_work: None,
         }
@@ -187,6 +193,10 @@ pub fn validate(
     tree.breaker.success_threshold = settings.success_threshold;
     tree.slow_threshold = settings.slow_threshold.get();
     tree.free_slots_min = settings.free_slots_min;
+    tree.planning_time_max = settings.planning_time_max.get();
+    if tree.planning_time_max < PLANNING_TIME_MIN {
+        checks.error("planning_time_max", "expected a duration of at least 10ms");
+    }
     if let Some(max) = settings.max_backoff.map(Duration::get) {
         if max < BACKOFF_MIN {
             checks.error("max_backoff", "expected a duration of at least 1s");

@@ -1,12 +1,13 @@
 //! The guard of one server: the tree of admission behind a lock, with the books of what passed.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dbintel_admission::{
-    CostSource, DistressSignals, GrantId, NodeTransition, Outcome, Override, Request, Scope, ServerTree,
-    State, TreeView,
+    CostSource, DistressSignals, GrantId, Level, NodeTransition, Outcome, Override, Request, Scope,
+    ServerTree, State, TreeView,
 };
 use dbintel_model::{Clock, Monotonic, Target, Text};
 use dbintel_pipeline::admission::{Admission, Denied, Permit, Purpose, StatementRequest};
@@ -26,6 +27,10 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// The gate of a denial by order, as a label.
 const BYPASS: &str = "bypass";
+/// Changes of state that are kept for people to read; older ones are in the log, and counted by the metrics of trips.
+pub(super) const TRANSITIONS_KEPT: usize = 256;
+/// Of these, how many a page shows.
+pub(super) const TRANSITIONS_SHOWN: usize = 16;
 
 /// Stands before one server. Clones are the same guard.
 #[derive(Clone, Debug)]
@@ -69,6 +74,8 @@ struct Guarded {
     published_at: Option<Monotonic>,
     /// Brought up to date with the gauges.
     held: Holding,
+    /// The latest changes of state, oldest first; at most [`TRANSITIONS_KEPT`].
+    transitions: VecDeque<NodeTransition>,
 }
 
 // === impl Guard ===
@@ -88,6 +95,7 @@ impl Guard {
             random: fastrand::Rng::with_seed(cx.seed),
             published: Published::new(cx.registry, cx.receiver, cx.server),
             published_at: None,
+            transitions: VecDeque::new(),
         };
         let (clock, process, overrides) = (cx.clock, cx.process, cx.overrides);
         Self(Arc::new(Inner { clock, process, receiver, overrides, state: Mutex::new(state) }))
@@ -124,6 +132,12 @@ impl Guard {
         self.0.state.lock().tree.view(self.0.clock.monotonic())
     }
 
+    /// What the breakers did and when, oldest first: the latest changes of state.
+    #[must_use]
+    pub fn transitions(&self) -> Vec<NodeTransition> {
+        self.0.state.lock().transitions.iter().cloned().collect()
+    }
+
     /// How it stands, in lines for a page.
     #[must_use]
     pub fn describe(&self) -> Vec<(Text, Text)> {
@@ -158,6 +172,9 @@ impl Guard {
                 lines.push((name.into(), breaker_line(now, &feature.breaker)));
             }
         }
+        let done = self.transitions();
+        let latest = done.iter().skip(done.len().saturating_sub(TRANSITIONS_SHOWN));
+        lines.extend(latest.map(|done| transition_line(now, done)));
         lines
     }
 
@@ -202,7 +219,8 @@ impl Admission for Guard {
             }
             Err(denial) => {
                 state.published.denied(request.purpose, denial.gate.as_str());
-                Err(Denied { reason: denial.reason, retry_after: denial.retry_after })
+                let (reason, retry_after, class) = (denial.reason, denial.retry_after, denial.class);
+                Err(Denied { reason, retry_after, class })
             }
         };
         state.publish(now, false);
@@ -217,6 +235,11 @@ impl Admission for Guard {
         for transition in transitions {
             state.note(Some(transition));
         }
+    }
+
+    fn abilities_changed(&self, target: &Target) {
+        let now = self.0.clock.monotonic();
+        self.0.state.lock().tree.abilities_changed(now, target.database.as_deref());
     }
 
     fn statement_timeout(&self, target: &Target) -> Option<Duration> {
@@ -242,6 +265,10 @@ impl Guarded {
     fn note(&mut self, transition: Option<NodeTransition>) {
         if let Some(transition) = transition {
             self.published.transition(&transition);
+            if self.transitions.len() >= TRANSITIONS_KEPT {
+                self.transitions.pop_front();
+            }
+            self.transitions.push_back(transition);
         }
     }
 
@@ -257,7 +284,7 @@ impl Guarded {
 fn switched_off(order: &dbintel_pipeline::overrides::Override, left: Duration) -> Denied {
     let seconds = left.as_secs();
     let reason = format!("{} is switched off by order for {seconds} s more: {}", order.order, order.reason);
-    Denied { reason: reason.into(), retry_after: left.min(ASK_AGAIN) }
+    Denied { reason: reason.into(), class: None, retry_after: left.min(ASK_AGAIN) }
 }
 
 fn breaker_line(now: Monotonic, breaker: &dbintel_admission::BreakerView) -> Text {
@@ -273,6 +300,31 @@ fn breaker_line(now: Monotonic, breaker: &dbintel_admission::BreakerView) -> Tex
         let _ = write!(text, ", by order for {left} s more: {}", forced.reason);
     }
     text.into()
+}
+
+fn transition_line(now: Monotonic, done: &NodeTransition) -> (Text, Text) {
+    let transition = &done.transition;
+    let ago = now.since(transition.at).as_secs();
+    let mut text = format!("{} to {}", transition.from.as_str(), transition.to.as_str());
+    let place = match (&done.database, &done.feature) {
+        (_, None) if done.level == Level::Server => "server".to_owned(),
+        (database, feature) => {
+            let database = database.as_deref().unwrap_or("(server)");
+            feature
+                .as_ref()
+                .map_or_else(|| format!("database {database}"), |name| format!("{database}: {name}"))
+        }
+    };
+    if let Some(class) = transition.class {
+        let _ = write!(text, ", {}", class.as_str());
+    }
+    if let Some(wait) = transition.wait {
+        let _ = write!(text, ", next probe after {:.1} s", wait.as_secs_f64());
+    }
+    if let Some(open_for) = transition.open_for {
+        let _ = write!(text, ", recovered after {:.1} s", open_for.as_secs_f64());
+    }
+    (format!("{ago} s ago, {place}").into(), text.into())
 }
 
 /// The source of a cost as a label.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_admission::{MemoryPressure, ProcessLoad};
+use dbintel_admission::{DistressSignals, FailureClass, MemoryPressure, ProcessLoad};
 use dbintel_model::{Clock, ManualClock, Server, Target, Timestamp};
 use dbintel_pipeline::admission::{
     Admission as _, Outcome, Permit, Purpose, StatementError, StatementRequest,
@@ -11,6 +11,7 @@ use dbintel_pipeline::telemetry::Registry;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use super::guard::{TRANSITIONS_KEPT, TRANSITIONS_SHOWN};
 use super::*;
 
 /// Friday, 15 January 2027, 08:00 UTC.
@@ -49,20 +50,24 @@ fn world(settings: Value) -> World {
     World { clock, registry, load, guard }
 }
 
+fn target() -> Target {
+    let server = Arc::new(Server {
+        receiver: "postgresql".into(),
+        system: "postgresql".into(),
+        address: "db".into(),
+        port: 5432,
+        resource: Vec::new(),
+    });
+    Target { server, database: Some("app".into()) }
+}
+
 impl World {
     fn pass(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
     fn admit(&self, purpose: Purpose, feature: &'static str, cheapest: bool) -> Result<Permit, String> {
-        let server = Arc::new(Server {
-            receiver: "postgresql".into(),
-            system: "postgresql".into(),
-            address: "db".into(),
-            port: 5432,
-            resource: Vec::new(),
-        });
-        let target = Target { server, database: Some("app".into()) };
+        let target = target();
         let request = StatementRequest { target: &target, purpose, feature, cheapest };
         self.guard.admit(&request).map_err(|denied| denied.to_string())
     }
@@ -132,6 +137,52 @@ fn a_lost_connection_opens_and_two_probes_close_it_and_all_of_it_is_counted() {
     assert_eq!(world.registry.value("circuit_breaker_recovery_time_seconds", &server[..3]), Some(3.0));
 }
 
+/// What the breakers did is kept for a page, the latest of it.
+#[test]
+fn what_the_breakers_did_is_kept_within_bounds() {
+    let world = world(json!({"max_backoff": "1s", "success_threshold": 1}));
+    // Each round opens, or half-opens and opens again.
+    for _ in 0..TRANSITIONS_KEPT {
+        let probe = world.admit(Purpose::Connect, "connect", true).unwrap();
+        probe.report(&failed(StatementError::Connection));
+        world.pass(2);
+    }
+    let kept = world.guard.transitions();
+    assert_eq!(kept.len(), TRANSITIONS_KEPT);
+    assert!(kept.is_sorted_by_key(|change| change.transition.at));
+    assert!(kept.iter().all(|change| change.transition.class == Some(FailureClass::ConnectionLost)));
+    let lines = world.guard.describe();
+    let latest = lines.iter().filter(|(name, _)| name.contains(" s ago, server")).count();
+    assert_eq!(latest, TRANSITIONS_SHOWN, "{lines:#?}");
+    assert!(lines.last().unwrap().1.contains("to open, connection_lost, next probe after"), "{lines:#?}");
+}
+
+/// The receiver learns what a breaker is open for, so that it can give its connections back.
+#[test]
+fn a_denial_names_the_class_that_opened_the_breaker() {
+    let world = world(json!({}));
+    let request =
+        |target| StatementRequest { target, purpose: Purpose::Server, feature: "node", cheapest: true };
+    let target = target();
+    let signals = DistressSignals { free_connection_slots: Some(0), ..DistressSignals::default() };
+    world.guard.distress(&target, &signals);
+    let denied = world.guard.admit(&request(&target)).unwrap_err();
+    assert_eq!(denied.class, Some(FailureClass::DistressSlots));
+    assert!(denied.class.is_some_and(FailureClass::wants_slots));
+}
+
+/// Who is told that abilities have changed does not wait.
+#[test]
+fn a_query_without_privilege_is_tried_again_when_abilities_change() {
+    let world = world(json!({}));
+    let refused = || failed(StatementError::Sqlstate("42501".into()));
+    world.admit(Purpose::Server, "bgwriter", false).unwrap().report(&refused());
+    world.pass(1);
+    assert!(world.admit(Purpose::Server, "bgwriter", false).is_err());
+    world.guard.abilities_changed(&target());
+    assert!(world.admit(Purpose::Server, "bgwriter", false).is_ok());
+}
+
 #[test]
 fn a_process_that_runs_short_gives_up_work_in_order() {
     let world = world(json!({}));
@@ -146,7 +197,7 @@ fn a_process_that_runs_short_gives_up_work_in_order() {
 fn settings_that_cannot_be_are_named() {
     let wrong = json!({
         "limits": {"budget": "0s", "statements_per_second": 0.0, "burst": 0, "plans_per_minute": -1.0},
-        "success_threshold": 0, "max_timeout": "2m", "max_backoff": "10ms",
+        "success_threshold": 0, "planning_time_max": "1ms", "max_timeout": "2m", "max_backoff": "10ms",
         "schedule": {"time_zone": "Nowhere/Town", "windows": [{"from": "08:00", "to": "18:00"}]},
         "heavy_work": {"windows": [{"from": "25:00", "to": "18:00"}]},
     });
@@ -158,6 +209,7 @@ fn settings_that_cannot_be_are_named() {
             "limits.plans_per_minute",
             "limits.burst",
             "success_threshold",
+            "planning_time_max",
             "max_backoff",
             "max_timeout",
             "schedule",

@@ -7,11 +7,13 @@ use std::time::Duration;
 use dbintel_config::values::Secret;
 use dbintel_model::{GapReason, Text};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow, PgSslMode};
-use sqlx::{ConnectOptions, Connection as _, Executor as _, PgConnection};
+use sqlx::{Arguments as _, ConnectOptions, Connection as _, Executor as _, PgConnection, Row as _};
 use tokio::io::AsyncReadExt as _;
+use tokio::time::Instant;
 
 use super::error::QueryError;
-use super::meter::{Meter, elapsed, metered};
+use super::meter::{Meter, Select, elapsed, is_row, metered};
+use super::planning::{self, Beginning, Planning};
 use super::sql::{literal, vouched};
 
 /// `application_name` of our sessions, by which a DBA recognises them.
@@ -96,6 +98,7 @@ pub struct Connection {
     /// Of the transaction that is open.
     deadline: Duration,
     meter: Arc<Meter>,
+    planning: Planning,
 }
 
 impl Connection {
@@ -113,6 +116,7 @@ impl Connection {
             in_transaction: false,
             deadline: Duration::ZERO,
             meter: Arc::default(),
+            planning: Planning::default(),
         })
     }
 
@@ -126,13 +130,15 @@ impl Connection {
         let text = format!("{rollback}{}", begin_text(limits, extra));
         self.in_transaction = true;
         self.deadline = limits.deadline();
+        let started = Instant::now();
         let begun =
             tokio::time::timeout(limits.deadline(), self.inner.execute(sqlx::raw_sql(vouched(&text)))).await;
         begun.map_err(|_elapsed| QueryError::deadline("beginning a transaction"))??;
+        self.planning.round_trip(started.elapsed());
         Ok(())
     }
 
-    /// Runs one statement of the transaction and gives its first row, if it has one. `what` names it in errors.
+    /// Runs one statement of the transaction that has a row, and gives the first. `what` names it in errors.
     ///
     /// # Errors
     /// [`QueryError`], also when our deadline passes.
@@ -150,7 +156,7 @@ impl Connection {
             }
             Ok(())
         };
-        self.stream(what, limits, text, PgArguments::default(), take).await?;
+        self.stream(what, limits, Select::always(text), PgArguments::default(), take).await?;
         Ok(first)
     }
 
@@ -163,19 +169,24 @@ impl Connection {
         &mut self,
         what: &str,
         limits: Limits,
-        text: &str,
+        select: Select<'_>,
         arguments: PgArguments,
         mut take: impl FnMut(&PgRow) -> Result<(), sqlx::Error> + Send,
     ) -> Result<(), QueryError> {
         use futures_util::TryStreamExt as _;
-        let (meter, mut took) = (Arc::clone(&self.meter), None);
+        let (text, plain) = (metered(select.text, select.rows), arguments.len() == 0);
+        let (meter, mut took, mut beginning) = (Arc::clone(&self.meter), None, Beginning::default());
+        let started = Instant::now();
         let reading = async {
             // Unnamed statements: a transaction pooler may give the next transaction to another backend.
-            let query = sqlx::query_with(vouched(&metered(text)), arguments).persistent(false);
-            let mut rows = query.fetch(&mut self.inner);
-            while let Some(row) = rows.try_next().await? {
+            let query = sqlx::query_with(vouched(&text), arguments).persistent(false);
+            let mut answer = query.fetch(&mut self.inner);
+            while let Some(row) = answer.try_next().await? {
                 took = elapsed(&row);
-                take(&row)?;
+                beginning.row(started.elapsed(), took);
+                if is_row(&row, select.rows) {
+                    take(&row)?;
+                }
             }
             Ok::<_, sqlx::Error>(())
         };
@@ -183,7 +194,37 @@ impl Connection {
         let deadline = limits.deadline().max(self.deadline);
         let read = tokio::time::timeout(deadline, reading).await;
         meter.add(took);
-        Ok(read.map_err(|_elapsed| QueryError::deadline(what))??)
+        read.map_err(|_elapsed| QueryError::deadline(what))??;
+        if plain {
+            self.planning.add(what, &text, beginning);
+        }
+        Ok(())
+    }
+
+    /// How long the server plans a statement of ours, as it says itself. Runs in the transaction that is open.
+    ///
+    /// # Errors
+    /// [`QueryError`], also when our deadline passes.
+    pub async fn planning_time(
+        &mut self,
+        limits: Limits,
+        text: &str,
+    ) -> Result<Option<Duration>, QueryError> {
+        let text = format!("{}{text}", planning::EXPLAIN);
+        let query = sqlx::query_with(vouched(&text), PgArguments::default()).persistent(false);
+        let deadline = limits.deadline().max(self.deadline);
+        let asked = tokio::time::timeout(deadline, query.fetch_all(&mut self.inner)).await;
+        let lines = asked.map_err(|_elapsed| QueryError::deadline("planning")).and_then(|lines| Ok(lines?));
+        let time = lines.as_ref().ok().and_then(|lines| {
+            lines.iter().find_map(|line| planning::answer(&line.try_get::<String, _>(0).ok()?))
+        });
+        self.meter.add(time);
+        lines.map(|_| time)
+    }
+
+    /// The text of a statement to ask [`Self::planning_time`] about, if one was suspicious since the last call.
+    pub fn suspect(&mut self) -> Option<String> {
+        self.planning.suspect()
     }
 
     /// What the server says our statements cost.

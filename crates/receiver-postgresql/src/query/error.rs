@@ -47,7 +47,7 @@ impl QueryError {
     /// Whether looking at the catalogue again can help: something it was said to have is gone.
     #[must_use]
     pub fn contradicts_catalogue(&self) -> bool {
-        matches!(self.sqlstate.as_deref(), Some("42703" | "42883" | "42P01"))
+        matches!(self.sqlstate.as_deref(), Some("42703" | "42704" | "42883" | "42P01" | "3F000" | "58P01"))
     }
 
     /// Whether it is admission that said no, so that nothing was sent and the transaction is as it was.
@@ -113,9 +113,8 @@ impl QueryError {
 /// The class of a SQLSTATE. PostgreSQL documentation, appendix A.
 fn reason_of(sqlstate: &str, message: &str) -> GapReason {
     match sqlstate {
-        "57014" if message.contains("lock timeout") => GapReason::LockTimeout,
         "57014" | "25P04" => GapReason::StatementTimeout,
-        "55P03" => GapReason::LockTimeout,
+        "55P03" | "40P01" => GapReason::LockTimeout,
         "42501" => GapReason::InsufficientPrivilege,
         "53300" => GapReason::TooManyConnections,
         "42703" | "42883" | "42P01" => GapReason::NotInThisVersion,
@@ -157,7 +156,6 @@ mod tests {
         let check =
             |sqlstate, message, expected| assert_eq!(reason_of(sqlstate, message), expected, "{sqlstate}");
         check("57014", "canceling statement due to statement timeout", GapReason::StatementTimeout);
-        check("57014", "canceling statement due to lock timeout", GapReason::LockTimeout);
         check("55P03", "canceling statement due to lock timeout", GapReason::LockTimeout);
         check("53300", "sorry, too many clients already", GapReason::TooManyConnections);
         check("28P01", "password authentication failed", GapReason::AuthenticationFailed);

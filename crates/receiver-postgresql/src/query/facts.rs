@@ -1,6 +1,7 @@
 //! What the server has: views, columns, extensions, and what our role may do. Found by looking.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use dbintel_model::GapReason;
 use sqlx::Row as _;
@@ -8,6 +9,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
+use super::meter::Select;
 use super::sql::identifier;
 
 /// What is known of one database of one server, for as long as the connection lasts.
@@ -30,10 +32,12 @@ pub struct Facts {
     pub activity_text_bytes: i64,
     /// Whether texts of the connected database are in UTF-8.
     pub is_utf8: bool,
+    /// Which statistics views and functions our role may not use, as a sum of hashes: it is compared, and nothing else.
+    pub forbidden: i64,
 }
 
 /// The installed extension.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StatementsExtension {
     /// Its schema as a quoted identifier.
     pub schema: String,
@@ -63,7 +67,11 @@ const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
      (SELECT setting::int8 FROM pg_settings WHERE name = 'track_activity_query_size'), \
      getdatabaseencoding() = 'UTF8', pg_backend_pid()::int8, \
      (SELECT has_schema_privilege(extnamespace, 'USAGE') FROM pg_catalog.pg_extension \
-       WHERE extname = 'pg_stat_statements')";
+       WHERE extname = 'pg_stat_statements'), \
+     (SELECT coalesce(sum(hashtext(c.oid::text)), 0)::int8 FROM pg_catalog.pg_class c \
+       WHERE c.relname LIKE 'pg\\_%' AND c.relkind IN ('v', 'r') AND NOT has_table_privilege(c.oid, 'SELECT')) \
+     + (SELECT coalesce(sum(hashtext(p.oid::text)), 0)::int8 FROM pg_catalog.pg_proc p \
+       WHERE p.proname LIKE 'pg\\_%' AND p.proacl IS NOT NULL AND NOT has_function_privilege(p.oid, 'EXECUTE'))";
 
 const PARAMETER_PRIVILEGES: &str = "SELECT has_parameter_privilege('pg_stat_statements.track', 'SET')";
 
@@ -102,8 +110,26 @@ impl Facts {
             facts.columns.insert((row.try_get(0)?, row.try_get(1)?));
             Ok(())
         };
-        connection.stream("columns", limits, COLUMNS, PgArguments::default(), take).await?;
+        connection.stream("columns", limits, Select::always(COLUMNS), PgArguments::default(), take).await?;
         Ok(facts)
+    }
+
+    /// The same for facts that are equal, and for others not. Kept where the facts themselves would take too much memory.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let hash = |of: &dyn Fn(&mut DefaultHasher)| {
+            let mut hasher = DefaultHasher::new();
+            of(&mut hasher);
+            hasher.finish()
+        };
+        // The columns are in no order.
+        let columns =
+            self.columns.iter().map(|column| hash(&|hasher| column.hash(hasher))).fold(0, u64::wrapping_add);
+        let Self { columns: _, statements, statements_preloaded, .. } = self;
+        let rights =
+            [*statements_preloaded, self.may_untrack, self.may_read_control, self.may_read_all_stats];
+        let server = (self.version_number, self.activity_text_bytes, self.is_utf8, self.forbidden);
+        hash(&|hasher| (columns, statements, rights, server).hash(hasher))
     }
 
     /// Whether the view exists.
@@ -156,6 +182,7 @@ fn abilities(row: &PgRow) -> Result<(Facts, bool, i64), sqlx::Error> {
         }),
         activity_text_bytes: row.try_get::<Option<i64>, _>(7)?.unwrap_or(i64::MAX),
         is_utf8: row.try_get(8)?,
+        forbidden: row.try_get(11)?,
         ..Facts::default()
     };
     Ok((facts, row.try_get(4)?, row.try_get(9)?))

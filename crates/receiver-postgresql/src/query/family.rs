@@ -7,6 +7,7 @@ use dbintel_model::{GapReason, MetricDefinition, NumberType, PointSource};
 use dbintel_pipeline::admission::Purpose;
 
 use super::facts::Facts;
+use super::meter::Rows;
 use super::sql::micros;
 
 /// Rows of one kind.
@@ -32,6 +33,8 @@ pub struct Family {
     pub view: Option<(&'static str, &'static str)>,
     /// `WHERE`, `GROUP BY`, `ORDER BY`.
     pub tail: &'static str,
+    /// Whether a server can be without any row of it.
+    pub rows: Rows,
     /// Rows read at most; more are counted as cut.
     pub max_rows: usize,
     /// Whether rows of other roles, or their contents, are hidden from a role without `pg_read_all_stats`. What is left

@@ -8,6 +8,7 @@ use dbintel_model::GapReason;
 use dbintel_pipeline::admission::Purpose;
 
 use super::family::{Column, Family, Label, NullMeans, Scope};
+use super::meter::Rows;
 
 /// Rows of a family that has one row per server.
 const ONE: usize = 1;
@@ -28,15 +29,21 @@ const PLAIN: Family = Family {
     columns: &[],
     view: None,
     tail: "",
+    rows: Rows::Always,
     max_rows: ONE,
     of_all_roles: false,
     null_means: None,
     slow: false,
 };
 
-/// A family of objects of one database.
-const OBJECTS: Family =
-    Family { scope: Scope::Database, purpose: Purpose::Objects, max_rows: MAX_OBJECTS_PER_DATABASE, ..PLAIN };
+/// A family of objects of one database, which may have none.
+const OBJECTS: Family = Family {
+    scope: Scope::Database,
+    purpose: Purpose::Objects,
+    rows: Rows::Perhaps,
+    max_rows: MAX_OBJECTS_PER_DATABASE,
+    ..PLAIN
+};
 
 const fn column(name: &'static str, expression: &'static str) -> Column {
     Column { name, needs: None, expression, start: None }
@@ -204,6 +211,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "settings",
+        rows: Rows::Perhaps,
         slow: true,
         from: "pg_settings s",
         columns: &[column("pending_restart", "count(*)")],
@@ -255,6 +263,7 @@ pub static FAMILIES: &[Family] = &[
     Family {
         // Replicas behind one address are one client to OpenTelemetry contrib: the furthest behind speaks for all.
         name: "replication",
+        rows: Rows::Perhaps,
         from: "pg_stat_replication r",
         labels: &[Label::Plain("replication_client", "coalesce(host(r.client_addr), 'unix')")],
         columns: &[
@@ -274,6 +283,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "replication_slots",
+        rows: Rows::Perhaps,
         from: "pg_replication_slots s",
         labels: &[
             Label::Plain("postgresql.replication_slot.name", "s.slot_name"),
@@ -294,6 +304,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "recovery",
+        rows: Rows::Perhaps,
         from: "(SELECT) one",
         columns: &[
             column("replay_delay", "extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())"),
@@ -322,6 +333,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "activity",
+        rows: Rows::Perhaps,
         purpose: Purpose::Sessions,
         from: "pg_stat_activity a",
         labels: &[Label::Database("a.datname")],
@@ -375,6 +387,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "progress",
+        rows: Rows::Perhaps,
         slow: true,
         from: PROGRESS,
         labels: &[
@@ -394,6 +407,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         name: "table_count",
+        rows: Rows::Always,
         slow: true,
         from: concat!("pg_class c JOIN ", user_schemas!()),
         labels: &[CONNECTED],

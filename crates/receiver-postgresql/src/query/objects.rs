@@ -8,6 +8,7 @@ use sqlx::{Arguments as _, Row as _};
 
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
+use super::meter::{Rows, Select};
 use super::sql::{arguments, micros};
 use crate::state::changes::{MAX_SETTINGS, MAX_TABLES, Resets, Table, Tables, Values};
 
@@ -34,7 +35,7 @@ pub async fn databases(
         databases.insert(row.try_get::<String, _>(0)?.into(), row.try_get(1)?);
         Ok(())
     };
-    connection.stream("databases", limits, DATABASES, PgArguments::default(), take).await?;
+    connection.stream("databases", limits, Select::always(DATABASES), PgArguments::default(), take).await?;
     Ok(databases)
 }
 
@@ -66,7 +67,7 @@ async fn names(
         names.insert(oid, row.try_get::<String, _>(1)?.into());
         Ok(())
     };
-    connection.stream(what, limits, text, PgArguments::default(), take).await?;
+    connection.stream(what, limits, Select::always(text), PgArguments::default(), take).await?;
     Ok(names)
 }
 
@@ -90,7 +91,7 @@ pub async fn resets(connection: &mut Connection, limits: Limits) -> Result<Reset
         resets.insert(row.try_get::<String, _>(0)?.into(), at.map(Timestamp::from_micros));
         Ok(())
     };
-    connection.stream("resets", limits, &resets_text(), PgArguments::default(), take).await?;
+    connection.stream("resets", limits, Select::always(&resets_text()), PgArguments::default(), take).await?;
     Ok(resets)
 }
 
@@ -114,7 +115,7 @@ async fn values(
         values.insert(row.try_get::<String, _>(0)?.into(), value.unwrap_or_default().into());
         Ok(())
     };
-    connection.stream(what, limits, text, PgArguments::default(), take).await?;
+    connection.stream(what, limits, Select::always(text), PgArguments::default(), take).await?;
     Ok(values)
 }
 
@@ -139,7 +140,9 @@ pub async fn tables(connection: &mut Connection, limits: Limits) -> Result<Table
         tables.insert(row.try_get::<String, _>(0)?.into(), table);
         Ok(())
     };
-    connection.stream("tables", limits, &tables_text(), PgArguments::default(), take).await?;
+    connection
+        .stream("tables", limits, Select::perhaps(&tables_text()), PgArguments::default(), take)
+        .await?;
     Ok(tables)
 }
 
@@ -161,7 +164,7 @@ pub async fn still_running(
         arguments.add(pids)?;
         arguments.add(super::connection::APPLICATION_NAME)
     })?;
-    connection.stream("backends of ours", limits, STILL_RUNNING, arguments, take).await?;
+    connection.stream("backends of ours", limits, Select::perhaps(STILL_RUNNING), arguments, take).await?;
     Ok(running)
 }
 
@@ -214,15 +217,15 @@ fn tables_text() -> String {
 
 /// Every statement of this module, by the name of what it reads.
 #[must_use]
-pub(super) fn texts() -> [(&'static str, String); 8] {
+pub(super) fn texts() -> [(&'static str, String, Rows); 8] {
     [
-        ("databases", DATABASES.to_owned()),
-        ("database names", DATABASE_NAMES.to_owned()),
-        ("role names", role_names_text()),
-        ("settings", settings_text()),
-        ("resets", resets_text()),
-        ("extensions", EXTENSIONS.to_owned()),
-        ("tables", tables_text()),
-        ("backends of ours", STILL_RUNNING.to_owned()),
+        ("databases", DATABASES.to_owned(), Rows::Always),
+        ("database names", DATABASE_NAMES.to_owned(), Rows::Always),
+        ("role names", role_names_text(), Rows::Always),
+        ("settings", settings_text(), Rows::Always),
+        ("resets", resets_text(), Rows::Always),
+        ("extensions", EXTENSIONS.to_owned(), Rows::Always),
+        ("tables", tables_text(), Rows::Perhaps),
+        ("backends of ours", STILL_RUNNING.to_owned(), Rows::Perhaps),
     ]
 }

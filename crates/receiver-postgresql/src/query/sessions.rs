@@ -9,6 +9,7 @@ use sqlx::{Arguments as _, Row as _};
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
 use super::facts::Facts;
+use super::meter::Select;
 use super::sql::{arguments, micros, text_bytes};
 use crate::state::texts::query_text;
 
@@ -89,7 +90,7 @@ impl SessionsPlan {
             sessions.push(session(row)?);
             Ok(())
         };
-        connection.stream("sessions", limits, &self.text, arguments, take).await?;
+        connection.stream("sessions", limits, Select::perhaps(&self.text), arguments, take).await?;
         Ok(sessions)
     }
 }

@@ -12,6 +12,7 @@ use sqlx::{Arguments as _, Row as _, ValueRef as _};
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
 use super::facts::Facts;
+use super::meter::{Rows, Select};
 use super::sql::{arguments, micros, text_bytes};
 use crate::state::moments::Cumulative;
 use crate::state::statements::{Entry, Extent, Shape, Snapshot, StatementDeltas, StatementKey};
@@ -140,16 +141,18 @@ impl StatementsPlan {
     }
 
     /// Every statement of the plan, by the name of what it reads.
-    pub(super) fn texts(&self) -> Vec<(&'static str, &str)> {
-        let mut texts = vec![("statements, all", self.whole.as_str()), ("statement texts", &self.texts)];
+    pub(super) fn texts(&self) -> Vec<(&'static str, &str, Rows)> {
+        let (always, perhaps) = (Rows::Always, Rows::Perhaps);
+        let mut texts =
+            vec![("statements, all", self.whole.as_str(), always), ("statement texts", &self.texts, perhaps)];
         match (&self.info_before, &self.info) {
             // Without the view every reading is whole.
             (Some(before), Some(after)) => texts.extend([
-                ("statements, those that changed", self.changed.as_str()),
-                ("statements info, before", before),
-                ("statements info, after", after),
+                ("statements, those that changed", self.changed.as_str(), perhaps),
+                ("statements info, before", before, always),
+                ("statements info, after", after, always),
             ]),
-            _ => texts.push(("statements limit", LIMIT)),
+            _ => texts.push(("statements limit", LIMIT, always)),
         }
         texts
     }
@@ -185,15 +188,16 @@ impl StatementsPlan {
             shape: self.shape,
         };
         let marks = deltas.marks(&snapshot);
-        let (text, arguments) = match marks {
+        let (select, arguments) = match marks {
             Some(marks) => {
                 snapshot.extent = Extent::Changed;
-                (&self.changed, arguments(|arguments| arguments.add(marks))?)
+                (Select::perhaps(&self.changed), arguments(|arguments| arguments.add(marks))?)
             }
-            None => (&self.whole, PgArguments::default()),
+            // An empty view is one of a server that has just been reset.
+            None => (Select::always(&self.whole), PgArguments::default()),
         };
         let take = |row: &PgRow| self.take(row, &mut snapshot);
-        connection.stream("statements", limits, text, arguments, take).await?;
+        connection.stream("statements", limits, select, arguments, take).await?;
         let after = self.info(connection, limits, &self.info).await?;
         if after.stats_reset != before.stats_reset {
             let message = "pg_stat_statements was reset while it was read; the next poll starts anew";
@@ -225,7 +229,7 @@ impl StatementsPlan {
             Ok(())
         };
         let arguments = arguments(|arguments| arguments.add(ids))?;
-        connection.stream("statement texts", limits, &self.texts, arguments, take).await?;
+        connection.stream("statement texts", limits, Select::perhaps(&self.texts), arguments, take).await?;
         Ok(texts.into_iter().collect())
     }
 

@@ -5,10 +5,10 @@ use dbintel_model::MetricDefinition;
 use super::connection::{Limits, UNTRACKED, begin_text};
 use super::facts::{self, Facts};
 use super::family_table::FAMILIES;
-use super::meter::metered;
+use super::meter::{Rows, metered};
 use super::sessions::SessionsPlan;
 use super::statements::StatementsPlan;
-use super::{distress, node, objects, tracking};
+use super::{distress, node, objects, planning, tracking};
 
 /// A statement as it is sent. Values are bound as `$1`, `$2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,27 +29,29 @@ pub fn templates(
     wanted: impl Fn(&MetricDefinition) -> bool,
 ) -> Vec<Template> {
     let plain = |name: &str, text: String| Template { name: name.to_owned(), text };
-    let read = |name: &str, text: &str| plain(name, metered(text));
+    let read = |name: &str, text: &str, rows| plain(name, metered(text, rows));
     let mut templates = Vec::new();
     for (name, extra) in [("begin", ""), ("begin without being tracked", UNTRACKED)] {
         let begin = begin_text(limits, extra);
         let anew = format!("ROLLBACK; {begin}");
         templates.extend([plain(name, begin), plain(&format!("{name}, after an error"), anew)]);
     }
-    templates.extend(facts::TEXTS.iter().map(|(name, text)| read(name, text)));
-    templates.push(read("node", &node::text(facts)));
-    templates.push(read("distress", distress::DISTRESS));
-    templates.extend(objects::texts().iter().map(|(name, text)| read(name, text)));
+    templates.extend(facts::TEXTS.iter().map(|(name, text)| read(name, text, Rows::Always)));
+    templates.push(read("node", &node::text(facts), Rows::Always));
+    templates.push(read("distress", distress::DISTRESS, Rows::Always));
+    templates.extend(objects::texts().iter().map(|(name, text, rows)| read(name, text, *rows)));
     for family in FAMILIES {
         if let Ok(plan) = family.plan(facts, &wanted) {
-            templates.push(read(&format!("family {}", family.name), &plan.text));
+            templates.push(read(&format!("family {}", family.name), &plan.text, family.rows));
         }
     }
     if let Ok(plan) = StatementsPlan::new(facts, database) {
-        templates.extend(plan.texts().into_iter().map(|(name, text)| read(name, text)));
+        templates.extend(plan.texts().into_iter().map(|(name, text, rows)| read(name, text, rows)));
     }
-    templates.push(read("sessions", SessionsPlan::new(facts).text()));
-    templates.push(read("doctor: what the server measures", tracking::TRACKING));
+    templates.push(read("sessions", SessionsPlan::new(facts).text(), Rows::Perhaps));
+    templates.push(read("doctor: what the server measures", tracking::TRACKING, Rows::Always));
+    let explain = format!("{}…", planning::EXPLAIN);
+    templates.push(plain("how long a statement above is planned that began late twice", explain));
     templates.push(plain("end", "ROLLBACK".to_owned()));
     templates
 }

@@ -49,6 +49,8 @@ pub(super) struct Leased {
     pub(super) connection: Connection,
     /// What the database has.
     pub(super) facts: Facts,
+    /// A statement has shown that the facts hold no longer: the next connection looks again.
+    pub(super) is_outdated: bool,
     slot: Option<OwnedSemaphorePermit>,
 }
 
@@ -101,7 +103,7 @@ impl Connections {
                 return Err(QueryError::deadline("connecting"));
             }
         };
-        let mut leased = Leased { connection, facts: Facts::default(), slot };
+        let mut leased = Leased { connection, facts: Facts::default(), is_outdated: false, slot };
         if let Err(error) = self.look(&mut leased).await {
             self.give_up(leased, &error).await;
             return Err(error);

@@ -17,6 +17,7 @@ use super::families::{Families, Turn};
 use super::schedule::{Due, Poll};
 use super::shared::{Ask, Shared};
 use crate::query::error::QueryError;
+use crate::query::facts::Facts;
 use crate::query::family::Scope;
 use crate::query::objects;
 use crate::state::changes::{self, Tables, Values};
@@ -37,6 +38,8 @@ struct Database {
     target: Arc<Target>,
     leased: Option<Leased>,
     families: Families,
+    /// Fingerprint of the facts that the plans were last made for.
+    facts: Option<u64>,
     slow_due: Due,
     tables_due: Due,
     accepted: Accepted,
@@ -135,6 +138,7 @@ impl Database {
             target: Arc::new(Target::database(Arc::clone(&shared.server), name.clone())),
             leased: None,
             families: Families::default(),
+            facts: None,
             slow_due: Due::every(shared.config.size_interval),
             tables_due: Due::every(shared.config.catalogue_interval),
             accepted: Accepted::default(),
@@ -152,7 +156,7 @@ impl Database {
         let read = match self.connect(shared, name).await {
             Ok(mut leased) => match self.read(shared, &mut leased, &mut answered, &mut records).await {
                 Ok(seen) => {
-                    self.leased = Some(leased);
+                    self.leased = shared.done(leased).await;
                     Ok(seen)
                 }
                 Err(error) => {
@@ -191,8 +195,29 @@ impl Database {
         }
         let opening = shared.connections.open(name);
         let leased = shared.admitted(Ask::connect(&self.target), opening, |_| 0).await?;
-        self.families.plan(shared, &leased.facts, Scope::Database);
+        self.plan(shared, &leased.facts);
         Ok(leased)
+    }
+
+    fn plan(&mut self, shared: &Shared, facts: &Facts) {
+        let fingerprint = facts.fingerprint();
+        if self.facts.replace(fingerprint).is_some_and(|before| before != fingerprint) {
+            shared.abilities_changed(&self.target);
+        }
+        self.families.plan(shared, facts, Scope::Database);
+    }
+
+    /// Looks whether privileges have changed what can be read here, as our messages ask people to do.
+    async fn look_again(&mut self, shared: &Shared, leased: &mut Leased) -> Result<(), QueryError> {
+        let ask = leased.ask(&self.target, Purpose::Catalogue, "abilities");
+        let limits = shared.limits(&self.target);
+        let facts = Facts::read(&mut leased.connection, limits, Some(&leased.facts));
+        let facts = shared.admitted(ask, facts, |_| 1).await?;
+        if facts != leased.facts {
+            leased.facts = facts;
+            self.plan(shared, &leased.facts);
+        }
+        Ok(())
     }
 
     /// Those of the database that the server loop is connected to are read there.
@@ -233,9 +258,17 @@ impl Database {
         *answered = Some((Arc::clone(&node), time));
         accepted.node = Some(Arc::clone(&node));
         let now = shared.clock.monotonic();
+        let tables_are_due = self.tables_due.take(now);
+        if tables_are_due {
+            match self.look_again(shared, leased).await {
+                // What was found before still is the best we know.
+                Err(denied) if denied.was_denied() && denied.connection_usable => {}
+                looked => looked?,
+            }
+        }
         let turn = Turn { target: &self.target, time, limits, slow: self.slow_due.take(now) };
         self.families.read(shared, leased, &turn, records).await?;
-        if self.tables_due.take(now) {
+        if tables_are_due {
             let ask = leased.ask(&self.target, Purpose::Catalogue, "tables");
             let reading = objects::tables(&mut leased.connection, limits);
             let tables = shared.admitted(ask, reading, Tables::len).await?;
@@ -248,6 +281,7 @@ impl Database {
                 self.read_extensions(shared, leased, &mut accepted, records).await?;
             }
         }
+        shared.look_at_planning(&self.target, leased, limits).await?;
         leased.connection.end().await?;
         Ok(accepted)
     }

@@ -14,6 +14,7 @@ use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::family::{FamilyPlan, Scope};
 use crate::query::family_table::FAMILIES;
+use crate::query::meter::Select;
 use crate::state::gaps::Part;
 use crate::state::start_times::StartTimes;
 
@@ -87,6 +88,7 @@ impl Families {
                 Ok(Some(incomplete)) => shared.missing(&part, &incomplete, records),
                 Err(error) => {
                     shared.missing(&part, &error, records);
+                    leased.is_outdated |= error.contradicts_catalogue();
                     timeouts += usize::from(error.reason == GapReason::StatementTimeout);
                     if !error.connection_usable {
                         return Err(error);
@@ -152,8 +154,8 @@ async fn read_family(
         Ok(())
     };
     let ask = leased.ask(turn.target, plan.family.purpose, plan.family.name);
-    let reading =
-        leased.connection.stream(plan.family.name, turn.limits, &plan.text, PgArguments::default(), take);
+    let (name, select) = (plan.family.name, Select { text: &plan.text, rows: plan.family.rows });
+    let reading = leased.connection.stream(name, turn.limits, select, PgArguments::default(), take);
     let read = shared.admitted(ask, reading, |()| 0).await;
     if read.is_err() {
         // Half a family would look like objects that are gone.

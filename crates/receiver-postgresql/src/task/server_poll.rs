@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dbintel_model::{Change, ChangeKind, GapReason, Node, Record, Text, Timestamp};
+use dbintel_model::{Change, ChangeKind, GapReason, Node, Record, Target, Text, Timestamp};
 use dbintel_pipeline::admission::{DistressSignals, Purpose};
 
 use super::connections::Leased;
@@ -32,6 +32,8 @@ pub(super) struct ServerLoop {
     slow_due: Due,
     catalogue_due: Due,
     accepted: Accepted,
+    /// Fingerprint of the facts that the plans were last made for.
+    facts: Option<u64>,
     /// On a standby, at the last poll.
     replay_lag: Option<Duration>,
     interval: Duration,
@@ -59,6 +61,7 @@ impl ServerLoop {
             slow_due: Due::every(config.size_interval),
             catalogue_due: Due::every(config.catalogue_interval),
             accepted: Accepted::default(),
+            facts: None,
             replay_lag: None,
             interval: statements
                 .map_or(config.collection_interval, |interval| interval.min(config.collection_interval)),
@@ -93,7 +96,7 @@ impl ServerLoop {
         let (node, time) = leased.open_transaction(shared, &shared.target, Purpose::Server, limits).await?;
         let mut seen = Seen { node: Arc::new(node), accepted: self.accepted.clone() };
         *answered = Some((Arc::clone(&seen.node), time));
-        self.compare_node(&mut seen, records);
+        self.compare_node(shared, &mut seen, records);
         self.look_for_distress(shared, leased, limits).await?;
         let now = shared.clock.monotonic();
         if self.catalogue_due.take(now) {
@@ -111,6 +114,7 @@ impl ServerLoop {
             let read = self.statements.read(shared, leased, &seen.node, time, records).await;
             settle(shared, leased, "statements", read, records).await?;
         }
+        shared.look_at_planning(&shared.target, leased, limits).await?;
         leased.connection.end().await?;
         Ok(seen)
     }
@@ -127,12 +131,17 @@ impl ServerLoop {
         let signs = shared.admitted(ask, reading, |_| 1).await?;
         let rising = signs.replay_rises(self.replay_lag);
         self.replay_lag = signs.replay_lag;
-        shared.distress(&DistressSignals {
+        let of_server = DistressSignals {
             free_connection_slots: signs.free_slots,
-            own_lock_waits: signs.own_lock_waits,
             replay_lag_rising_while_snapshot_open: rising,
-            planning_time: None,
-        });
+            ..DistressSignals::default()
+        };
+        shared.distress(&shared.target, &of_server);
+        for (database, waits) in signs.own_lock_waits {
+            let target = Target::database(Arc::clone(&shared.server), database);
+            let own_lock_waits = Some(waits);
+            shared.distress(&target, &DistressSignals { own_lock_waits, ..DistressSignals::default() });
+        }
         Ok(())
     }
 
@@ -150,14 +159,21 @@ impl ServerLoop {
     }
 
     fn plan(&mut self, shared: &Shared, facts: &Facts) {
+        let fingerprint = facts.fingerprint();
+        if self.facts.replace(fingerprint).is_some_and(|before| before != fingerprint) {
+            shared.abilities_changed(&shared.target);
+        }
         self.families.plan(shared, facts, Scope::Server);
         self.statements.plan(facts, &shared.config.connect_database);
     }
 
     /// What happened to the node since the last reading that was accepted. Another node's sums are other sequences.
-    fn compare_node(&mut self, seen: &mut Seen, records: &mut Vec<Record>) {
+    fn compare_node(&mut self, shared: &Shared, seen: &mut Seen, records: &mut Vec<Record>) {
         if let Some(before) = &self.accepted.node {
             records.extend(changes::of_node(before, &seen.node).into_iter().map(boxed));
+            if seen.node.in_recovery != before.in_recovery || !seen.node.continues(before) {
+                shared.abilities_changed(&shared.target);
+            }
             if !seen.node.continues(before) {
                 self.families.starts.clear();
                 self.statements.forget_texts();
@@ -193,7 +209,7 @@ impl Poll for ServerLoop {
             Ok(seen) => {
                 shared.reached();
                 shared.delivered(&part, &mut records);
-                self.leased = Some(leased);
+                self.leased = shared.done(leased).await;
                 let accepted = shared.offer(&shared.target, answered, records);
                 self.families.starts.offered(accepted);
                 if accepted {

@@ -58,7 +58,8 @@ impl SessionsLoop {
         let connection = &mut leased.connection;
         let reading = plan.read(connection, limits, self.max_rows);
         let mut sessions = shared.admitted(ask, reading, Vec::len).await?;
-        connection.end().await?;
+        shared.look_at_planning(&shared.target, leased, limits).await?;
+        leased.connection.end().await?;
         blocking::complete(&mut sessions);
         let wanted = |session: &Session| {
             session.database.as_ref().is_none_or(|database| shared.config.wants_database(database))
@@ -91,7 +92,7 @@ impl Poll for SessionsLoop {
         let sampled = match self.connect(shared).await {
             Ok((mut leased, mut plan)) => match self.sample(shared, &mut leased, &mut plan).await {
                 Ok(()) => {
-                    self.leased = Some((leased, plan));
+                    self.leased = shared.done(leased).await.map(|leased| (leased, plan));
                     Ok(())
                 }
                 Err(error) => {

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use dbintel_model::{Batch, Clock, GapReason, Node, Record, Server, Target, Text, Timestamp};
-use dbintel_pipeline::admission::{Admission, DistressSignals, Outcome, Purpose, StatementRequest};
+use dbintel_pipeline::admission::{
+    Admission, Denied, DistressSignals, FailureClass, Outcome, Purpose, StatementRequest,
+};
 use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::status::{State, StatusHandle};
 use dbintel_pipeline::telemetry::{Registry, SelfMetric, definitions};
@@ -23,8 +24,6 @@ use crate::state::gaps::{Gaps, Part};
 /// Gaps of refused batches that are kept for the next one.
 const MAX_CARRIED_GAPS: usize = 1_000;
 
-/// With fewer free slots than this our idle connections are closed.
-const SCARCE_SLOTS: u32 = 3;
 /// Parts that are all of a poll: of the server, of one database, of the sessions.
 const WHOLE_POLLS: [&str; 3] = ["server", "database", "sessions"];
 
@@ -42,7 +41,6 @@ pub(super) struct Shared {
     pub(super) accounts: MemoryAccounts,
     /// Databases to visit.
     pub(super) databases: Databases,
-    slots_are_scarce: AtomicBool,
     door: Door,
     admission: Arc<dyn Admission>,
     status: StatusHandle,
@@ -125,7 +123,6 @@ impl Shared {
             connections: Connections::new(Arc::clone(&config), Arc::clone(&clock), open, held),
             target: Arc::new(Target::server(Arc::clone(&server))),
             databases: Databases::default(),
-            slots_are_scarce: AtomicBool::new(false),
             gaps: Mutex::default(),
             carried: Mutex::default(),
             config,
@@ -146,10 +143,7 @@ impl Shared {
         statement: impl Future<Output = Result<T, QueryError>> + Send,
         rows: impl Fn(&T) -> usize + Send,
     ) -> Result<T, QueryError> {
-        let permit = self
-            .admission
-            .admit(&ask.request)
-            .map_err(|denied| QueryError::new(GapReason::NotAdmitted, denied.to_string()))?;
+        let permit = self.admission.admit(&ask.request).map_err(|denied| not_admitted(&denied))?;
         let started = self.clock.monotonic();
         // What was spent outside of a permit (there is nothing) is not this one's.
         let spent = || ask.meter.as_ref().and_then(|meter| meter.take());
@@ -176,18 +170,52 @@ impl Shared {
         self.admission.stretch(target).max(1.0)
     }
 
-    /// Signs that the server is in trouble.
-    pub(super) fn distress(&self, signals: &DistressSignals) {
-        let scarce = signals.free_connection_slots.is_some_and(|free| free < SCARCE_SLOTS);
-        self.slots_are_scarce.store(scarce, Ordering::Relaxed);
-        self.admission.distress(&self.target, signals);
+    /// Signs that the target is in trouble.
+    pub(super) fn distress(&self, target: &Target, signals: &DistressSignals) {
+        self.admission.distress(target, signals);
+    }
+
+    /// What our role may do, what there is, or the role of the node has changed; without a database, on the whole server.
+    pub(super) fn abilities_changed(&self, target: &Target) {
+        self.admission.abilities_changed(target);
+    }
+
+    /// Asks how long the server plans one of our statements that began late, if one did. Last in a transaction.
+    ///
+    /// # Errors
+    /// The error after which the connection must be given up.
+    pub(super) async fn look_at_planning(
+        &self,
+        target: &Target,
+        leased: &mut Leased,
+        limits: Limits,
+    ) -> Result<(), QueryError> {
+        let Some(text) = leased.connection.suspect() else { return Ok(()) };
+        let ask = leased.ask(target, Purpose::Control, "planning");
+        let asking = leased.connection.planning_time(limits, &text);
+        match self.admitted(ask, asking, |_| 1).await {
+            Ok(planning_time) => {
+                self.distress(target, &DistressSignals { planning_time, ..DistressSignals::default() });
+                Ok(())
+            }
+            Err(error) if error.connection_usable => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The connection after a poll, if it may be kept: what was found at its beginning still holds.
+    pub(super) async fn done(&self, leased: Leased) -> Option<Leased> {
+        if !leased.is_outdated {
+            return Some(leased);
+        }
+        self.connections.close(leased).await;
+        None
     }
 
     /// The connection on which this happened, out of its transaction, if it may be kept: admission said no, and others
     /// do not need its slot more than we do. Otherwise it is given up.
     pub(super) async fn keep(&self, mut leased: Leased, error: &QueryError) -> Option<Leased> {
-        let wanted = error.was_denied() && !self.slots_are_scarce.load(Ordering::Relaxed);
-        if wanted && leased.connection.end().await.is_ok() {
+        if error.was_denied() && error.connection_usable && leased.connection.end().await.is_ok() {
             return Some(leased);
         }
         self.connections.give_up(leased, error).await;
@@ -311,5 +339,14 @@ impl Shared {
         self.registry.counter(&definitions::SCRAPER_SCRAPED_METRIC_POINTS, labels()).add(points as u64);
         let logs = (records.len() - points) as u64;
         self.registry.counter(&definitions::SCRAPER_SCRAPED_LOG_RECORDS, labels()).add(logs);
+    }
+}
+
+/// What admission said, as an error. If it is slots that the server is short of, the connection is to be given back.
+fn not_admitted(denied: &Denied) -> QueryError {
+    let wants_slots = denied.class.is_some_and(FailureClass::wants_slots);
+    QueryError {
+        connection_usable: !wants_slots,
+        ..QueryError::new(GapReason::NotAdmitted, denied.to_string())
     }
 }

@@ -3,9 +3,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod client;
+pub mod load;
 pub mod pooler;
 pub mod proxy;
 pub mod settings;
+pub mod trial;
 pub mod world;
 
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use dbintel_admission::ProcessLoad;
 use dbintel_model::{
-    Batch, Clock, Gap, GapReason, MetricPoint, Number, Query, Record, Session, SystemClock, Text,
+    Batch, Clock, Gap, GapReason, MetricPoint, Monotonic, Number, Query, Record, Session, SystemClock, Text,
 };
 use dbintel_pipeline::memory::{MemoryAccounts, MemoryLimits, MemoryState};
 use dbintel_pipeline::status::{ComponentKind, Missing, State, StatusBoard};
@@ -32,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 const STATEMENTS: &str = "postgresql.statements.count";
 /// A guard that lets tests of other things poll every second, and read on a server that is in trouble.
 const GENEROUS: &str = "{limits: {budget: 60s, statements_per_second: 10000, burst: 10000}, free_slots_min: 0, \
-    slow_threshold: 60s, max_backoff: 1s, success_threshold: 1}";
+    slow_threshold: 60s, planning_time_max: 60s, max_backoff: 1s, success_threshold: 1}";
 /// How long a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -43,6 +45,8 @@ pub struct Watched {
     pub memory: MemoryState,
     pub accounts: MemoryAccounts,
     pub guard: Guard,
+    /// By the clock of the guard.
+    pub started: Monotonic,
     input: Arc<WeightedQueue<Delivery>>,
     seen: Vec<Arc<Batch>>,
     receiver: Option<Supervised>,
@@ -60,6 +64,7 @@ impl Watched {
         let settings: Settings = dbintel_config::from_yaml(yaml).expect("readable settings");
         let config = validate(&settings).expect("valid settings").config;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let started = clock.monotonic();
         let (registry, board, memory) = (Registry::default(), StatusBoard::default(), MemoryState::default());
         let accounts = MemoryAccounts::new(registry.clone());
         let supervisor = Supervisor::new(Arc::clone(&clock), registry.clone());
@@ -123,7 +128,18 @@ impl Watched {
             async move { receiver.run(cx).await }
         });
         let (receiver, lane) = (Some(receiver), Some(lane));
-        Self { registry, board, memory, accounts, guard: of_watched, input, seen: Vec::new(), receiver, lane }
+        Self {
+            registry,
+            board,
+            memory,
+            accounts,
+            guard: of_watched,
+            started,
+            input,
+            seen: Vec::new(),
+            receiver,
+            lane,
+        }
     }
 
     /// Waits until something among all batches so far gives an answer.
