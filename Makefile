@@ -2,9 +2,11 @@
 # Rust toolchain, a C compiler and root is set up by `make setup`, which the others call.
 
 SECONDS ?=
+MINUTES ?= 30
+MAJOR ?= 17
 CARGO ?= cargo
 
-.PHONY: demo test setup build gate lint unit docs bench fuzz deploy-test advisories clean
+.PHONY: demo test setup build gate lint unit docs bench endurance fuzz deploy-test advisories clean
 
 ## A private PostgreSQL with a live workload, the collector beside it, a live summary. Ends with SECONDS=60.
 demo: setup
@@ -29,6 +31,10 @@ docs:
 ## Micro-benches and the whole process on a private PostgreSQL; prints machine and table, writes target/bench.json.
 bench: setup
 	bash scripts/bench.sh
+
+## The budget of database time over MINUTES on PostgreSQL MAJOR under load; writes docs/endurance.md.
+endurance: setup
+	bash scripts/endurance.sh $(MINUTES) $(MAJOR)
 
 ## Coverage-guided fuzzing of the parsers, see fuzz/README.md.
 fuzz:

@@ -31,8 +31,10 @@ pub struct Plan {
     pub exporter: Vec<String>,
     /// Settings of the memory limiter, as lines of YAML.
     pub memory_limiter: Vec<String>,
-    /// Database time a minute that each database may be cost.
-    pub budget: String,
+    /// Database time a minute that each database may be cost; without it, the program's default.
+    pub budget: Option<String>,
+    /// Processors after `memory_limiter` and `circuit_breaker`, with their defaults.
+    pub processors: Vec<&'static str>,
 }
 
 /// A running program.
@@ -57,7 +59,8 @@ impl Plan {
             receiver: Vec::new(),
             exporter: vec![format!("endpoint: {endpoint}"), "compression: gzip".to_owned()],
             memory_limiter: vec!["limit_percentage: 80".to_owned(), "spike_limit_percentage: 20".to_owned()],
-            budget: "300ms".to_owned(),
+            budget: None,
+            processors: Vec::new(),
         }
     }
 
@@ -83,7 +86,16 @@ impl Plan {
         }
         text.push_str("processors:\n  memory_limiter:\n    check_interval: 1s\n");
         push_lines(&mut text, &self.memory_limiter);
-        let _ = writeln!(text, "  circuit_breaker:\n    limits: {{budget: {}}}", self.budget);
+        match &self.budget {
+            Some(budget) => {
+                let _ = writeln!(text, "  circuit_breaker:\n    limits: {{budget: {budget}}}");
+            }
+            None => text.push_str("  circuit_breaker:\n"),
+        }
+        for name in &self.processors {
+            let _ = writeln!(text, "  {name}:");
+        }
+        let chain = [["memory_limiter", "circuit_breaker"].as_slice(), &self.processors].concat().join(", ");
         text.push_str("exporters:\n  otlphttp:\n");
         push_lines(&mut text, &self.exporter);
         let _ = write!(
@@ -91,7 +103,7 @@ impl Plan {
             "extensions:\n  health_check:\n    endpoint: 127.0.0.1:{health}\n  zpages:\n    \
              endpoint: 127.0.0.1:{zpages}\nservice:\n  extensions: [health_check, zpages]\n  telemetry:\n    \
              metrics:\n      address: 127.0.0.1:{metrics}\n  pipelines:\n    databases:\n      \
-             receivers: [{}]\n      processors: [memory_limiter, circuit_breaker]\n      exporters: [otlphttp]\n",
+             receivers: [{}]\n      processors: [{chain}]\n      exporters: [otlphttp]\n",
             names.join(", ")
         );
         text

@@ -16,7 +16,7 @@ use serde::Serialize;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 /// The role whose statements are looked at.
-const ROLE: &str = "dbintel";
+pub(crate) const ROLE: &str = "dbintel";
 /// Characters of a statement's text that are kept for the JSON.
 const TEXT_CHARS: usize = 400;
 
@@ -193,7 +193,7 @@ async fn backends(connection: &mut PgConnection) -> BTreeMap<i32, u64> {
 }
 
 /// First field of `schedstat`; absent on kernels built without it.
-fn cpu_ns(pid: i32) -> Option<u64> {
+pub(crate) fn cpu_ns(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
     text.split(' ').next()?.parse().ok()
 }

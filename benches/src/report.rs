@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::chain::{CHAIN, Latency, Passed};
 use crate::database_time::{Cost, DatabaseTime};
 use crate::machine::Machine;
 use crate::micro::{self, Micro};
@@ -39,6 +40,8 @@ pub struct Report {
     pub ten_servers: Option<Steady>,
     /// See [`crate::scenario::overload`].
     pub overload: Option<Overload>,
+    /// See [`crate::chain`], by kind of batch.
+    pub chain: Vec<Passed>,
     /// Micro-benches that were run before.
     pub micro: Vec<Micro>,
 }
@@ -71,6 +74,7 @@ impl Report {
             many_databases: None,
             ten_servers: None,
             overload: None,
+            chain: Vec::new(),
             micro,
         }
     }
@@ -99,6 +103,7 @@ impl Report {
         if let Some(overload) = &self.overload {
             of_overload(overload, &mut rows);
         }
+        self.chain.iter().for_each(|passed| of_chain(passed, &mut rows));
         of_micro(&self.micro, &mut rows);
         self.rows = rows;
     }
@@ -185,6 +190,34 @@ fn of_one_server(one: &Steady, rows: &mut Vec<Row>) {
         ),
     ));
     rows.push(info("records lost, parts missing", format!("{:.0}, {:.0}", one.lost_records, one.gaps)));
+}
+
+fn of_chain(passed: &Passed, rows: &mut Vec<Row>) {
+    let kind = &passed.kind;
+    rows.push(met(
+        &format!("chain, {kind}: records/s on one core"),
+        "at least 500,000",
+        format!("{:.0} (texts all new: {:.0})", passed.records_per_second, passed.first_pass_per_second),
+        passed.records_per_second >= 500_000.0,
+    ));
+    let by_processor: Vec<String> =
+        CHAIN.iter().zip(&passed.processor_ns).map(|(name, ns)| format!("{name} {ns:.0}")).collect();
+    rows.push(info("  ns per record by processor", by_processor.join(", ")));
+    rows.push(info("  allocations per record", format!("{:.4}", passed.allocations_per_record)));
+    let Latency { median_ms, p99_ms, worst_ms, seconds, live, .. } = &passed.latency;
+    rows.push(met(
+        &format!("  time in the lane at half load ({:.0}/s)", passed.latency.records_per_second),
+        "worst < 5 ms",
+        format!(
+            "median {median_ms:.2} ms, p99 {p99_ms:.2}, worst {worst_ms:.2} of {}",
+            passed.latency.batches
+        ),
+        *worst_ms < 5.0,
+    ));
+    rows.push(info(
+        format!("  memory in use over {seconds:.0} s: start, first third, last third"),
+        format!("{:.2}, {:.2}, {:.2} MiB", live.start_mib, live.first_third_mib, live.last_third_mib),
+    ));
 }
 
 fn of_database_time(steady: &Steady, rows: &mut Vec<Row>) {

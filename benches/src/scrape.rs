@@ -1,5 +1,7 @@
 //! Reading the collector's own metrics page.
 
+use std::collections::BTreeMap;
+
 /// A scraped page of Prometheus text.
 #[derive(Clone, Debug)]
 pub struct Page(String);
@@ -24,13 +26,32 @@ impl Page {
         self.values(name, labels).fold(0.0, f64::max)
     }
 
+    /// Sums of the series of this name, by the value of one label; series without it are left out.
+    #[must_use]
+    pub fn by(&self, name: &str, label: &str, labels: &[&str]) -> BTreeMap<String, f64> {
+        let mut sums = BTreeMap::new();
+        let begin = format!("{label}=\"");
+        for (held, value) in self.series(name, labels) {
+            let rest = held.split(',').find_map(|pair| pair.trim_end_matches('}').strip_prefix(&begin));
+            if let Some(found) = rest.and_then(|rest| rest.strip_suffix('"')) {
+                *sums.entry(found.to_owned()).or_default() += value;
+            }
+        }
+        sums
+    }
+
     fn values<'a>(&'a self, name: &'a str, labels: &'a [&str]) -> impl Iterator<Item = f64> + 'a {
+        self.series(name, labels).map(|(_, value)| value)
+    }
+
+    /// Labels and value of each series of this name.
+    fn series<'a>(&'a self, name: &'a str, labels: &'a [&str]) -> impl Iterator<Item = (&'a str, f64)> + 'a {
         self.0.lines().filter_map(move |line| {
             let (series, value) = line.rsplit_once(' ')?;
             let (found, held) = series.split_once('{').unwrap_or((series, ""));
             let wanted = found.trim_end_matches("_total") == name.trim_end_matches("_total");
             let matches = wanted && labels.iter().all(|label| held.contains(label));
-            value.parse().ok().filter(|_| matches)
+            Some((held, value.parse().ok().filter(|_| matches)?))
         })
     }
 }
@@ -46,6 +67,8 @@ mod tests {
         assert_eq!(page.sum("a", &[]), 7.0);
         assert_eq!(page.sum("a_total", &["x=\"1\""]), 3.0);
         assert_eq!(page.max("a", &[]), 4.0);
+        let by_x = page.by("a", "x", &[]);
+        assert_eq!(by_x.into_iter().collect::<Vec<_>>(), [("1".to_owned(), 3.0), ("2".to_owned(), 4.0)]);
         assert_eq!((page.sum("c", &[]), page.sum("d", &[])), (1.5, 0.0));
     }
 }

@@ -1,10 +1,10 @@
 //! `make bench`, second part: the whole process. See the library.
 //!
 //! ```text
-//! dbintel-bench [quick|full] [start] [idle] [known] [steady] [databases] [fleet] [overload]
+//! dbintel-bench [quick|full] [--minutes N] [chain] [start] [idle] [known] [steady] [databases] [fleet] [overload]
 //! ```
 //!
-//! Without names, every scenario. Results go to standard output and to `bench.json` in the target directory.
+//! Without names, every scenario. `--minutes` is how long the chain is watched at half load; usually half a minute. Results go to standard output and to `bench.json` in the target directory.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,9 +23,13 @@ use dbintel_benches::report::Report;
 use dbintel_benches::scenario::server::{self, STATEMENTS, Server};
 use dbintel_benches::scenario::steady::Window;
 use dbintel_benches::scenario::{Extent, idle, overload, start, steady};
-use dbintel_benches::{collector, micro};
+use dbintel_benches::{chain, collector, micro};
 
-const SCENARIOS: [&str; 7] = ["start", "idle", "known", "steady", "databases", "fleet", "overload"];
+/// That of the product.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const SCENARIOS: [&str; 8] = ["chain", "start", "idle", "known", "steady", "databases", "fleet", "overload"];
 /// Servers of the fleet.
 const FLEET: usize = 10;
 /// Statements that run in each interval on a server as they usually are, and on each server of the fleet, where all of
@@ -36,19 +40,33 @@ const MORE_DATABASES: usize = 5;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let (extent, chosen) = arguments();
+    let Arguments { extent, minutes, chosen } = Arguments::read();
     let wanted = |name: &str| chosen.iter().any(|it| it == name);
     let program = collector::program();
     assert!(program.is_file(), "no {}: run scripts/bench.sh", program.display());
     let target = target_directory();
-    let mut servers = server::loaded(1).await;
-    let versions = servers[0].cluster.versions().await;
-    let postgresql = format!(
-        "PostgreSQL {} with pg_stat_statements {}",
-        versions.server_version, versions.pg_stat_statements
-    );
+    // Before there are servers, which would share the cores.
+    let passed = if wanted("chain") {
+        say("chain: every processor on, one core");
+        tokio::task::spawn_blocking(move || chain::measure(extent, minutes)).await.expect("the chain's bench")
+    } else {
+        Vec::new()
+    };
+    let with_servers = chosen.iter().any(|name| name != "chain");
+    let mut servers = server::loaded(usize::from(with_servers)).await;
+    let postgresql = match servers.first() {
+        Some(server) => {
+            let versions = server.cluster.versions().await;
+            format!(
+                "PostgreSQL {} with pg_stat_statements {}",
+                versions.server_version, versions.pg_stat_statements
+            )
+        }
+        None => "no server".to_owned(),
+    };
     let machine = Machine::describe(&program, postgresql).await;
     let mut report = Report::new(machine, extent, micro::read(&target.join("criterion"), &program));
+    report.chain = passed;
 
     if wanted("start") {
         say("start: from the process to ready and to first data");
@@ -93,20 +111,34 @@ async fn main() {
     println!("all figures: {}", json.display());
 }
 
-fn arguments() -> (Extent, Vec<String>) {
-    let (mut extent, mut chosen) = (Extent::Quick, Vec::new());
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "quick" => extent = Extent::Quick,
-            "full" => extent = Extent::Full,
-            name if SCENARIOS.contains(&name) => chosen.push(argument),
-            other => panic!("{other} is neither quick nor full nor one of {SCENARIOS:?}"),
+/// What is to be measured.
+struct Arguments {
+    extent: Extent,
+    minutes: Option<u32>,
+    chosen: Vec<String>,
+}
+
+impl Arguments {
+    fn read() -> Self {
+        let mut it = Self { extent: Extent::Quick, minutes: None, chosen: Vec::new() };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "quick" => it.extent = Extent::Quick,
+                "full" => it.extent = Extent::Full,
+                "--minutes" => {
+                    let minutes = arguments.next().and_then(|number| number.parse().ok());
+                    it.minutes = Some(minutes.expect("--minutes wants a number"));
+                }
+                name if SCENARIOS.contains(&name) => it.chosen.push(argument),
+                other => panic!("{other} is neither quick nor full nor --minutes nor one of {SCENARIOS:?}"),
+            }
         }
+        if it.chosen.is_empty() {
+            it.chosen = SCENARIOS.map(str::to_owned).to_vec();
+        }
+        it
     }
-    if chosen.is_empty() {
-        chosen = SCENARIOS.map(str::to_owned).to_vec();
-    }
-    (extent, chosen)
 }
 
 async fn more_databases(server: &Server) {

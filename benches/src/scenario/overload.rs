@@ -57,7 +57,7 @@ pub async fn measure(servers: &[Server], extent: Extent) -> Overload {
         "sending_queue: {num_consumers: 1, max_bytes: 8MiB}".to_owned(),
     ];
     // The point is the backend, not the database.
-    plan.budget = "60s".to_owned();
+    plan.budget = Some("60s".to_owned());
     plan.memory_limiter = vec![format!("limit_mib: {LIMIT_MIB}")];
     let collector = Collector::start(&plan).await;
     let measuring = async {

@@ -3,9 +3,10 @@
 //! Promises:
 //! * the sliding minute is never too short: 61 buckets of a second, so that what is counted lies within the last 60 to 61
 //!   seconds, and a cost is never forgotten early;
-//! * nothing but a rare probe is admitted while the minute, with what is expected of statements under way, stands at the
-//!   budget; so over any minute the cost is below the budget plus one statement (plus, of statements that run at the same
-//!   time, what each took beyond its expectation), plus one probe;
+//! * nothing but a rare probe is admitted unless the rest of the minute's budget has room for it: for
+//!   [`ROOM_PER_STATEMENT`] times what the costliest of its purpose took lately. So over any minute the cost is within the
+//!   budget, but for what statements take beyond that. A minute in which nothing was spent has room for any statement;
+//! * what the costliest took counts half as much with each minute that passes, so that nothing is given up for good;
 //! * a cost rounds up to a microsecond.
 //!
 //! Memory: 61 buckets of [`Purpose::COUNT`] `u32`, under 3 KiB.
@@ -20,6 +21,10 @@ use crate::vocabulary::{CostClass, Purpose};
 const BUCKETS: usize = 61;
 /// A probe may pass above the budget, but only once in this time.
 const PROBE_ABOVE_BUDGET_EVERY: Duration = Duration::from_secs(61);
+/// What a statement takes varies with the load of its server, so there has to be room for this many times what is expected.
+const ROOM_PER_STATEMENT: u32 = 2;
+/// What is expected counts half after as long.
+const EXPECTATION_HALF_LIFE: Duration = Duration::from_secs(60);
 /// The most a cadence is stretched.
 const MAX_STRETCH: f64 = 16.0;
 
@@ -64,7 +69,7 @@ pub struct Pressure {
     pub plans_denied: bool,
     /// Sessions, sizes and objects are denied.
     pub optional_denied: bool,
-    /// Everything but a probe is denied.
+    /// The budget is used up, or what had to be read last found no room in it.
     pub gate_closed: bool,
     /// What intervals are to be multiplied with, 1 to 16.
     pub stretch: f64,
@@ -87,14 +92,16 @@ pub struct Ledger {
     buckets: Box<[Bucket; BUCKETS]>,
     /// Since the start, by purpose and source.
     totals: [(Duration, Duration); Purpose::COUNT],
-    /// What a statement of the purpose is expected to cost; `None` until one was seen.
-    expected: [Option<Duration>; Purpose::COUNT],
+    /// What a statement of the purpose is expected to cost, and since when; `None` until one was seen.
+    expected: [Option<(Duration, Monotonic)>; Purpose::COUNT],
     reserved: Duration,
     last_probe_above: Option<Monotonic>,
     plans_denied: bool,
     optional_denied: bool,
     stretch: f64,
     last_stretch: Monotonic,
+    /// What had to be read last found no room.
+    found_no_room: bool,
     /// The gate was closed since the stretch was last decided.
     gate_was_closed: bool,
 }
@@ -171,6 +178,7 @@ impl Ledger {
             optional_denied: false,
             stretch: 1.0,
             last_stretch: now,
+            found_no_room: false,
             gate_was_closed: false,
         }
     }
@@ -193,9 +201,10 @@ impl Ledger {
             let total = if source == CostSource::Statement { statement } else { wall };
             *total = total.saturating_add(cost);
         }
+        // Rises at once and sinks slowly: the heavier of two features of a purpose is what is expected.
+        let before = self.expected(now, purpose).unwrap_or_default();
         if let Some(expected) = self.expected.get_mut(purpose.index()) {
-            // Rises at once and sinks slowly: the heavier of two features of a purpose is what is expected.
-            *expected = Some(expected.map_or(cost, |before| cost.max(before.mul_f64(0.9))));
+            *expected = Some((cost.max(before.mul_f64(0.9)), now));
         }
         self.update(now);
     }
@@ -216,7 +225,7 @@ impl Ledger {
         };
         let probe = cheapest && class == CostClass::Connection;
         let probe_due = self.last_probe_above.is_none_or(|last| now.since(last) >= PROBE_ABOVE_BUDGET_EVERY);
-        if (ratio < 1.0 && !denied) || (probe && probe_due) {
+        if (self.has_room(now, purpose) && !denied) || (probe && probe_due) {
             return Ok(());
         }
         Err(OverBudget { ratio, retry_after: Duration::from_secs(1) })
@@ -225,13 +234,41 @@ impl Ledger {
     /// Takes what is expected of a statement that passed [`Self::check`]; the answer is to be given back to
     /// [`Self::release`] when it has ended.
     pub fn reserve(&mut self, now: Monotonic, purpose: Purpose) -> Duration {
-        if self.share(self.spent_last_minute(now).saturating_add(self.reserved)) >= 1.0 {
+        if self.has_room(now, purpose) {
+            self.found_no_room &= is_optional(purpose);
+        } else {
             self.last_probe_above = Some(now);
         }
-        let known = self.expected.get(purpose.index()).copied().flatten();
-        let expected = known.unwrap_or(self.budget.per_minute / 4);
-        self.reserved = self.reserved.saturating_add(expected);
-        expected
+        let room = self.room_for(now, purpose);
+        self.reserved = self.reserved.saturating_add(room);
+        room
+    }
+
+    /// A statement did not pass [`Self::check`]: the true demand is more than the cost shows.
+    pub fn note_denial(&mut self, purpose: Purpose) {
+        if !is_optional(purpose) {
+            (self.found_no_room, self.gate_was_closed) = (true, true);
+        }
+    }
+
+    /// Whether the rest of the minute's budget has room for a statement of this purpose.
+    pub(crate) fn has_room(&self, now: Monotonic, purpose: Purpose) -> bool {
+        if self.budget.per_minute.is_zero() {
+            return false;
+        }
+        let taken = self.spent_last_minute(now).saturating_add(self.reserved);
+        taken.is_zero() || self.share(taken.saturating_add(self.room_for(now, purpose))) <= 1.0
+    }
+
+    fn room_for(&self, now: Monotonic, purpose: Purpose) -> Duration {
+        let known = self.expected(now, purpose).map(|expected| expected.saturating_mul(ROOM_PER_STATEMENT));
+        known.unwrap_or(self.budget.per_minute / 4)
+    }
+
+    fn expected(&self, now: Monotonic, purpose: Purpose) -> Option<Duration> {
+        let (expected, seen) = self.expected.get(purpose.index()).copied().flatten()?;
+        let half_lives = now.since(seen).as_secs_f64() / EXPECTATION_HALF_LIFE.as_secs_f64();
+        Some(expected.mul_f64(0.5f64.powf(half_lives)))
     }
 
     /// Gives back what [`Self::reserve`] took. What the statement really cost is booked apart.
@@ -270,7 +307,7 @@ impl Ledger {
             ratio,
             plans_denied: self.plans_denied,
             optional_denied: self.optional_denied,
-            gate_closed: ratio >= 1.0,
+            gate_closed: ratio >= 1.0 || self.found_no_room,
             stretch: self.stretch,
         }
     }
@@ -337,6 +374,11 @@ impl Ledger {
 
 fn second_of(now: Monotonic) -> u64 {
     now.since(Monotonic::default()).as_secs()
+}
+
+/// What is given up before what the rest of the data rests on.
+const fn is_optional(purpose: Purpose) -> bool {
+    matches!(purpose.class(), CostClass::Plans | CostClass::Sessions | CostClass::Sizes)
 }
 
 #[cfg(test)]

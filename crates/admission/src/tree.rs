@@ -360,7 +360,7 @@ impl ServerTree {
         if refused.level != Level::Process
             && let Some(node) = self.node_mut(request.database)
         {
-            node.count_rejection(refused.gate);
+            node.count_rejection(refused.gate, request.purpose);
         }
         refused.into_denial(request)
     }

@@ -34,5 +34,5 @@ pub use processor::{
     RestoreError, StateChange,
 };
 pub use queue::{PushError, QueueLimits, Weighed, WeightedQueue};
-pub use receiver::{ComponentError, Receiver, ReceiverContext, Requests};
+pub use receiver::{ComponentError, Receiver, ReceiverContext, Requests, TURN_DELAY_MAX, Turn};
 pub use supervise::{RECOVERED_AFTER, Supervised, Supervisor};

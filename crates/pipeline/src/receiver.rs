@@ -1,6 +1,7 @@
 //! Receivers: what polls a server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dbintel_model::{Clock, Text};
@@ -50,6 +51,19 @@ pub struct ReceiverContext {
 #[derive(Clone, Debug)]
 pub struct Requests(Arc<Mutex<mpsc::Receiver<Request>>>);
 
+/// The longest that a receiver waits for its turn, whatever its interval.
+pub const TURN_DELAY_MAX: Duration = Duration::from_secs(10);
+
+/// A receiver's place among all: receivers that are started together poll one after the other, not all at once. Polls at
+/// once would share the cores of this machine, and look dearer than they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Place, from 0.
+    pub index: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
 /// Why a component cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -67,5 +81,36 @@ impl Requests {
     /// Waits for the next request; `None` once the lane is gone. Cancelling the wait loses nothing.
     pub async fn recv(&self) -> Option<Request> {
         self.0.lock().await.recv().await
+    }
+}
+
+// === impl Turn ===
+
+impl Turn {
+    /// The only receiver.
+    pub const ALONE: Self = Self { index: 0, of: 1 };
+
+    /// How long to wait with the first poll: the receivers divide the interval, up to [`TURN_DELAY_MAX`], evenly.
+    #[must_use]
+    pub fn delay(self, interval: Duration) -> Duration {
+        let of = u32::try_from(self.of.max(1)).unwrap_or(u32::MAX);
+        let index = u32::try_from(self.index).unwrap_or(u32::MAX).min(of - 1);
+        interval.min(TURN_DELAY_MAX) / of * index
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receivers_divide_the_interval_and_none_waits_longer_than_the_bound() {
+        let second = Duration::from_secs;
+        let delays = |of, interval| (0..of).map(move |index| Turn { index, of }.delay(interval));
+        assert_eq!(delays(4, second(8)).collect::<Vec<_>>(), [0, 2, 4, 6].map(second));
+        assert_eq!(delays(2, second(86_400)).collect::<Vec<_>>(), [second(0), TURN_DELAY_MAX / 2]);
+        assert_eq!(Turn::ALONE.delay(second(10)), Duration::ZERO);
+        // What cannot be is no reason for a panic.
+        assert_eq!(Turn { index: 3, of: 0 }.delay(second(10)), Duration::ZERO);
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dbintel_model::{Attribute, Server, Text};
 use dbintel_pipeline::status::State;
-use dbintel_pipeline::{ComponentError, Receiver, ReceiverContext, Request};
+use dbintel_pipeline::{ComponentError, Receiver, ReceiverContext, Request, Turn};
 use uuid::Uuid;
 
 use self::databases::DatabasesLoop;
@@ -36,6 +36,7 @@ const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x4d63_009a_8d0f_11ee_aad7_4c79
 pub struct PostgresqlReceiver {
     config: Arc<Config>,
     server: Arc<Server>,
+    turn: Turn,
 }
 
 /// The server a configuration is about. `resource` is what the whole process says of itself (`service.*`, `k8s.*`); the
@@ -62,7 +63,14 @@ impl PostgresqlReceiver {
     /// A receiver, built from validated values.
     #[must_use]
     pub fn new(config: Config, server: Arc<Server>) -> Self {
-        Self { config: Arc::new(config), server }
+        Self { config: Arc::new(config), server, turn: Turn::ALONE }
+    }
+
+    /// Polls that are spread over the interval: those of other receivers have their own places in it.
+    #[must_use]
+    pub fn in_turn(mut self, turn: Turn) -> Self {
+        self.turn = turn;
+        self
     }
 }
 
@@ -86,8 +94,8 @@ impl Receiver for PostgresqlReceiver {
         let mut sessions = SessionsLoop::new(&shared);
         let mut databases = DatabasesLoop::new(&shared);
         let server_interval = server.interval();
-        let server_loop =
-            run_every(&shared, "server", config.initial_delay, server_interval, &shutdown, &mut server);
+        let delay = config.initial_delay + self.turn.delay(server_interval);
+        let server_loop = run_every(&shared, "server", delay, server_interval, &shutdown, &mut server);
         let databases_loop = async {
             // Which databases there are is found out by the first poll of the server.
             tokio::select! {
@@ -99,7 +107,7 @@ impl Receiver for PostgresqlReceiver {
         };
         let sessions_loop = async {
             if let Some(sample) = &config.query_sample {
-                let delay = config.initial_delay;
+                let delay = config.initial_delay + self.turn.delay(sample.interval);
                 run_every(&shared, "sessions", delay, sample.interval, &shutdown, &mut sessions).await;
             }
         };

@@ -13,7 +13,7 @@ use crate::config::{Limits, TreeConfig};
 use crate::ledger::Ledger;
 use crate::limiter::{Rate, RateLimiter};
 use crate::timeout::AdaptiveTimeout;
-use crate::vocabulary::CostClass;
+use crate::vocabulary::{CostClass, Purpose};
 
 /// What the caller is told to wait for a place of a statement that is under way.
 const IN_FLIGHT_RECHECK: Duration = Duration::from_millis(100);
@@ -173,10 +173,12 @@ impl Node {
         self.ledger.release(reserved);
     }
 
-    /// A rejection by a rate, for the metric; it moves no rate.
-    pub(super) const fn count_rejection(&mut self, gate: Gate) {
-        if matches!(gate, Gate::Rate | Gate::PlanRate) {
-            self.rate_rejected += 1;
+    /// A rejection by a rate, for the metric, which moves no rate; or by the budget, which stretches the cadence.
+    pub(super) fn count_rejection(&mut self, gate: Gate, purpose: Purpose) {
+        match gate {
+            Gate::Rate | Gate::PlanRate => self.rate_rejected += 1,
+            Gate::Budget => self.ledger.note_denial(purpose),
+            _ => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dbintel_config::{Component, ConfigErrors, Warnings};
 use dbintel_model::{Attribute, Server, Text};
-use dbintel_pipeline::Receiver;
+use dbintel_pipeline::{Receiver, Turn};
 use dbintel_receiver_postgresql as postgresql;
 
 use super::{Factory, settled};
@@ -58,11 +58,12 @@ impl ReceiverPlan {
         }
     }
 
-    /// Builds it.
-    pub fn build(&self, server: Arc<Server>) -> Box<dyn Receiver> {
+    /// Builds it, with its turn among all receivers.
+    pub fn build(&self, server: Arc<Server>, turn: Turn) -> Box<dyn Receiver> {
         match self {
             Self::Postgresql(config) => {
-                Box::new(postgresql::PostgresqlReceiver::new((**config).clone(), server))
+                let receiver = postgresql::PostgresqlReceiver::new((**config).clone(), server);
+                Box::new(receiver.in_turn(turn))
             }
         }
     }

@@ -18,7 +18,7 @@ use dbintel_pipeline::status::{ComponentKind, StatusBoard};
 use dbintel_pipeline::telemetry::Registry;
 use dbintel_pipeline::{
     Command, LaneContext, LaneLimits, Processor, ProcessorFactory, QueueLimits, Requests, Supervised,
-    Supervisor,
+    Supervisor, Turn,
 };
 use dbintel_processors::adaptive_sampler::AdaptiveSampler;
 use dbintel_processors::circuit_breaker::{
@@ -131,8 +131,9 @@ impl Wiring {
             let exporter = RunningExporter::new(id.to_string().into(), plan.clone(), &self.commons);
             self.exporters.insert(id.clone(), exporter);
         }
-        for (id, plan) in &assembly.lanes {
-            self.start_lane(id, plan, assembly);
+        for (index, (id, plan)) in assembly.lanes.iter().enumerate() {
+            let turn = Turn { index, of: assembly.lanes.len() };
+            self.start_lane(id, plan, assembly, turn);
         }
     }
 
@@ -187,7 +188,7 @@ impl Wiring {
     }
 
     /// Starts one lane and its receiver.
-    fn start_lane(&mut self, id: &ComponentId, plan: &LanePlan, assembly: &Assembly) {
+    fn start_lane(&mut self, id: &ComponentId, plan: &LanePlan, assembly: &Assembly, turn: Turn) {
         let name = Text::from(id.to_string());
         let (requests, receiver_requests) = mpsc::channel(MAX_WAITING_REQUESTS);
         let sinks = plan.sinks.iter().filter_map(|(exporter, signals)| {
@@ -215,7 +216,7 @@ impl Wiring {
             seed: fastrand::u64(..),
         };
         let (receiver, requests) = (plan.receiver.clone(), Requests::new(receiver_requests));
-        let source = Source { plan: receiver, server, guard, requests };
+        let source = Source { plan: receiver, server, guard, requests, turn };
         self.lanes.insert(name, RunningLane::new(cx, source, &self.commons));
     }
 

@@ -6,12 +6,14 @@
 //! looked at each time.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Weak};
 
 use dbintel_model::{QueryText, Text};
 
 use super::cardinality::text_hash;
 use super::detectors::{Detectors, Findings};
+use super::hashed::Placed;
 
 /// Texts remembered for one server: about 200 bytes each, 3 MiB.
 pub const TEXTS_MAX: usize = 16_384;
@@ -21,7 +23,7 @@ pub const TRUNCATED: &str = "…[truncated]";
 /// What is known of the texts of statements.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    known: HashMap<usize, Known>,
+    known: HashMap<usize, Known, BuildHasherDefault<Placed>>,
 }
 
 #[derive(Debug)]

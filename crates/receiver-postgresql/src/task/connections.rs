@@ -83,15 +83,20 @@ impl Connections {
         Self { config, clock, slots, held: Mutex::default(), open_gauge, held_gauge }
     }
 
-    /// Opens a connection and looks at what the database has.
-    pub(super) async fn open(&self, database: &Text) -> Result<Leased, QueryError> {
+    /// Opens a connection and looks at what the database has. `took` becomes the time that the server may have spent on
+    /// it: for the handshake by our clock, for the statements by the server's if it says. The wait for a place and for the
+    /// command that gives the password are not the server's.
+    pub(super) async fn open(&self, database: &Text, took: &mut Duration) -> Result<Leased, QueryError> {
         let slot = self.slot(database).await?;
         let mut settings = self.config.connect.clone();
         if let Some(command) = &self.config.password_command {
             settings.password = Some(password::run(command).await?);
         }
         let mut opening = Box::pin(Connection::open(settings, database.clone()));
-        let connection = match timeout(CONNECT_TIMEOUT, &mut opening).await {
+        let started = self.clock.monotonic();
+        let opened = timeout(CONNECT_TIMEOUT, &mut opening).await;
+        *took = self.clock.monotonic().since(started);
+        let connection = match opened {
             Ok(opened) => opened?,
             Err(_elapsed) => {
                 let farewell = async {
@@ -104,7 +109,11 @@ impl Connections {
             }
         };
         let mut leased = Leased { connection, facts: Facts::default(), is_outdated: false, slot };
-        if let Err(error) = self.look(&mut leased).await {
+        let started = self.clock.monotonic();
+        let looked = self.look(&mut leased).await;
+        let measured = leased.connection.meter().take();
+        *took += measured.unwrap_or_else(|| self.clock.monotonic().since(started));
+        if let Err(error) = looked {
             self.give_up(leased, &error).await;
             return Err(error);
         }

@@ -15,7 +15,7 @@ use dbintel_pipeline::admission::Purpose;
 use super::connections::Leased;
 use super::families::{Families, Turn};
 use super::schedule::{Due, Poll};
-use super::shared::{Ask, Shared};
+use super::shared::Shared;
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::family::Scope;
@@ -193,8 +193,7 @@ impl Database {
         if let Some(leased) = self.leased.take() {
             return Ok(leased);
         }
-        let opening = shared.connections.open(name);
-        let leased = shared.admitted(Ask::connect(&self.target), opening, |_| 0).await?;
+        let leased = shared.connect(&self.target, name).await?;
         self.plan(shared, &leased.facts);
         Ok(leased)
     }

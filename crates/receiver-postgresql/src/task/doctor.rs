@@ -2,6 +2,7 @@
 //! every statement it can send.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dbintel_model::{Clock, SystemClock};
 use dbintel_pipeline::telemetry::{Registry, definitions};
@@ -44,7 +45,8 @@ pub async fn examine(config: &Config) -> Result<Examination, QueryError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let gauge = || Registry::default().gauge(&definitions::CONNECTIONS, Vec::new());
     let connections = Connections::new(Arc::new(config.clone()), clock, gauge(), gauge());
-    let mut leased = connections.open(&config.connect_database).await?;
+    let mut took = Duration::ZERO;
+    let mut leased = connections.open(&config.connect_database, &mut took).await?;
     let looked = look(config, &mut leased).await;
     match &looked {
         Ok(_) => connections.close(leased).await,

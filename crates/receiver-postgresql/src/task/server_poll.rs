@@ -11,7 +11,7 @@ use dbintel_pipeline::admission::{DistressSignals, Purpose};
 use super::connections::Leased;
 use super::families::{Families, Turn};
 use super::schedule::{Due, Poll};
-use super::shared::{Ask, Shared};
+use super::shared::Shared;
 use super::statements::Statements;
 use crate::query::connection::Limits;
 use crate::query::error::QueryError;
@@ -78,8 +78,7 @@ impl ServerLoop {
         if let Some(leased) = self.leased.take() {
             return Ok(leased);
         }
-        let opening = shared.connections.open(&shared.config.connect_database);
-        let leased = shared.admitted(Ask::connect(&shared.target), opening, |_| 0).await?;
+        let leased = shared.connect(&shared.target, &shared.config.connect_database).await?;
         self.plan(shared, &leased.facts);
         Ok(leased)
     }

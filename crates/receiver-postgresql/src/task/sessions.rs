@@ -8,7 +8,7 @@ use dbintel_pipeline::admission::Purpose;
 
 use super::connections::Leased;
 use super::schedule::{Due, Poll};
-use super::shared::{Ask, Shared};
+use super::shared::Shared;
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::sessions::SessionsPlan;
@@ -33,8 +33,7 @@ impl SessionsLoop {
         if let Some(leased) = self.leased.take() {
             return Ok(leased);
         }
-        let opening = shared.connections.open(&shared.config.connect_database);
-        let leased = shared.admitted(Ask::connect(&shared.target), opening, |_| 0).await?;
+        let leased = shared.connect(&shared.target, &shared.config.connect_database).await?;
         let plan = SessionsPlan::new(&leased.facts);
         Ok((leased, plan))
     }

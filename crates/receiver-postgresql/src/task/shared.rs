@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dbintel_model::{Batch, Clock, GapReason, Node, Record, Server, Target, Text, Timestamp};
 use dbintel_pipeline::admission::{
-    Admission, Denied, DistressSignals, FailureClass, Outcome, Purpose, StatementRequest,
+    Admission, Denied, DistressSignals, FailureClass, Outcome, Permit, Purpose, StatementRequest,
 };
 use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::status::{State, StatusHandle};
@@ -80,7 +81,7 @@ pub(super) struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     /// To open a connection.
-    pub(super) const fn connect(target: &'a Target) -> Self {
+    const fn connect(target: &'a Target) -> Self {
         let request =
             StatementRequest { target, purpose: Purpose::Connect, feature: "connect", cheapest: true };
         Self { request, meter: None }
@@ -143,7 +144,7 @@ impl Shared {
         statement: impl Future<Output = Result<T, QueryError>> + Send,
         rows: impl Fn(&T) -> usize + Send,
     ) -> Result<T, QueryError> {
-        let permit = self.admission.admit(&ask.request).map_err(|denied| not_admitted(&denied))?;
+        let permit = self.permit(&ask)?;
         let started = self.clock.monotonic();
         // What was spent outside of a permit (there is nothing) is not this one's.
         let spent = || ask.meter.as_ref().and_then(|meter| meter.take());
@@ -156,6 +157,20 @@ impl Shared {
             error: result.as_ref().err().map(QueryError::for_admission),
         });
         result
+    }
+
+    /// Opens a connection to this database of the target, with a permit.
+    pub(super) async fn connect(&self, target: &Target, database: &Text) -> Result<Leased, QueryError> {
+        let permit = self.permit(&Ask::connect(target))?;
+        let mut wall = Duration::ZERO;
+        let result = self.connections.open(database, &mut wall).await;
+        let error = result.as_ref().err().map(QueryError::for_admission);
+        permit.report(&Outcome { wall, database: None, rows: 0, error });
+        result
+    }
+
+    fn permit(&self, ask: &Ask<'_>) -> Result<Permit, QueryError> {
+        self.admission.admit(&ask.request).map_err(|denied| not_admitted(&denied))
     }
 
     /// Limits of the target's next transaction: its time-out follows what its statements usually take.

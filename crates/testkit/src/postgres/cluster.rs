@@ -151,6 +151,11 @@ impl Cluster {
         String::from_utf8_lossy(&fs::read(self.home.log()).unwrap_or_default()).into_owned()
     }
 
+    /// The file that [`Self::log`] reads.
+    pub fn log_file(&self) -> PathBuf {
+        self.home.log()
+    }
+
     /// Process id of the postmaster. Panics while the server is stopped.
     pub fn pid(&self) -> u32 {
         self.running().pid()

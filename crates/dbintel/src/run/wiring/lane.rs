@@ -15,7 +15,7 @@ use dbintel_pipeline::admission::Admission;
 use dbintel_pipeline::memory::MemoryAccount;
 use dbintel_pipeline::status::ComponentKind;
 use dbintel_pipeline::telemetry::definitions;
-use dbintel_pipeline::{Lane, LaneContext, LaneHandle, ReceiverContext, Requests, Supervised};
+use dbintel_pipeline::{Lane, LaneContext, LaneHandle, ReceiverContext, Requests, Supervised, Turn};
 use dbintel_processors::circuit_breaker::Guard;
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +43,7 @@ pub(super) struct Source {
     pub(super) server: Arc<Server>,
     pub(super) guard: Guard,
     pub(super) requests: Requests,
+    pub(super) turn: Turn,
 }
 
 impl RunningLane {
@@ -62,7 +63,8 @@ impl RunningLane {
             return;
         }
         let Commons { clock, registry, board, supervisor, accounts, .. } = &self.commons;
-        let Source { plan, server, guard, requests } = &self.source;
+        let Source { plan, server, guard, requests, turn } = &self.source;
+        let turn = *turn;
         let name = server.receiver.clone();
         let component = format!("receiver/{name}").into();
         let status = board.register(ComponentKind::Receiver, name, clock.now());
@@ -83,7 +85,7 @@ impl RunningLane {
                 status: of_receiver.clone(),
                 shutdown: stop.clone(),
             };
-            plan.build(Arc::clone(&server)).run(cx)
+            plan.build(Arc::clone(&server), turn).run(cx)
         };
         self.receiver = Some(supervisor.start(component, status, shutdown, run));
     }

@@ -231,7 +231,7 @@ async fn a_lane_is_stopped_and_started_while_the_other_lane_goes_on() {
     world.until_received(&world.one, 25).await;
     let (id, plan) = world.plan(A);
     let (id, plan) = (id.clone(), plan.clone());
-    world.wiring.start_lane(&id, &plan, &world.assembly);
+    world.wiring.start_lane(&id, &plan, &world.assembly, Turn::ALONE);
     world.offer(&[A, B], 3);
     world.until_received(&world.one, 31).await;
     world.until_received(&world.two, 31).await;

@@ -1,4 +1,5 @@
 use dbintel_model::{ManualClock, Timestamp};
+use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
@@ -78,4 +79,27 @@ async fn one_connection_goes_beyond_now_and_then_and_never_a_second() {
     drop(answers);
     assert!(fixture.ask("app").await.unwrap().is_some());
     assert_eq!(fixture.connections.held.lock().await.all.len(), 0);
+}
+
+/// Our clock stands still, so whatever connecting is said to have cost, the server has measured.
+#[tokio::test]
+async fn what_a_connection_is_asked_costs_what_the_server_says() {
+    let cluster = Cluster::start(Major::V17, Options::new()).await;
+    let role = cluster.create_monitor_role(OwnStatements::Tracked).await;
+    let yaml = format!(
+        "endpoint: 127.0.0.1:{}\nusername: {}\npassword: {}\ntls: {{insecure: true}}",
+        cluster.port(),
+        role.name,
+        role.password
+    );
+    let settings: Settings = dbintel_config::from_yaml(&yaml).unwrap();
+    let config = Arc::new(validate(&settings).unwrap().config);
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::default()));
+    let connections = Connections::new(config, clock, Gauge::default(), Gauge::default());
+    let mut took = Duration::ZERO;
+    let leased = connections.open(&"postgres".into(), &mut took).await.unwrap();
+    assert!(took > Duration::ZERO);
+    // It is booked already, and not once more with the next statement.
+    assert_eq!(leased.connection.meter().take(), None);
+    connections.close(leased).await;
 }

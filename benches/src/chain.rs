@@ -1,0 +1,252 @@
+//! The chain with every processor on: how much it lets through on one core, what it allocates, and how long a batch is
+//! in the lane while it is half loaded.
+//!
+//! Lane and consumer share one thread, so one core. A batch is one poll's; what counts is the time from the door's
+//! acceptance until the batch is at the exporter's input. Making batches is not counted.
+
+mod feed;
+mod lane;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use dbintel_model::Batch;
+use serde::Serialize;
+use tokio::runtime::Runtime;
+
+pub use self::feed::Kind;
+pub use self::lane::CHAIN;
+
+use self::feed::Feed;
+use self::lane::Running;
+use crate::allocations::Allocations;
+use crate::scenario::Extent;
+use crate::watch::{median, mib};
+
+/// Passes before anything is counted: every text was seen, every table has its size.
+const WARM_UP_PASSES: usize = 50;
+/// Batches that are under way at most while the lane is half loaded.
+const POOL: usize = 8;
+/// Share of the capacity at which latency is measured.
+const HALF: f64 = 0.5;
+/// How often memory is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// What one kind of batch gave.
+#[derive(Clone, Debug, Serialize)]
+pub struct Passed {
+    /// The kind, in words.
+    pub kind: String,
+    /// Records per second through the chain on one core.
+    pub records_per_second: f64,
+    /// Nanoseconds per record by processor, in the order of [`CHAIN`].
+    pub processor_ns: Vec<f64>,
+    /// Requests for memory per record, in door, lane and chain.
+    pub allocations_per_record: f64,
+    /// Records per second of the first pass, which sees every text for the first time.
+    pub first_pass_per_second: f64,
+    /// At half of that load.
+    pub latency: Latency,
+}
+
+/// Times in the lane, in milliseconds, and memory over the time.
+#[derive(Clone, Debug, Serialize)]
+pub struct Latency {
+    /// Load, in records per second.
+    pub records_per_second: f64,
+    /// How long.
+    pub seconds: f64,
+    /// Batches.
+    pub batches: usize,
+    /// Half of them were shorter.
+    pub median_ms: f64,
+    /// One in a hundred was longer.
+    pub p99_ms: f64,
+    /// The longest.
+    pub worst_ms: f64,
+    /// Bytes in use at the beginning, and medians of the first and last third.
+    pub live: LiveBytes,
+}
+
+/// Bytes that the process has in use, in MiB. Tables are swept every 30 seconds, so that they go up and down.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct LiveBytes {
+    /// When the load began.
+    pub start_mib: f64,
+    /// Median over the first third.
+    pub first_third_mib: f64,
+    /// Median over the last third.
+    pub last_third_mib: f64,
+}
+
+/// Measures every kind; statements that all leave for `minutes` at half load.
+#[must_use]
+pub fn measure(extent: Extent, minutes: Option<u32>) -> Vec<Passed> {
+    let full = Duration::from_secs(extent.choose(5, 20));
+    let half = Duration::from_secs(extent.choose(10, 30));
+    let long = minutes.map_or(half, |minutes| Duration::from_secs(60) * minutes);
+    let kinds = [(Kind::TopLeaves, half), (Kind::Sessions, half), (Kind::AllLeave, long)];
+    kinds.into_iter().map(|(kind, at_half)| measure_kind(kind, full, at_half)).collect()
+}
+
+fn measure_kind(kind: Kind, full: Duration, at_half: Duration) -> Passed {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let running = runtime.block_on(async { Running::start() });
+    let mut feed = Feed::new(kind);
+    let mut batch = feed.batch();
+    let mut passing = Passing { runtime: &runtime, running: &running, feed: &mut feed };
+    let (first, _) = passing.pass(&mut batch);
+    let first_pass_per_second = batch.records.len() as f64 / first.as_secs_f64();
+    for _ in 0..WARM_UP_PASSES {
+        passing.pass(&mut batch);
+    }
+    let (before, seconds_before) = (Allocations::now(), running.seconds());
+    let (mut took, mut made, mut records) = (Duration::ZERO, 0, 0);
+    let begun = Instant::now();
+    while begun.elapsed() < full {
+        let (pass, of_feed) = passing.pass(&mut batch);
+        took += pass;
+        made += of_feed;
+        records += batch.records.len();
+    }
+    let (after, seconds_after) = (Allocations::now(), running.seconds());
+    drop(batch);
+    let per_second = records as f64 / took.as_secs_f64();
+    let by_processor = seconds_after.iter().zip(seconds_before).map(|(after, before)| after - before);
+    Passed {
+        kind: kind.as_str().to_owned(),
+        records_per_second: per_second,
+        processor_ns: by_processor.map(|seconds| seconds * 1e9 / records as f64).collect(),
+        allocations_per_record: (after.requests - before.requests).saturating_sub(made) as f64
+            / records as f64,
+        first_pass_per_second,
+        latency: half_load(&runtime, &running, feed, per_second * HALF, at_half),
+    }
+}
+
+/// One batch after the other, as fast as they go.
+struct Passing<'a> {
+    runtime: &'a Runtime,
+    running: &'a Running,
+    feed: &'a mut Feed,
+}
+
+impl Passing<'_> {
+    /// Sends the batch through. How long it took, and how often feeding asked for memory.
+    fn pass(&mut self, batch: &mut Batch) -> (Duration, u64) {
+        let made = self.feed.refresh(batch);
+        let empty = Batch { records: Vec::new(), target: Arc::clone(&batch.target), node: None, ..*batch };
+        let full = std::mem::replace(batch, empty);
+        let begun = Instant::now();
+        *batch = self.runtime.block_on(async {
+            self.running.door.offer(full).expect("the lane has room");
+            take(self.running).await
+        });
+        (begun.elapsed(), made)
+    }
+}
+
+async fn take(running: &Running) -> Batch {
+    let delivery = running.input.pop().await.expect("the lane goes on");
+    Arc::try_unwrap(delivery.batch).expect("nobody else holds the batch")
+}
+
+/// Offers batches evenly from a thread of its own, and takes them out on that of the lane.
+fn half_load(
+    runtime: &Runtime,
+    running: &Running,
+    mut feed: Feed,
+    records_per_second: f64,
+    seconds: Duration,
+) -> Latency {
+    let pool: Vec<Batch> = (0..POOL).map(|_| feed.batch()).collect();
+    let every = Duration::from_secs_f64(pool[0].records.len() as f64 / records_per_second);
+    let batches = (seconds.as_secs_f64() / every.as_secs_f64()) as u32;
+    let (back, returned) = sync_channel(POOL);
+    let (offered, tickets) = sync_channel(POOL);
+    for batch in pool {
+        back.send(batch).expect("room for all of them");
+    }
+    let door = running.door.clone();
+    let producer = std::thread::spawn(move || {
+        let begun = Instant::now();
+        for number in 0..batches {
+            let mut batch: Batch = returned.recv().expect("batches come back");
+            feed.refresh(&mut batch);
+            // In step with the beginning, so that a late batch does not make the load lower.
+            std::thread::sleep((begun + every * number).saturating_duration_since(Instant::now()));
+            // Taken before the call, in which the door accepts.
+            offered.send(Instant::now()).expect("the consumer waits");
+            door.offer(batch).expect("the lane has room");
+        }
+    });
+    let mut watched = Watched::new(batches as usize);
+    runtime.block_on(watched.run(running, &tickets, &back, batches));
+    producer.join().expect("the producer");
+    watched.conclude(records_per_second)
+}
+
+/// What the consumer sees. Its memory is all taken at the beginning.
+struct Watched {
+    begun: Instant,
+    latencies_ms: Vec<f64>,
+    live_mib: Vec<f64>,
+}
+
+// === impl Watched ===
+
+impl Watched {
+    fn new(batches: usize) -> Self {
+        Self {
+            begun: Instant::now(),
+            latencies_ms: Vec::with_capacity(batches),
+            live_mib: Vec::with_capacity(batches),
+        }
+    }
+
+    async fn run(
+        &mut self,
+        running: &Running,
+        tickets: &Receiver<Instant>,
+        back: &SyncSender<Batch>,
+        batches: u32,
+    ) {
+        let mut look_at = self.begun;
+        for _ in 0..batches {
+            let batch = take(running).await;
+            let offered = tickets.recv().expect("a ticket for each batch");
+            self.latencies_ms.push(offered.elapsed().as_secs_f64() * 1e3);
+            // The producer has gone after its last batch.
+            let _ = back.send(batch);
+            if Instant::now() >= look_at {
+                look_at += LOOK_EVERY;
+                self.look();
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        self.live_mib.push(mib(Allocations::now().live_bytes));
+    }
+
+    fn conclude(mut self, records_per_second: f64) -> Latency {
+        let (live, third) = (&self.live_mib, self.live_mib.len() / 3);
+        let live = LiveBytes {
+            start_mib: live[0],
+            first_third_mib: median(live[..=third].iter().copied()),
+            last_third_mib: median(live[live.len() - third - 1..].iter().copied()),
+        };
+        self.latencies_ms.sort_by(f64::total_cmp);
+        let batches = self.latencies_ms.len();
+        Latency {
+            records_per_second,
+            seconds: self.begun.elapsed().as_secs_f64(),
+            batches,
+            median_ms: self.latencies_ms[batches / 2],
+            p99_ms: self.latencies_ms[batches * 99 / 100],
+            worst_ms: self.latencies_ms[batches - 1],
+            live,
+        }
+    }
+}
