@@ -13,6 +13,7 @@
 mod buffer;
 mod chars;
 mod classify;
+mod expression;
 mod fingerprint;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -26,6 +27,7 @@ mod output;
 mod problem;
 mod summary;
 
+pub(crate) use self::expression::{Piece, PieceKind, mask_expression, pieces};
 pub use self::{
     fingerprint::{Fingerprint, ParseFingerprintError},
     kind::StatementKind,

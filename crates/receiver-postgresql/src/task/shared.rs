@@ -144,19 +144,30 @@ impl Shared {
         statement: impl Future<Output = Result<T, QueryError>> + Send,
         rows: impl Fn(&T) -> usize + Send,
     ) -> Result<T, QueryError> {
+        self.timed(ask, statement, rows).await.map(|(value, _)| value)
+    }
+
+    /// The same, with the time it took: the server's, if it says, else ours.
+    pub(super) async fn timed<T>(
+        &self,
+        ask: Ask<'_>,
+        statement: impl Future<Output = Result<T, QueryError>> + Send,
+        rows: impl Fn(&T) -> usize + Send,
+    ) -> Result<(T, Duration), QueryError> {
         let permit = self.permit(&ask)?;
         let started = self.clock.monotonic();
         // What was spent outside of a permit (there is nothing) is not this one's.
         let spent = || ask.meter.as_ref().and_then(|meter| meter.take());
         spent();
         let result = statement.await;
+        let (wall, database) = (self.clock.monotonic().since(started), spent());
         permit.report(&Outcome {
-            wall: self.clock.monotonic().since(started),
-            database: spent(),
+            wall,
+            database,
             rows: result.as_ref().map_or(0, |value| rows(value) as u64),
             error: result.as_ref().err().map(QueryError::for_admission),
         });
-        result
+        result.map(|value| (value, database.unwrap_or(wall)))
     }
 
     /// Opens a connection to this database of the target, with a permit.

@@ -212,13 +212,12 @@ impl Statements {
         }
         let part = Part::server("statement texts");
         let limits = shared.limits(&shared.target);
-        let started = shared.clock.monotonic();
         let ask = leased.ask(&shared.target, Purpose::Texts, "statement texts");
         let reading = plan.read_texts(&mut leased.connection, limits, &wanted);
-        match shared.admitted(ask, reading, Vec::len).await {
-            Ok(texts) => {
+        match shared.timed(ask, reading, Vec::len).await {
+            Ok((texts, took)) => {
                 let now = shared.clock.monotonic();
-                self.texts.lock().learn(&wanted, texts, now.since(started), now);
+                self.texts.lock().learn(&wanted, texts, took, now);
                 shared.delivered(&part, records);
                 Ok(())
             }
