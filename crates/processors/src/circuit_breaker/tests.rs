@@ -92,17 +92,18 @@ fn failed(error: StatementError) -> Outcome {
 #[test]
 fn what_is_spent_is_booked_with_its_source_and_the_budget_closes_the_gate() {
     let world = world(json!({"limits": {"budget": "100ms"}}));
-    world.admit(Purpose::Statements, "statements", false).unwrap().report(&took(60));
+    world.admit(Purpose::Statements, "statements", false).unwrap().report(&took(25));
     let of_statements = [("purpose", "statements"), ("source", "statement")];
-    assert_eq!(world.metric("collector_database_time_seconds_total", &of_statements), Some(0.06));
-    assert_eq!(world.metric("collector_database_budget_ratio", &[]), Some(0.6));
+    assert_eq!(world.metric("collector_database_time_seconds_total", &of_statements), Some(0.025));
+    assert_eq!(world.metric("collector_database_budget_ratio", &[]), Some(0.25));
     world
         .admit(Purpose::Sizes, "sizes", false)
         .unwrap()
         .report(&failed(StatementError::Sqlstate("42P01".into())));
     let of_sizes = [("purpose", "sizes"), ("source", "wall")];
     assert_eq!(world.metric("collector_database_time_seconds_total", &of_sizes), Some(0.001));
-    world.admit(Purpose::Statements, "statements", false).unwrap().report(&took(60));
+    world.admit(Purpose::Statements, "statements", false).unwrap().report(&took(40));
+    // 66 of 100 ms are spent, and the last one took 40.
     let denied = world.admit(Purpose::Statements, "statements", false).unwrap_err();
     assert!(denied.contains("budget"), "{denied}");
     let gate = [("receiver", "postgresql"), ("purpose", "statements"), ("gate", "budget")];
