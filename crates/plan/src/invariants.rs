@@ -1,6 +1,8 @@
 //! What reading, redaction and fingerprints of plans promise for every input, as checks that panic. The tests here and
 //! the fuzz targets share them.
 
+pub mod showplan;
+
 use crate::{
     Budget, MAX_DIFF_LINE_BYTES, MAX_DIFF_LINES, MAX_FINDINGS, MAX_PLAN_DEPTH, MAX_PLAN_NODES, MAX_PROBLEMS,
     MAX_RENDERED_BYTES, MAX_SUMMARY_FILTERS, MAX_SUMMARY_SCANS, Parsed, ProblemKind, diff, parse_postgresql,

@@ -3,9 +3,9 @@
 //! Everything in this crate is pure and total. No function panics, does I/O or takes more than bounded time
 //! and memory, whatever bytes it is given; what could not be read is reported beside the result.
 //!
-//! A plan goes this way: [`parse_postgresql`] gives a [`tree::Plan`], which gives its [`Summary`], its [`Fingerprints`],
-//! a text for people ([`tree::Plan::render`]) and what changed since another one ([`diff`]). [`redact_postgresql`] gives
-//! the plan as it may leave the process. `docs/plan-fingerprint.md` says when two plans are the same.
+//! A plan goes this way: [`parse_postgresql`] or [`parse_sql_server`] gives a [`tree::Plan`], which gives its [`Summary`], its [`Fingerprints`],
+//! a text for people ([`tree::Plan::render`]) and what changed since another one ([`diff`]). [`redact_postgresql`] or
+//! [`redact_sql_server`] gives the plan as it may leave the process. `docs/plan-fingerprint.md` says when two plans are the same.
 
 mod budget;
 mod difference;
@@ -18,6 +18,7 @@ mod lookup;
 mod postgresql;
 mod problem;
 mod render;
+mod showplan;
 pub mod sql;
 mod summary;
 pub mod tree;
@@ -33,9 +34,15 @@ pub use self::{
         MAX_PROBLEMS, MAX_UNKNOWN_KEY_BYTES, MAX_UNKNOWN_KEYS, PlanProblems, Problem, ProblemKind, UnknownKey,
     },
     render::{MAX_RENDERED_BYTES, MAX_RENDERED_CONDITION_BYTES},
+    showplan::{
+        MAX_ATTRIBUTES, MAX_LISTED, MAX_OPEN_ELEMENTS, MAX_QUALIFIERS, MAX_STATEMENTS, MAX_THREADS,
+        MAX_TSQL_NAME_BYTES, ParsedShowplan, RedactedShowplan, ShowplanStatement, parse_sql_server,
+        redact_sql_server,
+    },
     summary::{
         EstimateError, Evidence, Finding, JoinCounts, MAX_FINDINGS, MAX_SUMMARY_FILTERS, MAX_SUMMARY_SCANS,
-        ParallelCounts, PartitionCounts, PlanRule, ScanSummary, SortCounts, Summary, WastefulFilter,
+        ParallelCounts, PartitionCounts, PlanRule, ScanSummary, SortCounts, SqlServerCounts, Summary,
+        WastefulFilter,
     },
 };
 

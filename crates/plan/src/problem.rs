@@ -16,11 +16,11 @@ pub const MAX_UNKNOWN_KEY_BYTES: usize = 48;
 /// None of these is an error: the plan is what could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ProblemKind {
-    /// The bytes are not UTF-8; what is not was replaced.
+    /// The bytes are not UTF-8 (or UTF-16, where they say so); what is not was replaced.
     InvalidUtf8,
     /// The bytes are more than [`MAX_PLAN_BYTES`](crate::MAX_PLAN_BYTES); nothing was read.
     TooLong,
-    /// The bytes are no JSON from here on.
+    /// The bytes are no JSON or XML from here on.
     Malformed,
     /// The bytes end inside the plan.
     CutShort,
@@ -46,11 +46,19 @@ pub enum ProblemKind {
     UnexpectedType,
     /// A node has a type this version does not know.
     UnknownOperator,
+    /// The XML has a document type, which could define entities; nothing after it was read.
+    DocumentType,
+    /// An attribute names an entity that XML does not have; it was left out.
+    UnknownEntity,
+    /// An element has more attributes than [`MAX_ATTRIBUTES`](crate::MAX_ATTRIBUTES); further ones were left out.
+    TooManyAttributes,
+    /// A list of a plan is longer than its bound; the rest was left out.
+    ListTooLong,
 }
 
 impl ProblemKind {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidUtf8,
         Self::TooLong,
         Self::Malformed,
@@ -66,6 +74,10 @@ impl ProblemKind {
         Self::UnknownKey,
         Self::UnexpectedType,
         Self::UnknownOperator,
+        Self::DocumentType,
+        Self::UnknownEntity,
+        Self::TooManyAttributes,
+        Self::ListTooLong,
     ];
 
     /// The name for metrics and logs, in lower snake case.
@@ -87,6 +99,10 @@ impl ProblemKind {
             Self::UnknownKey => "unknown_key",
             Self::UnexpectedType => "unexpected_type",
             Self::UnknownOperator => "unknown_operator",
+            Self::DocumentType => "document_type",
+            Self::UnknownEntity => "unknown_entity",
+            Self::TooManyAttributes => "too_many_attributes",
+            Self::ListTooLong => "list_too_long",
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct Summary {
     pub partitions: PartitionCounts,
     /// Parallel workers.
     pub parallel: ParallelCounts,
+    /// What only plans of SQL Server show.
+    pub sql_server: SqlServerCounts,
     /// Functions compiled just in time.
     pub jit_functions: Option<f64>,
     /// Milliseconds spent compiling.
@@ -82,6 +84,8 @@ pub struct ScanSummary {
     pub actual_rows: Option<f64>,
     /// How many nodes do it.
     pub nodes: u32,
+    /// How many rows the relation has, where the plan says (SQL Server).
+    pub table_rows: Option<f64>,
 }
 
 /// Joins by kind.
@@ -143,6 +147,21 @@ pub struct ParallelCounts {
     pub planned: u32,
     /// Workers that were there.
     pub launched: Option<u32>,
+}
+
+/// What only plans of SQL Server show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SqlServerCounts {
+    /// Nodes that read the rest of rows that an index found.
+    pub key_lookups: u32,
+    /// Nodes whose conditions convert a column, and warnings of such conversions.
+    pub implicit_conversions: u32,
+    /// Columns that were estimated without statistics.
+    pub columns_without_statistics: u32,
+    /// Indexes that the server proposes.
+    pub missing_indexes: u32,
+    /// Parameters whose value at run time differs from the one the plan was made for.
+    pub sniffed_parameters: u32,
 }
 
 impl Plan<'_> {

@@ -19,7 +19,8 @@ pub use self::{
     },
     operator::{Operator, OperatorClass},
     root::{
-        Engine, Jit, MemoryGrant, MissingIndexGroup, Parameter, Plan, PlanSettings, Serialization, Trigger,
+        Engine, Jit, MemoryGrant, MissingIndexGroup, Parameter, ParameterValues, Plan, PlanSettings,
+        PlanWait, Serialization, SqlServerPlan, StatisticsUse, Trigger,
     },
     walk::{Children, Subtree},
 };

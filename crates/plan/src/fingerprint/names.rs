@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::partition;
-use crate::tree::{Node, NodeId, Operator, Plan};
+use crate::tree::{Engine, Node, NodeId, Operator, Plan};
 
 /// The names of the sources of rows in one plan.
 pub(crate) struct Names<'p> {
@@ -42,7 +42,10 @@ impl<'p> Names<'p> {
             sources: Vec::with_capacity(8),
             aliases: Vec::with_capacity(8),
         };
-        names.find_partitions(plan);
+        // SQL Server reads all partitions of a table at one node.
+        if plan.engine == Engine::PostgreSql {
+            names.find_partitions(plan);
+        }
         names.find_others(plan);
         names.spread_upwards(plan);
         names.number();
@@ -246,6 +249,9 @@ fn own_name<'p>(plan: &'p Plan<'_>, node: &'p Node<'_>, ctes: &[&str]) -> Option
 
 /// The table that a relation without siblings in the plan is taken to be a partition of, or the relation itself.
 fn relation_name<'p>(plan: &Plan<'_>, node: &'p Node<'_>, relation: &'p str) -> &'p str {
+    if plan.engine != Engine::PostgreSql {
+        return relation;
+    }
     let pruned = node
         .parent
         .and_then(|parent| plan.node(parent))

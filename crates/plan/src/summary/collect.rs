@@ -1,7 +1,10 @@
 //! One pass over the nodes of a plan.
 
 use super::{MAX_SUMMARY_FILTERS, MAX_SUMMARY_SCANS, ScanSummary, Summary, WastefulFilter, estimate, rules};
-use crate::tree::{JoinType, Node, NodeId, Operator, OperatorClass, Plan};
+use crate::tree::{JoinType, Node, NodeId, Operator, OperatorClass, Plan, WarningKind};
+
+/// SQL Server counts what it writes to tempdb in pages of this size.
+const KIB_PER_PAGE: f64 = 8.0;
 
 pub(super) fn summary(plan: &Plan<'_>) -> Summary {
     let mut summary = Summary {
@@ -77,6 +80,7 @@ fn add_scan(summary: &mut Summary, id: NodeId, node: &Node<'_>) {
             estimated_rows: rows,
             actual_rows: actual,
             nodes: 1,
+            table_rows: node.extra_number("TableCardinality"),
         });
     }
 }
@@ -163,6 +167,9 @@ pub(super) fn spilled_kib(node: &Node<'_>) -> Option<f64> {
     }
     if node.extra_number("Hash Batches").is_some_and(|batches| batches > 1.0) {
         add(0.0);
+    }
+    if node.warnings.iter().any(|warning| warning.kind == WarningKind::Spill) {
+        add(KIB_PER_PAGE * node.extra_number("WritesToTempDb").unwrap_or(0.0));
     }
     if node.extra_text("Storage") == Some("Disk") {
         add(node.extra_number("Maximum Storage").unwrap_or(0.0));

@@ -104,6 +104,45 @@ rules! {
     /// The plan reads nothing, because a condition is false for the values it was made for.
     EmptyPlan "empty_plan",
         "how the plan was obtained: a plan made with NULL for each parameter may be empty where that of a real value is not";
+    /// A condition converts a column to another type (SQL Server).
+    ImplicitConversion "implicit_conversion",
+        "the type of the column against the type of the parameter or the other column; a driver that sends text as nvarchar is a common cause";
+    /// For each of many rows that an index found, the rest is read from the table (SQL Server).
+    KeyLookup "key_lookup",
+        "whether the columns that are read could be included in the index, and whether the number of rows was underestimated";
+    /// The plan was made for other values than it was run with (SQL Server).
+    ParameterSniffing "parameter_sniffing",
+        "how the plan and its cost differ between frequent and rare values of these parameters, and in Query Store whether the statement has had faster plans";
+    /// Columns were estimated without statistics (SQL Server).
+    MissingStatistics "missing_statistics",
+        "whether statistics are created automatically in this database, and statistics for the named columns";
+    /// Columns were estimated from statistics that are out of date (SQL Server).
+    StaleStatistics "stale_statistics",
+        "when the statistics were last updated and how many rows have changed since";
+    /// Filtered indexes could not be used, because a value was not known when the plan was made (SQL Server).
+    UnmatchedIndexes "unmatched_indexes",
+        "whether the filter of the index compares with a value that the statement gives as a parameter";
+    /// The server itself proposes an index (SQL Server).
+    MissingIndex "missing_index",
+        "whether an existing index could be extended instead, and what the index would cost the writes of this table";
+    /// An operator wrote to tempdb for lack of memory (SQL Server).
+    SpillsToTempdb "spills_to_tempdb",
+        "the estimated against the actual rows below this node, and the memory grant";
+    /// The statement got much more memory than it used (SQL Server).
+    ExcessiveGrant "excessive_grant",
+        "the estimated rows and widths below sorts and hashes; while the statement runs, others may wait for this memory";
+    /// The statement needed more memory than it got (SQL Server).
+    GrantTooSmall "grant_too_small",
+        "the estimated against the actual rows below sorts and hashes, and limits of the resource group";
+    /// The statement waited for its memory (SQL Server).
+    MemoryGrantWait "memory_grant_wait",
+        "which statements held memory grants at that time, and how much of them they used";
+    /// The optimizer could not make the plan parallel (SQL Server).
+    ForcedSerial "forced_serial",
+        "the named reason: functions, table variables and options that keep a statement from running in parallel";
+    /// The optimizer stopped before it had looked at all plans it wanted to (SQL Server).
+    OptimizerGaveUp "optimizer_gave_up",
+        "the number of joins and views in the statement, and whether parts of it could be computed first";
 }
 
 /// A number that a finding rests on.

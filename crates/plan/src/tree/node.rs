@@ -153,6 +153,8 @@ pub enum Relationship {
 /// The relation a node reads or changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RelationRef<'a> {
+    /// The database; only SQL Server's plans name it.
+    pub database: Option<Cow<'a, str>>,
     /// The schema; PostgreSQL gives it only with `VERBOSE`.
     pub schema: Option<Cow<'a, str>>,
     /// The name of the relation. Nodes that read something else have an alias only.
@@ -402,6 +404,24 @@ pub struct Warning<'a> {
 pub enum WarningKind {
     /// The settings forbid this operator, and the planner found no other (PostgreSQL 18).
     Disabled,
+    /// The operator wrote to tempdb for lack of memory (SQL Server).
+    Spill,
+    /// The conversion of a column to another type keeps the optimizer from an index or an estimate (SQL Server).
+    ImplicitConversion,
+    /// Two inputs are joined without a condition (SQL Server).
+    NoJoinPredicate,
+    /// There are no statistics of columns that were estimated (SQL Server).
+    MissingStatistics,
+    /// There are no recent statistics of columns that were estimated (SQL Server).
+    StaleStatistics,
+    /// Filtered indexes could not be used because a value was not known when the plan was made (SQL Server).
+    UnmatchedIndexes,
+    /// The statement got far more or far less memory than it used (SQL Server).
+    MemoryGrant,
+    /// The statement had to wait while it ran (SQL Server).
+    Wait,
+    /// Any other warning.
+    Other,
 }
 
 /// A value under the engine's own name.

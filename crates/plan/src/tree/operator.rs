@@ -153,6 +153,42 @@ operators! {
     Gather = "Gather", Gather;
     /// Collects the rows of parallel workers and keeps their order.
     GatherMerge = "Gather Merge", Gather;
+    /// Reads all of an index that is not the table itself (SQL Server).
+    IndexFullScan = "Index Full Scan", Scan;
+    /// Reads an index that stores columns apart (SQL Server).
+    ColumnStoreScan = "Columnstore Scan", Scan;
+    /// Reads the rest of a row that an index found, by the key of the table (SQL Server).
+    KeyLookup = "Key Lookup", Scan;
+    /// Reads the rest of a row that an index found, by its physical place (SQL Server).
+    RidLookup = "RID Lookup", Scan;
+    /// Joins by a hash table or by a nested loop, as the number of rows turns out (SQL Server).
+    AdaptiveJoin = "Adaptive Join", Join;
+    /// Drops rows by a condition (SQL Server).
+    Filter = "Filter", Other;
+    /// Computes expressions (SQL Server).
+    ComputeScalar = "Compute Scalar", Other;
+    /// Passes rows from threads to threads (SQL Server).
+    Exchange = "Exchange", Other;
+    /// Keeps rows in an index that is made for one statement (SQL Server).
+    IndexSpool = "Index Spool", Other;
+    /// Makes a bitmap that drops rows without a match early (SQL Server).
+    BitmapFilter = "Bitmap Filter", Other;
+    /// Marks where groups begin in rows that come in order (SQL Server).
+    Segment = "Segment", Other;
+    /// Raises an error if a condition is not met (SQL Server).
+    Assert = "Assert", Other;
+    /// Splits updates into deletions and insertions (SQL Server).
+    Split = "Split", Other;
+    /// Puts a deletion and an insertion of one key together again (SQL Server).
+    Collapse = "Collapse", Other;
+    /// Does one thing after the other (SQL Server).
+    Sequence = "Sequence", Other;
+    /// Chooses an input (SQL Server).
+    Switch = "Switch", Other;
+    /// Unites ranges of keys that overlap (SQL Server).
+    MergeInterval = "Merge Interval", Other;
+    /// Looks for rows that refer to deleted ones (SQL Server).
+    ForeignKeyCheck = "Foreign Key Check", Other;
 }
 
 impl Operator {

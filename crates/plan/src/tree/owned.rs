@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    Condition, Extra, MissingIndexGroup, Node, Parameter, Plan, RelationRef, Scalar, Trigger, Warning, Worker,
+    Condition, Extra, MissingIndexGroup, Node, Parameter, Plan, PlanWait, RelationRef, Scalar, SqlServerPlan,
+    StatisticsUse, Trigger, Warning, Worker,
 };
 
 fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
@@ -51,10 +52,10 @@ impl Plan<'_> {
             parameters: all(self.parameters, |parameter| Parameter {
                 name: owned(parameter.name),
                 data_type: maybe(parameter.data_type),
-                compiled_value: maybe(parameter.compiled_value),
-                runtime_value: maybe(parameter.runtime_value),
+                values: parameter.values,
             }),
             cardinality_model: self.cardinality_model,
+            sql_server: self.sql_server.map(|details| Box::new(details.into_owned())),
         }
     }
 }
@@ -70,6 +71,7 @@ impl Node<'_> {
             relationship: self.relationship,
             subplan_name: maybe(self.subplan_name),
             relation: RelationRef {
+                database: maybe(self.relation.database),
                 schema: maybe(self.relation.schema),
                 name: maybe(self.relation.name),
                 alias: maybe(self.relation.alias),
@@ -95,10 +97,48 @@ impl Node<'_> {
                 text: owned(condition.text),
                 kind: condition.kind,
             }),
-            warnings: all(self.warnings, |warning| Warning { text: maybe(warning.text), kind: warning.kind }),
+            warnings: all(self.warnings, Warning::into_owned),
             buffers: self.buffers,
             wal: self.wal,
             extras: all(self.extras, Extra::into_owned),
+        }
+    }
+}
+
+impl Warning<'_> {
+    fn into_owned(self) -> Warning<'static> {
+        Warning { text: maybe(self.text), kind: self.kind }
+    }
+}
+
+impl SqlServerPlan<'_> {
+    fn into_owned(self) -> SqlServerPlan<'static> {
+        SqlServerPlan {
+            statement_type: maybe(self.statement_type),
+            optimization_level: maybe(self.optimization_level),
+            early_abort_reason: maybe(self.early_abort_reason),
+            degree_of_parallelism: self.degree_of_parallelism,
+            non_parallel_reason: maybe(self.non_parallel_reason),
+            cached_plan_size_kib: self.cached_plan_size_kib,
+            compile_cpu_ms: self.compile_cpu_ms,
+            compile_memory_kib: self.compile_memory_kib,
+            cpu_time_ms: self.cpu_time_ms,
+            grant_wait_ms: self.grant_wait_ms,
+            grant_feedback: maybe(self.grant_feedback),
+            warnings: all(self.warnings, Warning::into_owned),
+            statistics: all(self.statistics, |statistics| StatisticsUse {
+                schema: maybe(statistics.schema),
+                table: owned(statistics.table),
+                name: owned(statistics.name),
+                last_update: maybe(statistics.last_update),
+                modifications: statistics.modifications,
+                sampling_percent: statistics.sampling_percent,
+            }),
+            waits: all(self.waits, |wait| PlanWait {
+                kind: owned(wait.kind),
+                count: wait.count,
+                time_ms: wait.time_ms,
+            }),
         }
     }
 }

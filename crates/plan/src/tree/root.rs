@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Buffers, Node, NodeId};
+use super::{Buffers, Node, NodeId, Warning};
 
 /// Which engine made a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,7 +24,7 @@ pub struct Plan<'a> {
     /// The version of the server, where the plan names it.
     pub server_version: Option<Cow<'a, str>>,
     pub(crate) nodes: Vec<Node<'a>>,
-    /// The statement, with its literals. It must be masked before it goes anywhere.
+    /// The statement, with its literals. It must be masked before it goes anywhere. SQL Server's is masked already.
     pub query_text: Option<Cow<'a, str>>,
     /// PostgreSQL's identifier of the statement.
     pub query_identifier: Option<i64>,
@@ -58,6 +58,8 @@ pub struct Plan<'a> {
     pub parameters: Vec<Parameter<'a>>,
     /// The version of SQL Server's cardinality estimator.
     pub cardinality_model: Option<u32>,
+    /// What else only SQL Server says of a plan.
+    pub sql_server: Option<Box<SqlServerPlan<'a>>>,
 }
 
 impl<'a> Plan<'a> {
@@ -168,15 +170,90 @@ pub struct MissingIndexGroup<'a> {
     pub included_columns: Vec<Cow<'a, str>>,
 }
 
-/// A parameter of the statement. Its values stay inside the server and this process.
+/// A parameter of the statement, without its values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameter<'a> {
     /// Its name.
     pub name: Cow<'a, str>,
     /// Its type.
     pub data_type: Option<Cow<'a, str>>,
-    /// The value the plan was made for.
-    pub compiled_value: Option<Cow<'a, str>>,
-    /// The value the plan was run with.
-    pub runtime_value: Option<Cow<'a, str>>,
+    /// Which of its values the plan names, and whether they are the same.
+    pub values: ParameterValues,
+}
+
+/// Which values of a parameter a plan names. The values themselves are compared and dropped while it is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ParameterValues {
+    /// None.
+    #[default]
+    None,
+    /// The one the plan was made for.
+    Compiled,
+    /// The one the plan was run with.
+    Runtime,
+    /// Both, and they are the same.
+    Same,
+    /// Both, and they differ.
+    Different,
+}
+
+/// What only SQL Server says of a plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SqlServerPlan<'a> {
+    /// The kind of the statement, for instance `SELECT`.
+    pub statement_type: Option<Cow<'a, str>>,
+    /// How thorough the optimizer was: `TRIVIAL` or `FULL`.
+    pub optimization_level: Option<Cow<'a, str>>,
+    /// Why the optimizer stopped before it was done, for instance `TimeOut`.
+    pub early_abort_reason: Option<Cow<'a, str>>,
+    /// How many threads each branch may use; 1 for a serial plan.
+    pub degree_of_parallelism: Option<u32>,
+    /// Why the plan could not be parallel.
+    pub non_parallel_reason: Option<Cow<'a, str>>,
+    /// Kilobytes of the plan in the cache.
+    pub cached_plan_size_kib: Option<f64>,
+    /// Milliseconds of processor time for compiling.
+    pub compile_cpu_ms: Option<f64>,
+    /// Kilobytes of memory for compiling.
+    pub compile_memory_kib: Option<f64>,
+    /// Milliseconds of processor time for executing.
+    pub cpu_time_ms: Option<f64>,
+    /// Milliseconds the statement waited for its memory.
+    pub grant_wait_ms: Option<f64>,
+    /// Whether feedback changed the memory grant, in the server's words.
+    pub grant_feedback: Option<Cow<'a, str>>,
+    /// What the server warns of that belongs to no node. Texts are masked.
+    pub warnings: Vec<Warning<'a>>,
+    /// The statistics that the optimizer looked at.
+    pub statistics: Vec<StatisticsUse<'a>>,
+    /// What the statement waited for.
+    pub waits: Vec<PlanWait<'a>>,
+}
+
+/// Statistics that SQL Server's optimizer looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StatisticsUse<'a> {
+    /// The schema of the table.
+    pub schema: Option<Cow<'a, str>>,
+    /// The table.
+    pub table: Cow<'a, str>,
+    /// The name of the statistics.
+    pub name: Cow<'a, str>,
+    /// When they were made, as the server prints it.
+    pub last_update: Option<Cow<'a, str>>,
+    /// Rows changed since then.
+    pub modifications: Option<f64>,
+    /// The share of rows they were made from, in percent.
+    pub sampling_percent: Option<f64>,
+}
+
+/// What a statement waited for while it ran.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlanWait<'a> {
+    /// The kind of wait.
+    pub kind: Cow<'a, str>,
+    /// How often.
+    pub count: f64,
+    /// Milliseconds altogether.
+    pub time_ms: f64,
 }

@@ -1,9 +1,11 @@
 //! The conditions of the rules.
 
+mod sql_server;
+
 use super::{Evidence, Finding, MAX_FINDINGS, PlanRule};
 use crate::{
     summary::{Summary, collect::spilled_kib, estimate::error_at},
-    tree::{ConditionKind, Node, NodeId, Operator, Plan, Relationship, WarningKind},
+    tree::{ConditionKind, Engine, Node, NodeId, Operator, Plan, Relationship, WarningKind},
 };
 
 /// A filter is worth a look from this many dropped rows on; below, reading them costs next to nothing.
@@ -52,9 +54,15 @@ const DISABLE_COST: f64 = 1e10;
 pub(in crate::summary) fn apply(plan: &Plan<'_>, summary: &mut Summary) {
     let mut findings = Findings { plan, ctes: ctes(plan), list: Vec::new(), not_listed: 0 };
     for (id, node) in plan.ids().zip(plan.nodes()) {
-        findings.node(id, node);
+        match plan.engine {
+            Engine::PostgreSql => findings.node(id, node),
+            Engine::SqlServer => findings.sql_server_node(id, node, &mut summary.sql_server),
+        }
     }
-    findings.whole(summary);
+    match plan.engine {
+        Engine::PostgreSql => findings.whole(summary),
+        Engine::SqlServer => findings.sql_server_plan(summary),
+    }
     (summary.findings, summary.findings_not_listed) = (findings.list, findings.not_listed);
 }
 
@@ -193,18 +201,23 @@ impl Findings<'_, '_> {
         let outer_rows =
             outer.actuals.map(|actuals| actuals.rows).or(outer.estimates.rows).unwrap_or_default();
         let inner_rows = inner.estimates.rows.unwrap_or_default();
+        self.repeated_scan(outer_rows, inner_id, inner);
+        let joined_rows = node.estimates.rows.unwrap_or_default();
+        let unconditional = !node.has_condition(ConditionKind::Join) && self.has_no_condition(inner_id);
+        if unconditional && outer_rows > 1.0 && inner_rows > 1.0 && joined_rows >= MIN_CROSS_ROWS {
+            let evidence = [("outer_rows", outer_rows), ("inner_rows", inner_rows)];
+            self.add(PlanRule::JoinWithoutCondition, id, &evidence);
+        }
+    }
+
+    fn repeated_scan(&mut self, outer_rows: f64, inner_id: NodeId, inner: &Node<'_>) {
+        let inner_rows = inner.estimates.rows.unwrap_or_default();
         if inner.operator == Operator::SeqScan {
             let read = inner.rows_removed_by_filter.unwrap_or_default() + inner_rows;
             if outer_rows > 1.0 && outer_rows * read >= MIN_REPEATED_ROWS {
                 let evidence = [("outer_rows", outer_rows), ("inner_rows_each", read)];
                 self.add(PlanRule::NestedLoopOverSeqScan, inner_id, &evidence);
             }
-        }
-        let joined_rows = node.estimates.rows.unwrap_or_default();
-        let unconditional = !node.has_condition(ConditionKind::Join) && self.has_no_condition(inner_id);
-        if unconditional && outer_rows > 1.0 && inner_rows > 1.0 && joined_rows >= MIN_CROSS_ROWS {
-            let evidence = [("outer_rows", outer_rows), ("inner_rows", inner_rows)];
-            self.add(PlanRule::JoinWithoutCondition, id, &evidence);
         }
     }
 
