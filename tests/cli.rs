@@ -96,6 +96,7 @@ async fn components_and_schema_name_what_there_is() {
         "postgresql",
         "memory_limiter",
         "circuit_breaker",
+        "plan_extractor",
         "verification",
         "adaptive_sampler",
         "otlp",

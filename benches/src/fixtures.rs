@@ -154,6 +154,7 @@ fn query(index: usize, text_bytes: usize) -> Record {
         counters: Counters::new(&STATEMENT_COUNTERS, &counters),
         exactness: Exactness::Exact,
         rank: Some(1),
+        plan: None,
     }))
 }
 

@@ -186,11 +186,12 @@ impl Source {
     }
 }
 
-/// One constant per event, named by the last part of its name, and the list of all.
+/// One constant per event, named by its name without the namespace, and the list of all.
 fn write_events(code: &mut String, events: &[Event]) {
     let mut constants = Vec::new();
     for event in events {
-        let constant = event.name.rsplit('.').next().expect("a name has a last part").to_uppercase();
+        let name = ["db.server.", "dbintel."].iter().find_map(|prefix| event.name.strip_prefix(prefix));
+        let constant = name.expect("an event is below db.server or dbintel").replace('.', "_").to_uppercase();
         writeln!(
             code,
             "/// `{}`: {}\npub static {constant}: EventDefinition = EventDefinition {{ name: {:?}, description: {:?}, \

@@ -1,6 +1,7 @@
 //! zPages: what a person looks at when something is wrong.
 //!
 //! `/debug/servicez` the process, `/debug/pipelinez` the flow from receivers to exporters and what is missing,
+//! `/debug/planz` the plans of statements,
 //! `/debug/extensionz` the admin endpoints, `/debug/tracez` recent, slow and failed spans of dbintel itself.
 //!
 //! Promises:
@@ -13,6 +14,7 @@ mod extensionz;
 mod format;
 mod html;
 mod pipelinez;
+mod planz;
 mod redact;
 mod series;
 mod servicez;
@@ -34,6 +36,7 @@ use crate::server::AdminAddresses;
 pub use ask::{ANSWER_TIME_MAX, LaneAsker, LaneQuestions, LaneReplies, QUESTIONS_MAX, lane_questions};
 pub use html::PAGE_BYTES_MAX;
 pub use pipelinez::DETAILS_MAX;
+pub use planz::{PLANS_LISTED_MAX, SERVERS_MAX};
 pub use redact::redact_command_line;
 pub(crate) use series::{Sample, SeriesIndex};
 pub use source::{ExporterLink, PageSource, PipelineView, ServiceView};
@@ -50,6 +53,7 @@ struct Wanted {
     receiver: Option<String>,
     span: Option<String>,
     bucket: Option<usize>,
+    statement: Option<String>,
 }
 
 /// `addresses` is filled once every endpoint is bound.
@@ -61,6 +65,7 @@ pub(crate) fn router(addresses: Arc<OnceLock<AdminAddresses>>, cx: AdminContext)
         .route("/debug/", get(start))
         .route("/debug/servicez", get(service))
         .route("/debug/pipelinez", get(pipelines))
+        .route("/debug/planz", get(plans))
         .route("/debug/extensionz", get(extensions))
         .route("/debug/tracez", get(traces))
         .fallback(elsewhere)
@@ -81,6 +86,10 @@ async fn pipelines(State(pages): State<Pages>, wanted: Query<Wanted>) -> Html<St
     Html(pipelinez::page(&pages.cx, wanted.receiver.as_deref()).await)
 }
 
+async fn plans(State(pages): State<Pages>, Query(wanted): Query<Wanted>) -> Html<String> {
+    Html(planz::page(&pages.cx, wanted.receiver.as_deref(), wanted.statement.as_deref()).await)
+}
+
 #[allow(clippy::unused_async, reason = "axum's handlers are async")]
 async fn extensions(State(pages): State<Pages>) -> Html<String> {
     Html(extensionz::page(pages.addresses.get().copied().unwrap_or_default(), &pages.cx))
@@ -93,7 +102,7 @@ async fn traces(State(pages): State<Pages>, Query(wanted): Query<Wanted>) -> Htm
 
 #[allow(clippy::unused_async, reason = "axum's handlers are async")]
 async fn elsewhere() -> Response {
-    let text = "no such page; there are /debug/servicez, /debug/pipelinez, /debug/extensionz and /debug/tracez.\n\
+    let text = "no such page; there are /debug/servicez, /debug/pipelinez, /debug/planz, /debug/extensionz and /debug/tracez.\n\
                 Feature gates (/debug/featurez) and expvars do not exist in dbintel.\n";
     (StatusCode::NOT_FOUND, text).into_response()
 }

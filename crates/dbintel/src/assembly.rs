@@ -12,6 +12,7 @@ use dbintel_config::{
 use dbintel_model::{Attribute, Signal};
 use dbintel_pipeline::Signals;
 use dbintel_processors::memory_limiter::MemoryLimiterConfig;
+use dbintel_processors::plan_extractor::PlanExtractorConfig;
 
 use crate::components::{self, EXPORTERS, ExporterPlan, PROCESSORS, ProcessorPlan, RECEIVERS, ReceiverPlan};
 use crate::resource;
@@ -185,8 +186,8 @@ fn join(
 }
 
 /// Processors that need no settings, and the default chain: what stands at both ends of it is there in any case.
-const BUILT_IN: [&str; 4] = ["memory_limiter", "circuit_breaker", "batch", "verification"];
-const DEFAULT_CHAIN: [&str; 3] = ["memory_limiter", "circuit_breaker", "verification"];
+const BUILT_IN: [&str; 5] = ["memory_limiter", "circuit_breaker", "plan_extractor", "batch", "verification"];
+const DEFAULT_CHAIN: [&str; 4] = ["memory_limiter", "circuit_breaker", "plan_extractor", "verification"];
 
 /// The processors of a pipeline; without the key, the default chain, with the settings of those that are configured.
 fn chain(
@@ -223,6 +224,7 @@ fn built_in(kind: &str) -> Option<ProcessorPlan> {
         "batch" => Some(ProcessorPlan::Batch { flush_timeout: None }),
         "memory_limiter" => Some(ProcessorPlan::MemoryLimiter(MemoryLimiterConfig::default())),
         "circuit_breaker" => Some(ProcessorPlan::CircuitBreaker(Box::default())),
+        "plan_extractor" => Some(ProcessorPlan::PlanExtractor(PlanExtractorConfig::default())),
         "verification" => Some(ProcessorPlan::Verification(Box::default())),
         _ => None,
     }

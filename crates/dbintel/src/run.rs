@@ -95,7 +95,7 @@ async fn serve(checked: Checked, options: &Run) -> anyhow::Result<()> {
     };
     wiring.start(&assembly, memory.limits, &monitor);
     let admin = Admin::start(&assembly.admin, cx).context("health, metrics or pages could not be served")?;
-    let answering = questions.serve(|lane| wiring.show(lane));
+    let answering = questions.serve(|lane, command| wiring.ask(lane, command));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         receivers = assembly.lanes.len(),

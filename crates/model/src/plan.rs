@@ -1,7 +1,13 @@
-//! Plans: an observation of the plan of one statement.
+//! Plans: an observation of the plan of one statement, and what leaves of it.
 
+mod change;
+mod event;
+
+use std::fmt;
 use std::sync::Arc;
 
+pub use self::change::{MAX_PLAN_CAUSES, PlanCause, PlanChange, PlanSpan};
+pub use self::event::{PlanNews, PlanNumbers, QueryPlan};
 use crate::{QueryKey, QueryText, Timestamp, ValueRef};
 
 /// A plan as it was obtained. Raw bytes hold literals and never leave: `plan_extractor` makes of them what does.
@@ -45,6 +51,24 @@ pub enum PlanIdentity {
     Unproven,
 }
 
+/// The identity of a plan at the two levels that `docs/plan-fingerprint.md` defines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlanFingerprint {
+    /// Operators, relations and how they are joined, without the names of indexes.
+    pub shape: u128,
+    /// The shape with indexes, sort and group keys, and the shapes of conditions.
+    pub exact: u128,
+}
+
+/// Which plan a statement had when it was last looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PlanReference {
+    /// The plan.
+    pub fingerprint: PlanFingerprint,
+    /// How it was obtained.
+    pub rung: PlanRung,
+}
+
 /// The language of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PlanFormat {
@@ -75,6 +99,9 @@ impl PlanObservation {
 // === impl PlanRung ===
 
 impl PlanRung {
+    /// Every rung, from the closest to what runs to the furthest.
+    pub const ALL: [Self; 4] = [Self::Actual, Self::Custom, Self::Generic, Self::GenericNulls];
+
     /// As an attribute value: closed set, lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -96,6 +123,54 @@ impl PlanIdentity {
         match self {
             Self::Proven => "proven",
             Self::Unproven => "unproven",
+        }
+    }
+}
+
+// === impl PlanReference ===
+
+impl PlanReference {
+    pub(crate) fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+        visit("dbintel.plan.rung", ValueRef::Text(self.rung.as_str()));
+        self.fingerprint.visit(["dbintel.plan.fingerprint", "dbintel.plan.shape"], visit);
+    }
+}
+
+// === impl PlanFingerprint ===
+
+impl PlanFingerprint {
+    /// Gives both levels, each by its name: exact, shape.
+    fn visit(&self, names: [&str; 2], visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+        for (name, value) in names.into_iter().zip([self.exact, self.shape]) {
+            visit(name, ValueRef::Text(hexadecimal(value, &mut [0; 32])));
+        }
+    }
+}
+
+/// The exact level, as it leaves.
+impl fmt::Display for PlanFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(hexadecimal(self.exact, &mut [0; 32]))
+    }
+}
+
+/// Thirty-two lower-case hexadecimal digits, without allocating.
+fn hexadecimal(value: u128, digits: &mut [u8; 32]) -> &str {
+    for (index, digit) in digits.iter_mut().enumerate() {
+        let nibble = value >> (124 - 4 * index) & 0xf;
+        *digit = char::from_digit(u32::try_from(nibble).unwrap_or(0), 16).map_or(b'0', |digit| digit as u8);
+    }
+    std::str::from_utf8(digits).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_have_thirty_two_digits() {
+        for value in [0, 1, 0xff, 0x0123_4567_89ab_cdef_0011_2233_4455_6677, u128::MAX] {
+            assert_eq!(hexadecimal(value, &mut [0; 32]), format!("{value:032x}"));
         }
     }
 }

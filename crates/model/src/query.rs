@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{CounterDefinition, NumberType, Text, Timestamp, ValueRef};
+use crate::{CounterDefinition, NumberType, PlanReference, Text, Timestamp, ValueRef};
 
 /// What one statement did between two snapshots of the server's statement statistics.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,9 @@ pub struct Query {
     /// Place in the ranking by total time of this poll, from 1; `None` outside the top. Only ranked statements leave
     /// as `db.server.top_query`; all of them reach the processors.
     pub rank: Option<u32>,
+    /// The plan the statement had when one was last obtained, of the rung closest to what runs; `plan_extractor` fills
+    /// it in.
+    pub plan: Option<PlanReference>,
 }
 
 /// Identity of a statement in the server's statistics.
@@ -131,6 +134,9 @@ impl Query {
         visit("dbintel.interval.end", ValueRef::Text(self.interval.end.to_rfc3339().as_str()));
         if let Some(rank) = self.rank {
             visit("dbintel.query.rank", ValueRef::Int(i64::from(rank)));
+        }
+        if let Some(plan) = &self.plan {
+            plan.for_each_attribute(visit);
         }
     }
 

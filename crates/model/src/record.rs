@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::catalogue::{self, EventDefinition, MetricDefinition};
-use crate::{Change, Gap, Labels, Node, PlanObservation, Query, Session, Target, Timestamp, ValueRef};
+use crate::{
+    Change, Gap, Labels, Node, PlanChange, PlanObservation, Query, QueryPlan, Session, Target, Timestamp,
+    ValueRef,
+};
 
 /// What a receiver read from one target in one poll.
 #[derive(Clone, Debug)]
@@ -35,6 +38,10 @@ pub enum Record {
     Gap(Box<Gap>),
     /// The plan of a statement, as it was obtained; it never leaves.
     Plan(Box<PlanObservation>),
+    /// A plan that is new for its statement, redacted.
+    QueryPlan(Box<QueryPlan>),
+    /// A change of a statement's plan.
+    PlanChange(Box<PlanChange>),
 }
 
 /// One point of a metric.
@@ -93,9 +100,13 @@ impl Record {
     pub const fn signal(&self) -> Signal {
         match self {
             Self::Metric(_) => Signal::Metrics,
-            Self::Query(_) | Self::Session(_) | Self::Change(_) | Self::Gap(_) | Self::Plan(_) => {
-                Signal::Logs
-            }
+            Self::Query(_)
+            | Self::Session(_)
+            | Self::Change(_)
+            | Self::Gap(_)
+            | Self::Plan(_)
+            | Self::QueryPlan(_)
+            | Self::PlanChange(_) => Signal::Logs,
         }
     }
 
@@ -106,7 +117,9 @@ impl Record {
         match self {
             Self::Query(query) => query.rank.is_some(),
             Self::Session(_) => !self.is_sampled_out(),
-            Self::Metric(_) | Self::Change(_) | Self::Gap(_) => true,
+            Self::Metric(_) | Self::Change(_) | Self::Gap(_) | Self::QueryPlan(_) | Self::PlanChange(_) => {
+                true
+            }
             Self::Plan(_) => false,
         }
     }
@@ -116,7 +129,13 @@ impl Record {
     pub fn is_sampled_out(&self) -> bool {
         match self {
             Self::Session(session) => session.sampling.is_some_and(|sampling| !sampling.keep),
-            Self::Metric(_) | Self::Query(_) | Self::Change(_) | Self::Gap(_) | Self::Plan(_) => false,
+            Self::Metric(_)
+            | Self::Query(_)
+            | Self::Change(_)
+            | Self::Gap(_)
+            | Self::Plan(_)
+            | Self::QueryPlan(_)
+            | Self::PlanChange(_) => false,
         }
     }
 
@@ -129,6 +148,8 @@ impl Record {
             Self::Session(_) => Some(&catalogue::QUERY_SAMPLE),
             Self::Change(_) => Some(&catalogue::CHANGE),
             Self::Gap(_) => Some(&catalogue::GAP),
+            Self::QueryPlan(_) => Some(&catalogue::QUERY_PLAN),
+            Self::PlanChange(_) => Some(&catalogue::PLAN_CHANGE),
         }
     }
 
@@ -141,6 +162,8 @@ impl Record {
             Self::Change(change) => change.for_each_attribute(visit),
             Self::Gap(gap) => gap.for_each_attribute(visit),
             Self::Plan(plan) => plan.for_each_attribute(visit),
+            Self::QueryPlan(plan) => plan.for_each_attribute(visit),
+            Self::PlanChange(change) => change.for_each_attribute(visit),
         }
     }
 
@@ -154,6 +177,8 @@ impl Record {
             Self::Change(change) => size_of::<Change>() + change.weight_bytes(),
             Self::Gap(gap) => size_of::<Gap>() + gap.weight_bytes(),
             Self::Plan(plan) => size_of::<PlanObservation>() + plan.weight_bytes(),
+            Self::QueryPlan(plan) => size_of::<QueryPlan>() + plan.weight_bytes(),
+            Self::PlanChange(change) => size_of::<PlanChange>() + change.weight_bytes(),
         };
         size_of::<Self>() + beyond
     }

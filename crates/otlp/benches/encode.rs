@@ -75,6 +75,7 @@ fn query(index: usize, length: usize) -> Record {
         counters: Counters::new(&STATEMENT_COUNTERS, &counters),
         exactness: Exactness::Exact,
         rank: Some(1),
+        plan: None,
     }))
 }
 

@@ -83,13 +83,64 @@ pub struct StateChange {
 pub enum Command {
     /// Show what you are set to and what you hold.
     Show,
+    /// Show the plans you know: of every statement in short, or of one in full.
+    Plans {
+        /// [`PlanView::statement`] of the one that is shown in full.
+        statement: Option<Text>,
+    },
 }
 
 /// A processor's answer to a command: names and values, for a page.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reply {
     /// Lines of the answer.
     pub lines: Vec<(Text, Text)>,
+    /// Plans, where these were asked for.
+    pub plans: Vec<PlanView>,
+}
+
+/// The plan of a statement on one rung, for a page. Nothing in it is a literal of the statement.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlanView {
+    /// By what the statement is asked for.
+    pub statement: Text,
+    /// Database.
+    pub database: Text,
+    /// Role.
+    pub user: Text,
+    /// Query identifier, as the server prints it.
+    pub query_id: Text,
+    /// The statement in short, where its text is known and may leave.
+    pub summary: Option<Text>,
+    /// How the plan was obtained.
+    pub rung: &'static str,
+    /// Exact fingerprint, in hexadecimal.
+    pub fingerprint: Text,
+    /// The planner's cost.
+    pub cost: Option<f64>,
+    /// When the plan became the current one, by the server's clock.
+    pub first_seen: Timestamp,
+    /// When it was last seen.
+    pub last_seen: Timestamp,
+    /// When the plan changed last; `None` if it never did.
+    pub changed_at: Option<Timestamp>,
+    /// How often it changed.
+    pub changes: u64,
+    /// More, where this statement was asked for.
+    pub details: Option<PlanDetails>,
+}
+
+/// A plan in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanDetails {
+    /// The plan as a tree, the costly nodes marked.
+    pub tree: Text,
+    /// The plan before.
+    pub previous: Option<Text>,
+    /// What is different between the two.
+    pub difference: Vec<Text>,
+    /// Fingerprints the statement had before, with the times.
+    pub earlier: Vec<(Text, Text)>,
 }
 
 /// A state that could not be taken over.

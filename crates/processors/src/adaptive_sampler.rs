@@ -221,8 +221,9 @@ impl Processor for AdaptiveSampler {
                     ("remembered for duplicates".into(), format!("{held} records").into()),
                 ];
                 lines.extend(self.counts.lines());
-                Reply { lines }
+                Reply { lines, ..Reply::default() }
             }
+            Command::Plans { .. } => Reply::default(),
         }
     }
 

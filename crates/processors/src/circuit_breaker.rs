@@ -54,7 +54,8 @@ impl Processor for CircuitBreaker {
 
     fn command(&mut self, _cx: &mut Context<'_>, command: &Command, _out: &mut Output) -> Reply {
         match command {
-            Command::Show => Reply { lines: self.guard.describe() },
+            Command::Show => Reply { lines: self.guard.describe(), ..Reply::default() },
+            Command::Plans { .. } => Reply::default(),
         }
     }
 }

@@ -80,6 +80,62 @@ pub static BREAKER_RECOVERY: SelfMetric = SelfMetric {
     kind: Gauge,
 };
 
+/// Plans the receiver obtained, by what became of them.
+pub static PLAN_PARSER_PLANS: SelfMetric = SelfMetric {
+    name: "plan_parser_plans_total",
+    help: "Plans the receiver obtained, by what became of them: parsed, cached, or why they could not be used: too_large, step_budget, too_many_problems, or the problem that left them incomplete.",
+    kind: Counter,
+};
+
+/// What was odd about plans that were read, by problem.
+pub static PLAN_PARSER_PROBLEMS: SelfMetric = SelfMetric {
+    name: "plan_parser_problems_total",
+    help: "What was odd about plans that were read, by problem; most do no harm, such as unknown_key.",
+    kind: Counter,
+};
+
+/// Share of the last 1,024 plans that had been read before.
+pub static PLAN_PARSER_CACHE_HIT_RATE: SelfMetric = SelfMetric {
+    name: "plan_parser_cache_hit_rate",
+    help: "Share of the last 1,024 plans that had been read before; absent before the first one.",
+    kind: Gauge,
+};
+
+/// Plans that left the cache for others.
+pub static PLAN_PARSER_CACHE_EVICTED: SelfMetric = SelfMetric {
+    name: "plan_parser_cache_evicted_total",
+    help: "Plans that left the cache for others.",
+    kind: Counter,
+};
+
+/// 99th percentile of what reading took.
+pub static PLAN_PARSER_P99_LATENCY: SelfMetric = SelfMetric {
+    name: "plan_parser_p99_latency_ms",
+    help: "99th percentile of the time that reading, fingerprinting, summing up and redacting took, of the last 1,024 plans that were not in the cache, in milliseconds; measured by our own clock, and nothing is decided by it.",
+    kind: Gauge,
+};
+
+/// Events of plans that left, by reason.
+pub static PLAN_EXTRACTOR_EVENTS: SelfMetric = SelfMetric {
+    name: "plan_extractor_events_total",
+    help: "Events db.server.query_plan, by dbintel.plan.reason; with each changed goes one dbintel.plan.change.",
+    kind: Counter,
+};
+
+/// Statements whose plans are followed.
+pub static PLAN_EXTRACTOR_STATEMENTS: SelfMetric = SelfMetric {
+    name: "plan_extractor_statements",
+    help: "Statements whose plans are followed.",
+    kind: Gauge,
+};
+
+/// Bytes of large plans before compression divided by those after it.
+pub static PLAN_STORE_COMPRESSION_RATIO: SelfMetric = SelfMetric {
+    name: "plan_store_compression_ratio",
+    help: "Bytes of large redacted plans before compression divided by those after it, of all that were read since the start; measured.",
+    kind: Gauge,
+};
+
 /// Share of statements rejected by a rate.
 pub static REJECTION_RATE: SelfMetric = SelfMetric {
     name: "rate_limiter_rejection_rate",
@@ -253,6 +309,14 @@ pub static ALL: &[&SelfMetric] = &[
     &MEMORY_LIMITER_SHRINKS,
     &MEMORY_LIMITER_FREED,
     &MEMORY_LIMITER_UNREAD,
+    &PLAN_PARSER_PLANS,
+    &PLAN_PARSER_PROBLEMS,
+    &PLAN_PARSER_CACHE_HIT_RATE,
+    &PLAN_PARSER_CACHE_EVICTED,
+    &PLAN_PARSER_P99_LATENCY,
+    &PLAN_EXTRACTOR_EVENTS,
+    &PLAN_EXTRACTOR_STATEMENTS,
+    &PLAN_STORE_COMPRESSION_RATIO,
     &VERIFICATION_RECORDS_DROPPED,
     &VERIFICATION_VALUES_DROPPED,
     &VERIFICATION_UNTIMELY,

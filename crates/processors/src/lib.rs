@@ -11,4 +11,5 @@ pub mod adaptive_sampler;
 pub mod circuit_breaker;
 pub mod definitions;
 pub mod memory_limiter;
+pub mod plan_extractor;
 pub mod verification;

@@ -84,8 +84,9 @@ impl Processor for MemoryLimiter {
                 let passed = format!("{} batches, {} records", self.batches, self.records);
                 lines.push(("passed on".into(), passed.into()));
                 lines.extend(self.account_lines());
-                Reply { lines }
+                Reply { lines, ..Reply::default() }
             }
+            Command::Plans { .. } => Reply::default(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! * what leaves is complete (target, identity, interval), timely, of sane values, within the limits of sizes and of
 //!   distinct values, and without personal data or secrets that a detector knows;
 //! * whatever is dropped, changed or cut is counted, by reason;
-//! * changes and gaps are never dropped: they say what is missing; only a batch that does not say of which server it is is
+//! * changes (of plans, too) and gaps are never dropped: they say what is missing; only a batch that does not say of which server it is is
 //!   dropped whole, and counted;
 //! * a record that passes is not copied, and nothing is allocated for it beyond room for values, series and texts seen
 //!   for the first time;
@@ -117,9 +117,13 @@ impl Verification {
         }
         match record {
             Record::Metric(point) => self.point(point, database, now),
-            Record::Query(_) | Record::Session(_) | Record::Change(_) | Record::Gap(_) | Record::Plan(_) => {
-                self.event(record, database, now)
-            }
+            Record::Query(_)
+            | Record::Session(_)
+            | Record::Change(_)
+            | Record::Gap(_)
+            | Record::Plan(_)
+            | Record::QueryPlan(_)
+            | Record::PlanChange(_) => self.event(record, database, now),
         }
     }
 
@@ -167,7 +171,8 @@ impl Verification {
         let mut truncated = seen.truncated;
         if record.weight_bytes() > config.max_record_bytes {
             truncated |= event::shrink(record, config.max_record_bytes / event::TEXTS_PER_RECORD);
-            let says_what_is_missing = matches!(record, Record::Change(_) | Record::Gap(_));
+            let says_what_is_missing =
+                matches!(record, Record::Change(_) | Record::Gap(_) | Record::PlanChange(_));
             if record.weight_bytes() > config.max_record_bytes && !says_what_is_missing {
                 return Some(DropReason::RecordSize);
             }
@@ -186,10 +191,7 @@ impl Verification {
             if matches!(record, Record::Session(_)) && !fits(SESSIONS_SHARE) {
                 return Some(DropReason::Bytes);
             }
-            if let Record::Query(query) = record
-                && !fits(TEXTS_SHARE)
-                && event::remove_text(query)
-            {
+            if !fits(TEXTS_SHARE) && event::remove_text(record) {
                 self.telemetry.texts_removed.increment();
                 bytes = budget::event_bytes(record);
             }
@@ -291,8 +293,9 @@ impl Processor for Verification {
                 lines.extend(self.telemetry.drops().map(|(reason, records)| {
                     (format!("dropped: {reason}").into(), records.to_string().into())
                 }));
-                Reply { lines }
+                Reply { lines, ..Reply::default() }
             }
+            Command::Plans { .. } => Reply::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use dbintel_model::Text;
-use dbintel_pipeline::Reply;
+use dbintel_pipeline::{Command, Reply};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +32,7 @@ pub struct LaneQuestions(mpsc::Receiver<Question>);
 #[derive(Debug)]
 struct Question {
     lane: Text,
+    command: Command,
     reply: oneshot::Sender<LaneReplies>,
 }
 
@@ -47,12 +48,17 @@ pub fn lane_questions() -> (LaneAsker, LaneQuestions) {
 impl LaneAsker {
     /// Asks every one of these lanes at once; `None` where there was no answer in time.
     pub(crate) async fn show(&self, lanes: &[Text]) -> Vec<Option<LaneReplies>> {
-        join_all(lanes.iter().map(|lane| self.show_one(lane))).await
+        self.ask(lanes, &Command::Show).await
     }
 
-    async fn show_one(&self, lane: &Text) -> Option<LaneReplies> {
+    /// The same with any command.
+    pub(crate) async fn ask(&self, lanes: &[Text], command: &Command) -> Vec<Option<LaneReplies>> {
+        join_all(lanes.iter().map(|lane| self.ask_one(lane, command))).await
+    }
+
+    async fn ask_one(&self, lane: &Text, command: &Command) -> Option<LaneReplies> {
         let (reply, answer) = oneshot::channel();
-        let question = Question { lane: lane.clone(), reply };
+        let question = Question { lane: lane.clone(), command: command.clone(), reply };
         self.0.try_send(question).ok()?;
         tokio::time::timeout(ANSWER_TIME_MAX, answer).await.ok()?.ok()
     }
@@ -61,16 +67,16 @@ impl LaneAsker {
 // === impl LaneQuestions ===
 
 impl LaneQuestions {
-    /// Answers until nobody can ask any more. `answer` gives what `LaneHandle::command(Command::Show)` of the named
-    /// lane gives; a future of it that takes too long is dropped.
+    /// Answers until nobody can ask any more. `answer` gives what `LaneHandle::command` of the named lane gives for the
+    /// command; a future of it that takes too long is dropped.
     pub async fn serve<Answer, Answering>(mut self, answer: Answer)
     where
-        Answer: Fn(Text) -> Answering,
+        Answer: Fn(Text, Command) -> Answering,
         Answering: Future<Output = LaneReplies>,
     {
         let questions = futures_util::stream::poll_fn(|cx| self.0.poll_recv(cx));
         let answering = questions.for_each_concurrent(QUESTIONS_MAX, |question| {
-            let answer = answer(question.lane);
+            let answer = answer(question.lane, question.command);
             async move {
                 if let Ok(replies) = tokio::time::timeout(ANSWER_TIME_MAX, answer).await {
                     // Whoever asked may have gone.
@@ -90,14 +96,14 @@ mod tests {
 
     fn replies(lane: &Text) -> LaneReplies {
         let line = ("lane".into(), lane.clone());
-        vec![("memory_limiter".into(), Reply { lines: vec![line] })]
+        vec![("memory_limiter".into(), Reply { lines: vec![line], ..Reply::default() })]
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_wedged_lane_has_no_answer_and_the_others_have() {
         let (asker, questions) = lane_questions();
         let mut tasks = JoinSet::new();
-        tasks.spawn(questions.serve(|lane| async move {
+        tasks.spawn(questions.serve(|lane, _| async move {
             if lane.as_str() == "wedged" {
                 std::future::pending::<()>().await;
             }

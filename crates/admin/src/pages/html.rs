@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
 /// Characters of one cell or item; a longer text is cut.
 const TEXT_CHARS_MAX: usize = 2_000;
+/// Characters of one preformatted text.
+const PREFORMATTED_CHARS_MAX: usize = 64 * 1024;
 /// Kept free for the sentence about the cut and the end of the page.
 const TAIL_BYTES: usize = 512;
 
@@ -25,10 +27,17 @@ th,td{border-bottom:1px solid var(--line);padding:.22rem .9rem .22rem 0;text-ali
 thead th{white-space:nowrap;overflow-wrap:normal}tbody th{font-weight:500}\
 td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\
 .bad{color:var(--bad);font-weight:600}.warn{color:var(--warn);font-weight:600}.good{color:var(--good)}\
-ul{margin:.3rem 0;padding-left:1.2rem}";
+ul{margin:.3rem 0;padding-left:1.2rem}\
+pre{border:1px solid var(--line);margin:.3rem 0;overflow-x:auto;padding:.5rem}\
+.sides{display:flex;flex-wrap:wrap;gap:1rem}.sides div{flex:1 1 30rem;min-width:0}";
 
-const LINKS: [(&str, &str); 4] =
-    [("servicez", "Service"), ("pipelinez", "Pipelines"), ("extensionz", "Extensions"), ("tracez", "Traces")];
+const LINKS: [(&str, &str); 5] = [
+    ("servicez", "Service"),
+    ("pipelinez", "Pipelines"),
+    ("planz", "Plans"),
+    ("extensionz", "Extensions"),
+    ("tracez", "Traces"),
+];
 
 /// A page in the making.
 #[derive(Debug)]
@@ -105,6 +114,31 @@ impl Page {
             self.push(&format!("<li>{}</li>\n", item.content));
         }
         self.push("</ul>\n");
+    }
+
+    /// Preformatted texts beside each other, each with its heading; lines with the mark are news. Each text is cut at
+    /// [`PREFORMATTED_CHARS_MAX`].
+    pub(super) fn side_by_side(&mut self, texts: &[(&str, &str)], mark: &str) {
+        let mut piece = String::from("<div class=\"sides\">\n");
+        for (heading, text) in texts {
+            let _ = write!(piece, "<div><h3>{}</h3>\n<pre>", escape(heading));
+            let mut left = PREFORMATTED_CHARS_MAX;
+            for line in text.lines() {
+                left = left.saturating_sub(line.chars().count() + 1);
+                if left == 0 {
+                    piece.push_str("…\n");
+                    break;
+                }
+                let _ = if line.contains(mark) {
+                    writeln!(piece, "<span class=\"warn\">{}</span>", escape(line))
+                } else {
+                    writeln!(piece, "{}", escape(line))
+                };
+            }
+            piece.push_str("</pre></div>\n");
+        }
+        piece.push_str("</div>\n");
+        self.push(&piece);
     }
 
     /// Names and values.
@@ -271,6 +305,7 @@ mod tests {
         page.sentence(nasty);
         page.news(Tone::Bad, nasty);
         page.facts([(nasty.to_owned(), Cell::toned(Tone::Warn, nasty))]);
+        page.side_by_side(&[(nasty, nasty)], "alert");
         page.list([Cell::link("tracez", &[("span", nasty)], nasty)]);
         page.table([nasty, nasty], [[Cell::text(nasty), Cell::number(nasty)]]);
         let html = page.finish();

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use dbintel_model::{Clock as _, ManualClock};
-use dbintel_pipeline::Reply;
 use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::status::{ComponentKind, State as ComponentState};
+use dbintel_pipeline::{Command, PlanDetails, PlanView, Reply};
 use http::Request;
 use http_body_util::BodyExt as _;
 use tokio::task::JoinSet;
@@ -27,9 +27,9 @@ struct Fixture {
 fn fixture() -> Fixture {
     let (asker, questions) = lane_questions();
     let mut lanes = JoinSet::new();
-    lanes.spawn(questions.serve(|lane| async move {
+    lanes.spawn(questions.serve(|lane, command| async move {
         let line = ("memory used".into(), "81.0 MiB <resident>".into());
-        let reply = ("memory_limiter".into(), Reply { lines: vec![line] });
+        let reply = ("memory_limiter".into(), Reply { lines: vec![line], plans: plans(&command) });
         if lane.as_str() == "postgresql/billing" { std::future::pending().await } else { vec![reply] }
     }));
     let clock = ManualClock::at(start_time());
@@ -37,6 +37,34 @@ fn fixture() -> Fixture {
     fleet(&cx);
     pass(&cx, &clock, Duration::from_secs(100));
     Fixture { cx, clock, _lanes: lanes }
+}
+
+/// One plan, in full where it is asked for.
+fn plans(command: &Command) -> Vec<PlanView> {
+    let Command::Plans { statement } = command else { return Vec::new() };
+    if statement.as_deref().is_some_and(|statement| statement != "0.1.2.-3.0") {
+        return Vec::new();
+    }
+    let details = PlanDetails {
+        tree: "Seq Scan on <orders>  cost 12.5  << 100 % of cost\n    filter: (id = ?)\n".into(),
+        previous: Some("Index Scan using orders_pkey on orders  cost 1".into()),
+        difference: vec!["orders: Index Scan -> Seq Scan".into()],
+        earlier: vec![("00ff".into(), "then to now".into())],
+    };
+    vec![PlanView {
+        statement: "0.1.2.-3.0".into(),
+        database: "<shop>".into(),
+        query_id: "-3".into(),
+        rung: "generic",
+        fingerprint: "abcd".into(),
+        cost: Some(12.5),
+        first_seen: start_time(),
+        last_seen: start_time(),
+        changes: 1,
+        changed_at: Some(start_time()),
+        details: statement.is_some().then_some(details),
+        ..PlanView::default()
+    }]
 }
 
 fn addresses() -> Arc<OnceLock<AdminAddresses>> {
@@ -220,5 +248,38 @@ async fn tracez_counts_by_duration_and_lists_slow_and_failed_spans() {
     assert!(html.contains("2.0 ms") && !html.contains("2.50 s"));
     for odd in ["?span=nosuch", "?span=poll&bucket=77", "?bucket=2"] {
         get(&fixture.cx, &format!("/debug/tracez{odd}")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn planz_lists_plans_and_opens_one_beside_the_one_before() {
+    let fixture = fixture();
+    let html = get(&fixture.cx, "/debug/planz").await;
+    contains_all(
+        &html,
+        &[
+            "receiver=postgresql%2Forders&amp;statement=0.1.2.-3.0\">-3</a>",
+            "&lt;shop&gt;",
+            "generic",
+            "12.50",
+            "1 min 40 s ago",
+            "The lane gave no answer within a second",
+        ],
+    );
+    assert!(!html.contains("<pre>"));
+    let html = get(&fixture.cx, "/debug/planz?receiver=postgresql%2Forders&statement=0.1.2.-3.0").await;
+    contains_all(
+        &html,
+        &[
+            "<span class=\"warn\">Seq Scan on &lt;orders&gt;  cost 12.5  &lt;&lt; 100 % of cost</span>",
+            "<h3>Before</h3>",
+            "<h3>Now</h3>",
+            "orders: Index Scan -&gt; Seq Scan",
+            "then to now",
+        ],
+    );
+    assert!(!html.contains("Server of postgresql/billing"));
+    for odd in ["?statement=%3Cscript%3E", "?receiver=nosuch", "?receiver=postgresql%2Forders&statement="] {
+        get(&fixture.cx, &format!("/debug/planz{odd}")).await;
     }
 }

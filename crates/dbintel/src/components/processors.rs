@@ -7,6 +7,7 @@ use dbintel_config::{Component, ConfigErrors, Node, Warnings};
 use dbintel_processors::adaptive_sampler::{self, AdaptiveSamplerConfig, AdaptiveSamplerSettings};
 use dbintel_processors::circuit_breaker::{self, CircuitBreakerConfig, CircuitBreakerSettings};
 use dbintel_processors::memory_limiter::{MemoryLimiterConfig, MemoryLimiterSettings};
+use dbintel_processors::plan_extractor::{PlanExtractorConfig, PlanExtractorSettings};
 use dbintel_processors::verification::{VerificationConfig, VerificationSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -33,6 +34,16 @@ pub const PROCESSORS: &[Factory<ProcessorPlan>] = &[
             let settings: CircuitBreakerSettings = component.read_noting(warnings)?;
             settled(component, warnings, circuit_breaker::validate(&settings))
                 .map(|config| ProcessorPlan::CircuitBreaker(Box::new(config)))
+        },
+    },
+    Factory {
+        kind: "plan_extractor",
+        aliases: &[],
+        description: "Makes of plans what may leave: redacted, with a fingerprint; says when the plan of a statement changes.",
+        schema: || schemars::schema_for!(PlanExtractorSettings),
+        prepare: |component, warnings| {
+            let settings: PlanExtractorSettings = component.read_noting(warnings)?;
+            settled(component, warnings, settings.validate()).map(ProcessorPlan::PlanExtractor)
         },
     },
     Factory {
@@ -67,6 +78,8 @@ pub enum ProcessorPlan {
     AdaptiveSampler(Arc<AdaptiveSamplerConfig>),
     /// Configures and shows what stands before the database.
     CircuitBreaker(Box<CircuitBreakerConfig>),
+    /// Reads plans. All lanes that name it share its cache.
+    PlanExtractor(PlanExtractorConfig),
     /// Nothing of its own: exporters batch. How long they may wait for more, where it says so.
     Batch {
         /// `timeout` of the processor.

@@ -28,6 +28,7 @@ use dbintel_processors::memory_limiter::{
     AvailableMemory, MemoryLimiter, MemoryLimiterConfig, MemoryLimiterError, MemorySource, MemoryView,
     MemoryWatchContext, ResolvedLimits,
 };
+use dbintel_processors::plan_extractor::{PlanCache, PlanExtractor};
 use dbintel_processors::verification::{Verification, VerificationConfig};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -65,6 +66,8 @@ pub struct Wiring {
     process: ProcessGate,
     overrides: Overrides,
     circuits: Circuits,
+    /// By processor, and shared by the lanes that name it.
+    plan_caches: BTreeMap<ComponentId, PlanCache>,
 }
 
 /// What every component is given.
@@ -92,6 +95,7 @@ impl Wiring {
             process: process_gate(&clock, monitor, &memory),
             overrides,
             circuits: Circuits::default(),
+            plan_caches: BTreeMap::new(),
             commons: Commons {
                 supervisor: Supervisor::new(Arc::clone(&clock), registry.clone()),
                 accounts: MemoryAccounts::new(registry.clone()),
@@ -131,16 +135,17 @@ impl Wiring {
             let exporter = RunningExporter::new(id.to_string().into(), plan.clone(), &self.commons);
             self.exporters.insert(id.clone(), exporter);
         }
+        self.make_plan_caches(assembly);
         for (index, (id, plan)) in assembly.lanes.iter().enumerate() {
             let turn = Turn { index, of: assembly.lanes.len() };
             self.start_lane(id, plan, assembly, turn);
         }
     }
 
-    /// What the processors of a lane show.
-    pub async fn show(&self, lane: Text) -> LaneReplies {
+    /// What the processors of a lane answer.
+    pub async fn ask(&self, lane: Text, command: Command) -> LaneReplies {
         match self.lanes.get(&lane) {
-            Some(lane) => lane.handle.command(Command::Show).await,
+            Some(lane) => lane.handle.command(command).await,
             None => Vec::new(),
         }
     }
@@ -185,6 +190,17 @@ impl Wiring {
         let stop = shutdown.clone();
         let run = move || cx.clone().run(stop.clone());
         self.watch = Some(self.commons.supervisor.start("memory_watch".into(), status, shutdown, run));
+    }
+
+    fn make_plan_caches(&mut self, assembly: &Assembly) {
+        for (id, plan) in assembly.lanes.values().flat_map(|lane| &lane.chain) {
+            if let ProcessorPlan::PlanExtractor(config) = plan
+                && !self.plan_caches.contains_key(id)
+            {
+                let (name, accounts) = (id.to_string().into(), &self.commons.accounts);
+                self.plan_caches.insert(id.clone(), PlanCache::new(&name, config, self.clock(), accounts));
+            }
+        }
     }
 
     /// Starts one lane and its receiver.
@@ -273,6 +289,17 @@ impl Wiring {
                 let (view, accounts, name) = (self.view.clone(), self.commons.accounts.clone(), id.clone());
                 let build = move || -> Box<dyn Processor> {
                     Box::new(MemoryLimiter::new(name.clone(), view.clone(), accounts.clone()))
+                };
+                Some(ProcessorFactory { id, build: Arc::new(build) })
+            }
+            ProcessorPlan::PlanExtractor(config) => {
+                let cache = self.plan_caches.get(id)?.clone();
+                let id = Text::from(id.to_string());
+                let (name, receiver, config) = (id.clone(), receiver.clone(), *config);
+                let (registry, accounts) = (self.registry(), self.commons.accounts.clone());
+                let build = move || -> Box<dyn Processor> {
+                    let (cache, registry) = (cache.clone(), registry.clone());
+                    Box::new(PlanExtractor::new(name.clone(), &receiver, config, cache, registry, &accounts))
                 };
                 Some(ProcessorFactory { id, build: Arc::new(build) })
             }

@@ -70,6 +70,8 @@ impl LogFields {
     pub(super) fn of(batch: &Batch, record: &Record) -> Option<Self> {
         let time = match record {
             Record::Query(query) => query.interval.end,
+            Record::QueryPlan(plan) => plan.obtained_at,
+            Record::PlanChange(change) => change.at,
             Record::Metric(_) | Record::Session(_) | Record::Change(_) | Record::Gap(_) | Record::Plan(_) => {
                 batch.server_clock.unwrap_or(batch.observed_at)
             }

@@ -165,8 +165,20 @@ impl Chain {
         }
     }
 
+    /// What the server gave as a plan holds literals and has no encoding. Without a processor that makes something of
+    /// it, it ends here.
+    fn drop_raw_plans(&self, batch: &mut Batch) {
+        let before = batch.records.len();
+        batch.records.retain(|record| !matches!(record, Record::Plan(_)));
+        let dropped = before - batch.records.len();
+        if dropped > 0 {
+            count_lost(&self.cx, "plan_not_extracted", dropped as u64);
+        }
+    }
+
     fn deliver(&self, batches: Vec<Batch>) {
-        for batch in batches {
+        for mut batch in batches {
+            self.drop_raw_plans(&mut batch);
             let weight_bytes = batch.weight_bytes();
             let sampled_out = batch.records.iter().filter(|record| record.is_sampled_out()).count() as u64;
             let batch = Arc::new(batch);

@@ -27,7 +27,7 @@ impl Processor for Probe {
     }
 
     fn command(&mut self, _cx: &mut Context<'_>, _command: &Command, _out: &mut Output) -> Reply {
-        Reply { lines: vec![("seen".into(), self.seen.to_string().into())] }
+        Reply { lines: vec![("seen".into(), self.seen.to_string().into())], ..Reply::default() }
     }
 
     fn snapshot(&self) -> Option<Vec<u8>> {
@@ -181,7 +181,7 @@ async fn a_replaced_chain_takes_over_the_state_of_its_predecessor() {
     }
     fixture.lane.replace_chain(vec![factory()]).await.unwrap();
     let replies = fixture.lane.command(Command::Show).await;
-    let expected = Reply { lines: vec![("seen".into(), "3".into())] };
+    let expected = Reply { lines: vec![("seen".into(), "3".into())], ..Reply::default() };
     assert_eq!(replies, [("probe".into(), expected)]);
 }
 

@@ -73,7 +73,7 @@ self_metrics! {
     LANE_BATCHES: Counter, "dbintel_lane_batches_total",
         "Batches the lane has worked on.";
     LANE_LOST_RECORDS: Counter, "dbintel_lane_lost_records_total",
-        "Records lost within the lane, by reason.";
+        "Records lost within the lane, by reason: panic, shutdown, plan_not_extracted (a plan that found no plan_extractor in its chain).";
     REQUESTS_LOST: Counter, "dbintel_lane_requests_lost_total",
         "Requests of processors to the receiver that found no room.";
     STATE_CHANGES_LOST: Counter, "dbintel_lane_state_changes_lost_total",

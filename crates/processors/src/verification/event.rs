@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dbintel_model::{Labels, Query, QueryText, Record, Session, Text, Value};
+use dbintel_model::{Labels, QueryKey, QueryText, Record, Session, Text, Value};
 
 use super::cardinality::{Cardinality, Limits, OVERFLOW, text_hash};
 use super::detectors::Detectors;
@@ -27,6 +27,12 @@ pub(super) fn clean(record: &mut Record, texts: &mut Texts, detectors: Detectors
         seen = found;
     }
     for_each_text(record, &mut |text| clean_text(text, detectors, max_bytes, &mut seen));
+    // A plan cut in the middle would be none. Its own bound is `plan_extractor.max_event_plan_bytes`.
+    if let Record::QueryPlan(plan) = record
+        && let Some(json) = &mut plan.json
+    {
+        clean_text(json, detectors, usize::MAX, &mut seen);
+    }
     seen
 }
 
@@ -43,10 +49,9 @@ pub(super) fn limit_values(
         }
     };
     match record {
-        Record::Query(query) => {
-            limit("db.namespace", &mut query.key.database);
-            limit("postgresql.rolname", &mut query.key.user);
-        }
+        Record::Query(query) => limit_key(&mut query.key, &mut limit),
+        Record::QueryPlan(plan) => limit_key(&mut plan.key, &mut limit),
+        Record::PlanChange(change) => limit_key(&mut change.key, &mut limit),
         Record::Session(session) => limit_session(session, &mut limit),
         Record::Change(change) => change.database.iter_mut().for_each(|text| limit("db.namespace", text)),
         Record::Gap(gap) => gap.database.iter_mut().for_each(|text| limit("db.namespace", text)),
@@ -58,6 +63,11 @@ pub(super) fn limit_values(
     {
         *text = Arc::new(QueryText { summary: Some(OVERFLOW.into()), ..QueryText::clone(text) });
     }
+}
+
+fn limit_key(key: &mut QueryKey, limit: &mut impl FnMut(&str, &mut Text)) {
+    limit("db.namespace", &mut key.database);
+    limit("postgresql.rolname", &mut key.user);
 }
 
 fn limit_session(session: &mut Session, limit: &mut impl FnMut(&str, &mut Text)) {
@@ -79,7 +89,7 @@ fn limit_session(session: &mut Session, limit: &mut impl FnMut(&str, &mut Text))
 
 /// Cuts every text of a record that is too large. Says whether anything was cut.
 pub(super) fn shrink(record: &mut Record, max_bytes: usize) -> bool {
-    let mut any = false;
+    let mut any = remove_plan(record);
     if let Some(text) = shared_text(record) {
         let short = |text: &Option<Arc<str>>| text.as_deref().is_none_or(|text| text.len() <= max_bytes);
         if !short(&text.masked) || !short(&text.summary) {
@@ -106,11 +116,26 @@ pub(super) fn shrink(record: &mut Record, max_bytes: usize) -> bool {
     any
 }
 
-/// Takes the text out of a statement, and marks it as cut. Says whether there was one.
-pub(super) fn remove_text(query: &mut Query) -> bool {
-    let Some(text) = query.text.as_mut().filter(|text| text.masked.is_some()) else { return false };
-    *text = Arc::new(QueryText { masked: None, truncated: true, ..QueryText::clone(text) });
-    true
+/// Takes the text out of a statement, and the plan out of the event of a plan, and marks them as cut. Says whether there
+/// was anything to take.
+pub(super) fn remove_text(record: &mut Record) -> bool {
+    let had_plan = remove_plan(record);
+    if matches!(record, Record::Session(_)) {
+        return false;
+    }
+    let text = shared_text(record).filter(|text| text.masked.is_some());
+    let had_text = text.is_some();
+    if let Some(text) = text {
+        *text = Arc::new(QueryText { masked: None, truncated: true, ..QueryText::clone(text) });
+    }
+    had_plan || had_text
+}
+
+/// Takes a redacted plan out of its event.
+fn remove_plan(record: &mut Record) -> bool {
+    let Record::QueryPlan(plan) = record else { return false };
+    plan.truncated |= plan.json.is_some();
+    plan.json.take().is_some()
 }
 
 fn shared_text(record: &mut Record) -> Option<&mut Arc<QueryText>> {
@@ -118,6 +143,8 @@ fn shared_text(record: &mut Record) -> Option<&mut Arc<QueryText>> {
         Record::Query(query) => query.text.as_mut(),
         Record::Session(session) => session.text.as_mut(),
         Record::Plan(plan) => plan.text.as_mut(),
+        Record::QueryPlan(plan) => plan.text.as_mut(),
+        Record::PlanChange(change) => change.text.as_mut(),
         Record::Metric(_) | Record::Change(_) | Record::Gap(_) => None,
     }
 }
@@ -139,5 +166,12 @@ fn for_each_text(record: &mut Record, visit: &mut impl FnMut(&mut Text)) {
             }
         }
         Record::Gap(gap) => visit(&mut gap.detail),
+        Record::QueryPlan(plan) => {
+            [&mut plan.summary, &mut plan.findings].into_iter().for_each(visit);
+        }
+        Record::PlanChange(change) => {
+            visit(&mut change.difference);
+            change.causes.iter_mut().for_each(|cause| visit(&mut cause.description));
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use dbintel_model::{Batch, Number, Query, Record, Session, Timestamp};
+use dbintel_model::{Batch, Number, Query, QueryKey, Record, Session, Timestamp};
 
 use super::config::VerificationConfig;
 use super::telemetry::{DropReason, Telemetry, ValueReason};
@@ -69,7 +69,8 @@ pub(super) fn check(
         }
         Record::Query(query) => (self::query(query, telemetry), Some(query.interval.end)),
         Record::Session(session) => (self::session(session, telemetry), Some(clocks.read_at)),
-        Record::Change(_) | Record::Gap(_) | Record::Plan(_) => (None, None),
+        Record::QueryPlan(plan) => (key(&plan.key), Some(plan.obtained_at)),
+        Record::Change(_) | Record::Gap(_) | Record::Plan(_) | Record::PlanChange(_) => (None, None),
     };
     wrong.or_else(|| {
         let untimely = match time {
@@ -93,9 +94,15 @@ fn number(value: Number, metric: &dbintel_model::MetricDefinition) -> Option<Dro
     }
 }
 
+fn key(key: &QueryKey) -> Option<DropReason> {
+    let is_missing = key.query_id == 0 || (key.database_id == 0 && key.database.is_empty());
+    is_missing.then_some(DropReason::MissingIdentity)
+}
+
 fn query(query: &mut Query, telemetry: &Telemetry) -> Option<DropReason> {
-    if query.key.query_id == 0 || (query.key.database_id == 0 && query.key.database.is_empty()) {
-        return Some(DropReason::MissingIdentity);
+    let nobody = key(&query.key);
+    if nobody.is_some() {
+        return nobody;
     }
     if query.interval.start > query.interval.end {
         return Some(DropReason::IntervalReversed);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use dbintel_model::catalogue::{METRICS, STATEMENT_COUNTERS, metric};
 use dbintel_model::{
     Attribute, Change, ChangeKind, Clock, Counters, Exactness, Gap, GapReason, Instrument, Interval,
-    ManualClock, Moments, Number, Query, QueryKey, QueryText, Session, Target, Timestamp,
+    ManualClock, Moments, Number, PlanChange, PlanFingerprint, PlanIdentity, PlanNews, PlanNumbers, PlanRung,
+    PlanSpan, Query, QueryKey, QueryPlan, QueryText, Session, Target, Timestamp,
 };
 use dbintel_pipeline::memory::MemoryState;
 use dbintel_pipeline::status::{ComponentKind, StatusBoard};
@@ -123,6 +124,7 @@ fn query(text: &str) -> Query {
         counters: Counters::new(&STATEMENT_COUNTERS, &counters),
         exactness: Exactness::Exact,
         rank: Some(1),
+        plan: None,
     }
 }
 
@@ -444,4 +446,67 @@ async fn in_a_lane_it_sees_what_others_made_and_what_it_drops_is_counted() {
     assert_eq!(left, [1], "the batch of which nothing is left does not leave");
     let labels = [("processor", "verification"), ("receiver", "postgresql"), ("reason", "not_a_number")];
     assert_eq!(registry.value("verification_records_dropped_total", &labels), Some(2.0));
+}
+
+fn query_plan(json: String) -> Record {
+    let Record::Query(query) = of_query(query("select 1")) else { panic!() };
+    let (key, fingerprint) = (query.key, PlanFingerprint { shape: 1, exact: 2 });
+    Record::QueryPlan(Box::new(QueryPlan {
+        key,
+        text: query.text,
+        rung: PlanRung::Generic,
+        identity: PlanIdentity::Proven,
+        news: PlanNews::FirstSeen,
+        fingerprint,
+        obtained_at: NOW,
+        numbers: PlanNumbers::default(),
+        summary: "Seq Scan on orders".into(),
+        rules: Text::default(),
+        findings: Text::default(),
+        json: Some(json.into()),
+        truncated: false,
+    }))
+}
+
+#[test]
+fn a_redacted_plan_is_whole_or_not_there() {
+    let mut fixture = fixture("sizes: {max_text: 2KiB, max_record: 64KiB}");
+    let left = |records: Vec<Record>| match records.into_iter().next() {
+        Some(Record::QueryPlan(plan)) => (plan.json.map(|json| json.len()), plan.truncated),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(left(fixture.run(vec![query_plan("x".repeat(30_000))])), (Some(30_000), false));
+    assert_eq!(left(fixture.run(vec![query_plan("x".repeat(70_000))])), (None, true));
+    let with_mail = fixture.run(vec![query_plan(r#"{"Alias":"mail jane@example.com"}"#.into())]);
+    let Some(Record::QueryPlan(plan)) = with_mail.first() else { panic!() };
+    let json: serde_json::Value = serde_json::from_str(plan.json.as_deref().unwrap()).unwrap();
+    assert_eq!(json["Alias"], "mail [redacted]");
+}
+
+#[test]
+fn plans_give_way_to_the_budget_of_bytes_and_changes_of_plans_do_not() {
+    let mut fixture = fixture("budget: {max_bytes_per_minute: 20KiB}");
+    let Record::QueryPlan(plan) = query_plan("x".repeat(30_000)) else { panic!() };
+    let span = PlanSpan { first: NOW, last: NOW };
+    let change = Record::PlanChange(Box::new(PlanChange {
+        key: plan.key.clone(),
+        text: plan.text.clone(),
+        rung: plan.rung,
+        identity: plan.identity,
+        at: Timestamp::from_nanos(1),
+        old: plan.fingerprint,
+        old_span: span,
+        old_cost: None,
+        new: plan.fingerprint,
+        new_cost: None,
+        seen_before: None,
+        difference: "orders: Index Scan -> Seq Scan, bob@example.com".to_owned().into(),
+        causes: Vec::new(),
+        causes_not_listed: 0,
+    }));
+    let left = fixture.run(vec![Record::QueryPlan(plan), change]);
+    let [Record::QueryPlan(plan), Record::PlanChange(change)] = left.as_slice() else { panic!("{left:?}") };
+    assert!(plan.json.is_none() && plan.truncated && plan.text.as_ref().unwrap().masked.is_none());
+    assert_eq!(change.difference.as_str(), "orders: Index Scan -> Seq Scan, [redacted]");
+    assert_eq!(fixture.value("verification_texts_removed_total", &[]), Some(1.0));
 }

@@ -154,6 +154,7 @@ impl Statements {
                 counters: Counters::new(&STATEMENT_COUNTERS, &delta.counters),
                 exactness: delta.exactness,
                 rank: ranked.then(|| u32::try_from(rank).unwrap_or(u32::MAX)),
+                plan: None,
             })));
         }
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use dbintel_model::catalogue::{METRICS, STATEMENT_COUNTERS};
 use dbintel_model::{
     Attribute, Batch, Blocking, Change, ChangeKind, Counters, Exactness, Gap, GapReason, Interval, Labels,
-    MetricPoint, Moments, Number, Query, QueryKey, QueryText, Record, Sampling, Server, Session, Target,
-    Text, Timestamp, Value,
+    MetricPoint, Moments, Number, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanNews,
+    PlanNumbers, PlanReference, PlanRung, PlanSpan, Query, QueryKey, QueryPlan, QueryText, Record, Sampling,
+    Server, Session, Target, Text, Timestamp, Value,
 };
 use proptest::prelude::*;
 
@@ -108,6 +109,8 @@ fn record(labels: Vec<Arc<Labels>>, doubles: Doubles) -> impl Strategy<Value = R
         1 => session(),
         1 => change(doubles),
         1 => gap(),
+        1 => query_plan(doubles),
+        1 => plan_change(doubles),
     ]
 }
 
@@ -144,8 +147,12 @@ fn query_text() -> impl Strategy<Value = Arc<QueryText>> {
     )
 }
 
-fn query(doubles: Doubles) -> impl Strategy<Value = Record> {
-    let key = (text(), any::<u32>(), any::<i64>(), prop::option::of(any::<bool>())).prop_map(
+fn fingerprint(seed: u32) -> PlanFingerprint {
+    PlanFingerprint { shape: u128::from(seed), exact: u128::MAX - u128::from(seed) }
+}
+
+fn query_key() -> impl Strategy<Value = QueryKey> {
+    (text(), any::<u32>(), any::<i64>(), prop::option::of(any::<bool>())).prop_map(
         |(database, user_id, query_id, toplevel)| QueryKey {
             system: "postgresql",
             database: database.clone(),
@@ -155,7 +162,62 @@ fn query(doubles: Doubles) -> impl Strategy<Value = Record> {
             query_id,
             toplevel,
         },
-    );
+    )
+}
+
+fn query_plan(doubles: Doubles) -> impl Strategy<Value = Record> {
+    let numbers = (any::<u32>(), prop::option::of(double(doubles)), any::<bool>());
+    let parts = (query_key(), prop::option::of(query_text()), time(), numbers);
+    (parts, text(), prop::option::of(text())).prop_map(
+        |((key, text, obtained_at, (seed, total_cost, truncated)), summary, json)| {
+            Record::QueryPlan(Box::new(QueryPlan {
+                key,
+                text,
+                rung: PlanRung::Generic,
+                identity: PlanIdentity::Unproven,
+                news: PlanNews::Changed,
+                fingerprint: fingerprint(seed),
+                obtained_at,
+                numbers: PlanNumbers { total_cost, nodes: seed, ..PlanNumbers::default() },
+                rules: summary.clone(),
+                findings: summary.clone(),
+                summary,
+                json,
+                truncated,
+            }))
+        },
+    )
+}
+
+fn plan_change(doubles: Doubles) -> impl Strategy<Value = Record> {
+    let causes = prop::collection::vec((text(), text()), 0..4);
+    let span = (time(), time()).prop_map(|(first, last)| PlanSpan { first, last });
+    let numbers = (any::<u32>(), prop::option::of(double(doubles)), prop::option::of(span), 0..3_u32);
+    (query_key(), time(), text(), causes, numbers).prop_map(
+        |(key, at, difference, causes, (seed, old_cost, seen_before, causes_not_listed))| {
+            let causes = causes.into_iter().map(|(kind, description)| PlanCause { kind, description });
+            Record::PlanChange(Box::new(PlanChange {
+                key,
+                text: None,
+                rung: PlanRung::Actual,
+                identity: PlanIdentity::Proven,
+                at,
+                old: fingerprint(0),
+                old_span: PlanSpan { first: at, last: at },
+                old_cost,
+                new: fingerprint(seed),
+                new_cost: None,
+                seen_before,
+                difference,
+                causes: causes.collect(),
+                causes_not_listed,
+            }))
+        },
+    )
+}
+
+fn query(doubles: Doubles) -> impl Strategy<Value = Record> {
+    let key = query_key();
     let counters = prop::collection::vec(double(doubles), STATEMENT_COUNTERS.len());
     let moments = (double(doubles), prop::option::of(double(doubles)));
     let interval = (time(), time()).prop_map(|(start, end)| Interval { start, end });
@@ -173,6 +235,8 @@ fn query(doubles: Doubles) -> impl Strategy<Value = Record> {
                 counters: Counters::new(&STATEMENT_COUNTERS, &counters),
                 exactness: Exactness::LowerBound,
                 rank,
+                plan: rank
+                    .map(|rank| PlanReference { fingerprint: fingerprint(rank), rung: PlanRung::Custom }),
             }))
         },
     )

@@ -156,6 +156,8 @@ fn log_record(batch: &Batch, record: &Record) -> Option<LogRecord> {
     let event = record.event().filter(|_| record.leaves())?;
     let time = match record {
         Record::Query(query) => query.interval.end,
+        Record::QueryPlan(plan) => plan.obtained_at,
+        Record::PlanChange(change) => change.at,
         _ => batch.server_clock.unwrap_or(batch.observed_at),
     };
     let mut attributes = Vec::new();

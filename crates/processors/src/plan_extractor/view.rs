@@ -1,0 +1,80 @@
+//! Plans as pages show them.
+
+use dbintel_model::{PlanFingerprint, PlanRung, Text};
+use dbintel_pipeline::{PlanDetails, PlanView};
+use dbintel_plan::{Budget, diff, parse_postgresql};
+
+use super::statements::{Statement, StatementKey, Statements, Track};
+use super::stored::StoredPlan;
+
+/// Plans in a list, those that changed last first.
+pub const PLANS_SHOWN_MAX: usize = 200;
+
+/// The plans of all statements in short, or of one in full.
+pub(super) fn plans(statements: &Statements, wanted: Option<&str>) -> Vec<PlanView> {
+    if let Some(wanted) = wanted {
+        let found = statements.iter().find(|(key, _)| handle(key) == wanted);
+        return found.into_iter().flat_map(|(key, statement)| views(key, statement, true)).collect();
+    }
+    let mut views: Vec<_> =
+        statements.iter().flat_map(|(key, statement)| views(key, statement, false)).collect();
+    views.sort_by_key(|view| std::cmp::Reverse((view.changed_at, view.last_seen)));
+    views.truncate(PLANS_SHOWN_MAX);
+    views
+}
+
+/// By what a statement is asked for.
+fn handle(key: &StatementKey) -> String {
+    let StatementKey { node, database_id, user_id, query_id, names } = key;
+    format!("{node}.{database_id}.{user_id}.{query_id}.{names:x}")
+}
+
+fn views(key: &StatementKey, statement: &Statement, in_full: bool) -> impl Iterator<Item = PlanView> {
+    let tracks = PlanRung::ALL.into_iter().filter_map(|rung| Some((rung, statement.track(rung)?)));
+    tracks.map(move |(rung, track)| PlanView {
+        statement: handle(key).into(),
+        database: statement.key.database.clone(),
+        user: statement.key.user.clone(),
+        query_id: statement.key.query_id.to_string().into(),
+        summary: statement.text.as_ref().and_then(|text| text.summary.clone()).map(Text::from),
+        rung: rung.as_str(),
+        fingerprint: track.fingerprint.to_string().into(),
+        cost: track.cost,
+        first_seen: track.span.first,
+        last_seen: track.span.last,
+        changed_at: track.changed_at,
+        changes: track.changes,
+        details: in_full.then(|| details(track)),
+    })
+}
+
+fn details(track: &Track) -> PlanDetails {
+    let difference = track.previous.as_ref().map(|previous| difference(previous, &track.plan));
+    let earlier = track.earlier.iter().map(|earlier| {
+        let PlanFingerprint { exact, .. } = earlier.fingerprint;
+        let times = format!(
+            "{} to {}",
+            earlier.span.first.to_rfc3339().as_str(),
+            earlier.span.last.to_rfc3339().as_str()
+        );
+        (format!("{exact:032x}").into(), times.into())
+    });
+    PlanDetails {
+        tree: tree(&track.plan),
+        previous: track.previous.as_ref().map(|plan| tree(plan)),
+        difference: difference.unwrap_or_default().into_iter().map(Text::from).collect(),
+        earlier: earlier.collect(),
+    }
+}
+
+fn tree(plan: &StoredPlan) -> Text {
+    let json = plan.json();
+    parse_postgresql(json.as_bytes(), &mut Budget::unlimited()).plan.render().into()
+}
+
+fn difference(old: &StoredPlan, new: &StoredPlan) -> Vec<String> {
+    let (old, new) = (old.json(), new.json());
+    let old = parse_postgresql(old.as_bytes(), &mut Budget::unlimited()).plan;
+    let new = parse_postgresql(new.as_bytes(), &mut Budget::unlimited()).plan;
+    diff(&old, &new)
+}
