@@ -346,8 +346,9 @@ async fn slow_planning_opens_the_breaker_of_its_database_only() {
     trial.end().await;
 }
 
-/// A server that has hardly any processor time left: statements run into their time-outs, breakers open, what they cost
-/// closes the gate of the budget and stretches the cadence, and nobody has to do anything when the load is gone.
+/// A server that has hardly any processor time left: statements run into their time-outs and open breakers, or what they
+/// cost closes the gate of the budget and stretches the cadence, whichever comes first; and nobody has to do anything when
+/// the load is gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_processor_time_is_spared() {
     let cluster = cluster(Major::V17, Options::new().setting("pg_stat_statements.max", "10000")).await;
@@ -357,8 +358,12 @@ async fn a_server_without_processor_time_is_spared() {
     let mut trial = Trial::start("every statement slowed by CPU load", &config, guard).await;
     trial.watched.baseline().await;
     let load = Starved::start(&cluster);
-    trial.until(|watched| !watched.guard.transitions().is_empty()).await;
-    trial.until(|watched| watched.guard.view().nodes.iter().any(|node| node.pressure.gate_closed)).await;
+    let is_spared = |watched: &Watched| {
+        let view = watched.guard.view();
+        let nodes = view.nodes.iter();
+        !watched.guard.transitions().is_empty() || nodes.into_iter().any(|node| node.pressure.gate_closed)
+    };
+    trial.until(is_spared).await;
     trial.others_go_on().await;
     let expected = [
         FailureClass::StatementTimeout,
@@ -368,10 +373,14 @@ async fn a_server_without_processor_time_is_spared() {
         FailureClass::DistressPlanning,
     ];
     let opened = trial.opened_by();
-    assert!(!opened.is_empty() && opened.iter().all(|class| expected.contains(class)), "{opened:?}");
+    assert!(opened.iter().all(|class| expected.contains(class)), "{opened:?}");
     drop(load);
     // The cadence is decided once a minute; what it cost is forgotten after as long.
-    trial.until(|watched| watched.guard.view().nodes.iter().any(|node| node.pressure.stretch > 1.0)).await;
+    if opened.is_empty() {
+        trial
+            .until(|watched| watched.guard.view().nodes.iter().any(|node| node.pressure.stretch > 1.0))
+            .await;
+    }
     let well = |watched: &Watched| {
         let view = watched.guard.view();
         let nodes = view.nodes.iter();
