@@ -23,6 +23,28 @@ use plan_corpus::{Planner, shop};
 /// The fewest plans that are a corpus.
 const MIN_PLANS: usize = 300;
 
+/// Operators that only plans of SQL Server have.
+const OF_SQL_SERVER: [Operator; 18] = [
+    Operator::IndexFullScan,
+    Operator::ColumnStoreScan,
+    Operator::KeyLookup,
+    Operator::RidLookup,
+    Operator::AdaptiveJoin,
+    Operator::Filter,
+    Operator::ComputeScalar,
+    Operator::Exchange,
+    Operator::IndexSpool,
+    Operator::BitmapFilter,
+    Operator::Segment,
+    Operator::Assert,
+    Operator::Split,
+    Operator::Collapse,
+    Operator::Sequence,
+    Operator::Switch,
+    Operator::MergeInterval,
+    Operator::ForeignKeyCheck,
+];
+
 /// Literals of the statements that must be in no redacted plan.
 const SECRETS: &[&str] = &[
     "zqSECRET",
@@ -145,8 +167,8 @@ async fn every_plan_of_every_major_is_read_redacted_and_fingerprinted() {
     println!("nodes by operator: {:#?}", all.operators);
     println!("findings by rule: {:#?}", all.rules);
     assert!(all.plans >= MIN_PLANS, "{} plans", all.plans);
-    let missing: Vec<_> =
-        Operator::ALL.iter().filter(|operator| !all.operators.contains_key(operator)).collect();
+    let expected = Operator::ALL.iter().filter(|operator| !OF_SQL_SERVER.contains(operator));
+    let missing: Vec<_> = expected.filter(|operator| !all.operators.contains_key(operator)).collect();
     // An extension would have to provide the one; the other is seen in a trigger function only, see below.
     assert_eq!(missing, [&Operator::NamedTuplestoreScan, &Operator::CustomScan]);
 }

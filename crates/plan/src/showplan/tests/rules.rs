@@ -47,6 +47,16 @@ fn each_rule() {
 }
 
 #[test]
+fn stale_statistics_are_not_missing_ones() {
+    let missing = fixture("2016_missing_statistics");
+    let stale = missing.replace("ColumnsWithNoStatistics", "ColumnsWithStaleStatistics");
+    let found = |xml: &str| {
+        [PlanRule::MissingStatistics, PlanRule::StaleStatistics].map(|rule| rules(xml).contains(&rule))
+    };
+    assert_eq!((found(&missing), found(&stale)), ([true, false], [false, true]));
+}
+
+#[test]
 fn an_excessive_grant_by_the_numbers_and_by_the_warning() {
     let xml = fixture("2019_excessive_grant");
     let without_warning = xml.replace("Excessive Grant", "Some Other Kind");
