@@ -20,6 +20,7 @@ mod fingerprint;
 pub mod invariants;
 mod keyword;
 mod kind;
+mod lexemes;
 mod lexer;
 mod lists;
 mod masker;
@@ -31,6 +32,7 @@ pub(crate) use self::expression::{Piece, PieceKind, mask_expression, pieces};
 pub use self::{
     fingerprint::{Fingerprint, ParseFingerprintError},
     kind::StatementKind,
+    lexemes::{Lexeme, LexemeKind, lexemes},
     lists::MAX_LIST_DEPTH,
     masker::Masker,
     problem::{Problem, Problems},

@@ -40,6 +40,8 @@ pub struct Config {
     pub top_query: Option<TopQuery>,
     /// Session samples; `None` if switched off.
     pub query_sample: Option<QuerySample>,
+    /// Plans; `None` if switched off.
+    pub plans: Option<PlanCollection>,
     /// How often the objects of each database are read.
     pub object_interval: Duration,
     /// How often exact sizes, and what changes as slowly, are read.
@@ -70,6 +72,17 @@ pub struct QuerySample {
     pub interval: Duration,
     /// Sessions per sample.
     pub max_rows: u32,
+}
+
+/// How plans are collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanCollection {
+    /// How often a round of probes runs.
+    pub interval: Duration,
+    /// Statements in a round, at most.
+    pub max_per_collection: usize,
+    /// How often a statement is probed, if nothing changes.
+    pub reprobe: Duration,
 }
 
 impl Config {

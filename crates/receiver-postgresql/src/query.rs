@@ -17,6 +17,7 @@ pub mod meter;
 pub mod node;
 pub mod objects;
 mod planning;
+pub mod plans;
 pub mod sessions;
 pub(crate) mod sql;
 pub mod statements;

@@ -1,10 +1,11 @@
-//! The receiver's task: three loops (server, sessions, databases) that share connections, gaps and the door.
+//! The receiver's task: four loops (server, sessions, databases, plans) that share connections, gaps and the door.
 
 mod connections;
 mod databases;
 mod doctor;
 mod families;
 mod password;
+mod plans;
 mod schedule;
 mod server_poll;
 mod sessions;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 use self::databases::DatabasesLoop;
 pub use self::doctor::{Advice, Examination, examine};
+use self::plans::PlansLoop;
 use self::schedule::run_every;
 use self::server_poll::ServerLoop;
 use self::sessions::SessionsLoop;
@@ -113,14 +115,17 @@ impl Receiver for PostgresqlReceiver {
         };
         let requests_loop = async {
             while let Some(Request::Plan(key)) = requests.recv().await {
-                tracing::debug!(
-                    query_id = key.query_id,
-                    "a plan was asked for; this receiver collects none yet"
-                );
+                shared.plans.lock().request(key, shared.clock.monotonic());
+            }
+        };
+        let plans_loop = async {
+            if let Some(collection) = &config.plans {
+                let (mut plans, delay) = (PlansLoop::new(&shared), config.initial_delay);
+                run_every(&shared, "plans", delay, collection.interval, &shutdown, &mut plans).await;
             }
         };
         tokio::select! {
-            _ = futures_util::future::join3(server_loop, databases_loop, sessions_loop) => {}
+            _ = futures_util::future::join4(server_loop, databases_loop, sessions_loop, plans_loop) => {}
             () = async { requests_loop.await; std::future::pending::<()>().await } => {}
         }
         Ok(())

@@ -77,8 +77,9 @@ async fn a_role_that_may_switch_tracking_off_does_so() {
 }
 
 /// Templates that this world does not make the collector send, each with its reason.
-const NOT_SENT: [(&str, &str); 8] = [
+const NOT_SENT: [(&str, &str); 9] = [
     ("how long a statement above is planned that began late twice", "no statement begins late"),
+    ("begin to explain without being tracked", "as below"),
     ("begin, after an error", "nothing fails here"),
     ("begin without being tracked", "the role may not switch tracking off; it is not tracked anyway"),
     ("begin without being tracked, after an error", "as above"),
@@ -95,11 +96,20 @@ async fn templates(major: Major) {
         .setting("log_line_prefix", "by %u: ")
         .setting("pg_stat_statements.track", "top");
     let cluster = cluster(major, options).await;
-    let config = yaml(cluster.port(), &[SAMPLES]);
+    let plans = ("plan_collection", "{enabled: true, collection_interval: 1s}");
+    let config = yaml(cluster.port(), &[SAMPLES, plans]);
+    cluster
+        .execute("postgres", "ALTER ROLE postgres SET work_mem = '5MB'; GRANT SELECT ON orders TO dbintel")
+        .await;
     let mut watched = Watched::start(&config);
     watched.baseline().await;
+    cluster.execute("postgres", "CREATE TEMP TABLE gone (id int); SELECT id FROM gone").await;
     cluster.execute("postgres", "SELECT count(*) FROM orders").await;
+    cluster.execute("postgres", "SELECT note FROM orders WHERE id = 3").await;
     watched.query("FROM orders").await;
+    watched.until_own("dbintel_plans_missing", &[("reason", "object_missing")], |count| count >= 1.0).await;
+    watched.plan("count(*) FROM orders").await;
+    watched.plan("note FROM orders").await;
     poll_on(&watched).await;
     for purpose in ["server", "statements", "sessions", "objects", "sizes", "catalogue"] {
         let measured = [("source", "statement"), ("purpose", purpose)];

@@ -102,6 +102,10 @@ self_metrics! {
         "Polls that were due while the one before was still running.";
     GAPS: Counter, "dbintel_gaps_total",
         "Parts of a poll that are missing, by part and reason.";
+    PLANS_OBTAINED: Counter, "dbintel_plans_obtained_total",
+        "Plans obtained, by rung and identity.";
+    PLANS_MISSING: Gauge, "dbintel_plans_missing",
+        "Statements among the top ones that have no plan now, by reason.";
     STATEMENTS_TRACKED: Gauge, "dbintel_statements_tracked",
         "Statements whose counters are held for the next difference.";
     TEXT_CACHE_BYTES: Gauge, "dbintel_text_cache_bytes",

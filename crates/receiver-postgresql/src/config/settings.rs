@@ -66,6 +66,9 @@ pub struct Settings {
     /// How statement statistics are read.
     #[serde(default)]
     pub top_query_collection: TopQueryCollection,
+    /// How plans are obtained. (dbintel only)
+    #[serde(default)]
+    pub plan_collection: PlanCollectionSettings,
     /// How tables, indexes, functions and locks of each database are read. (dbintel only)
     #[serde(default)]
     pub object_collection: ObjectCollection,
@@ -211,15 +214,33 @@ pub struct TopQueryCollection {
     /// How often.
     #[serde(default = "default_top_query_interval")]
     pub collection_interval: Duration,
-    /// Accepted for later: plans are not collected yet.
+    /// Accepted and not needed: `plan_collection.max_per_collection` bounds it.
     #[serde(default)]
     pub max_explain_each_interval: Option<u32>,
-    /// Accepted for later: plans are not collected yet.
+    /// Accepted and not needed: it is not the receiver that remembers plans.
     #[serde(default)]
     pub query_plan_cache_size: Option<u32>,
-    /// Accepted for later: plans are not collected yet.
+    /// Accepted and not needed: it is not the receiver that remembers plans.
     #[serde(default)]
     pub query_plan_cache_ttl: Option<Duration>,
+}
+
+/// How plans are obtained: by EXPLAIN, never with ANALYZE, of the top statements.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanCollectionSettings {
+    /// On or off. Default: whether the event `db.server.query_plan` is enabled, which it is not by default.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    /// How often a few statements are explained.
+    #[serde(default = "default_plan_collection_interval")]
+    pub collection_interval: Duration,
+    /// Statements that are explained each time, at most; from 1 to 100.
+    #[serde(default = "default_max_per_collection")]
+    pub max_per_collection: u32,
+    /// How often the same statement is explained, if nothing that its plan depends on is seen to change.
+    #[serde(default = "default_plan_interval")]
+    pub interval: Duration,
 }
 
 /// How tables, indexes, functions and locks of each database are read.
@@ -282,6 +303,18 @@ const fn default_top_query_interval() -> Duration {
     Duration::from_secs(60)
 }
 
+const fn default_plan_collection_interval() -> Duration {
+    Duration::from_secs(60)
+}
+
+const fn default_max_per_collection() -> u32 {
+    5
+}
+
+const fn default_plan_interval() -> Duration {
+    Duration::from_secs(3_600)
+}
+
 const fn default_object_interval() -> Duration {
     Duration::from_secs(30)
 }
@@ -309,6 +342,17 @@ impl Default for TopQueryCollection {
             max_explain_each_interval: None,
             query_plan_cache_size: None,
             query_plan_cache_ttl: None,
+        }
+    }
+}
+
+impl Default for PlanCollectionSettings {
+    fn default() -> Self {
+        Self {
+            enabled: None,
+            collection_interval: default_plan_collection_interval(),
+            max_per_collection: default_max_per_collection(),
+            interval: default_plan_interval(),
         }
     }
 }

@@ -6,7 +6,7 @@ use dbintel_config::{Checks, Complaint, Validated};
 use dbintel_model::{Attribute, ResourceLayout, catalogue};
 
 use super::settings::{Layout, Settings, TlsSettings, Transport, address};
-use super::{Config, QuerySample, TopQuery};
+use super::{Config, PlanCollection, QuerySample, TopQuery};
 use crate::query::connection::{ConnectSettings, Identity, Limits, Tls};
 
 const STATEMENT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
@@ -19,6 +19,8 @@ const SAMPLE_INTERVAL_MAX: Duration = Duration::from_secs(10);
 const CONNECTIONS_DEFAULT: usize = 5;
 const CONNECTIONS_MAX: usize = 16;
 const TAGS_MAX: usize = 64;
+/// Their texts and plans are in memory at the same time.
+const PLANS_MAX: u32 = 100;
 
 /// Fields that are validated, and what was found on the way.
 #[derive(Default)]
@@ -44,6 +46,7 @@ pub fn validate(settings: &Settings) -> Result<Validated<Config>, Vec<Complaint>
         max_connections: fields.connections(settings),
         top_query: fields.top_query(settings),
         query_sample: fields.query_sample(settings),
+        plans: fields.plans(settings),
         object_interval: fields
             .interval(
                 "object_collection.collection_interval",
@@ -195,17 +198,34 @@ impl Validation {
             collection.max_explain_each_interval.is_some(),
             collection.query_plan_cache_size.is_some(),
             collection.query_plan_cache_ttl.is_some(),
-            settings.events.query_plan.enabled == Some(true),
         ];
         if plans.contains(&true) {
-            self.checks.notice(
-                "top_query_collection",
-                "plans are not collected yet; the keys for them have no effect",
-            );
+            self.checks
+                .notice("top_query_collection", "the keys for plans have no effect; see plan_collection");
         }
         let enabled = settings.events.top_query.enabled.unwrap_or(true);
         let top_n = usize::try_from(collection.top_n_query).unwrap_or(usize::MAX);
         enabled.then_some(TopQuery { interval, top_n })
+    }
+
+    fn plans(&mut self, settings: &Settings) -> Option<PlanCollection> {
+        let collection = &settings.plan_collection;
+        let interval =
+            self.interval("plan_collection.collection_interval", collection.collection_interval.get());
+        let reprobe = self.interval("plan_collection.interval", collection.interval.get());
+        if !(1..=PLANS_MAX).contains(&collection.max_per_collection) {
+            self.checks.error("plan_collection.max_per_collection", "expected a number from 1 to 100");
+        }
+        let max_per_collection = usize::try_from(collection.max_per_collection).unwrap_or(usize::MAX);
+        let by_event = settings.events.query_plan.enabled.unwrap_or(false);
+        let enabled = collection.enabled.unwrap_or(by_event);
+        if enabled && !settings.events.top_query.enabled.unwrap_or(true) {
+            self.checks.notice(
+                "plan_collection",
+                "without the event db.server.top_query only plans that a processor asks for are obtained",
+            );
+        }
+        enabled.then_some(PlanCollection { interval, max_per_collection, reprobe })
     }
 
     fn query_sample(&mut self, settings: &Settings) -> Option<QuerySample> {
@@ -301,7 +321,7 @@ mod tests {
         let config = validated.config;
         assert_eq!((config.connect.host.as_str(), config.connect.port), ("db.example", 5433));
         assert_eq!((config.connect.tls, config.collection_interval), (Tls::Off, Duration::from_secs(30)));
-        assert!(config.top_query.is_some() && config.query_sample.is_none());
+        assert!(config.top_query.is_some() && config.query_sample.is_none() && config.plans.is_none());
         assert_eq!(validated.notices, []);
     }
 
@@ -338,6 +358,22 @@ mod tests {
     }
 
     #[test]
+    fn plans_are_switched_on_by_the_event_or_by_their_own_key() {
+        let plans = |yaml: &str| check(&format!("username: otel\n{yaml}")).unwrap().config.plans;
+        assert_eq!(plans("plan_collection: {max_per_collection: 3}"), None);
+        let on = plans("plan_collection: {enabled: true, max_per_collection: 3}").unwrap();
+        assert_eq!((on.interval.as_secs(), on.max_per_collection, on.reprobe.as_secs()), (60, 3, 3_600));
+        assert!(plans("events: {db.server.query_plan: {enabled: true}}").is_some());
+        assert_eq!(
+            plans("events: {db.server.query_plan: {enabled: true}}\nplan_collection: {enabled: false}"),
+            None
+        );
+        let errors =
+            check("username: otel\nplan_collection: {max_per_collection: 0, interval: 1ms}").unwrap_err();
+        assert_eq!(errors.len(), 2, "{errors:?}");
+    }
+
+    #[test]
     fn all_keys_of_contrib_are_answered() {
         let validated = check(
             "endpoint: /var/run/postgresql:5432\ntransport: unix\nusername: otel\ndatabases: [app]\n\
@@ -353,11 +389,13 @@ mod tests {
         .unwrap();
         assert!(validated.config.top_query.is_none() && validated.config.query_sample.is_some());
         assert_eq!(validated.config.connect.host, "/var/run/postgresql");
+        assert!(validated.config.plans.is_some());
         let fields: Vec<_> = validated.notices.iter().map(|notice| notice.field.as_str()).collect();
         let expected = [
             "connection_pool",
             "top_query_collection.max_rows_per_query",
             "top_query_collection",
+            "plan_collection",
             "resource_attributes.service.name",
         ];
         assert_eq!(fields, expected);

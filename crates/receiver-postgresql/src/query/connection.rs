@@ -227,6 +227,19 @@ impl Connection {
         self.planning.suspect()
     }
 
+    /// Runs one statement that gives no rows. The server does not say what it took.
+    ///
+    /// # Errors
+    /// [`QueryError`], also when our deadline passes.
+    pub async fn run(&mut self, what: &str, limits: Limits, text: &str) -> Result<(), QueryError> {
+        let deadline = limits.deadline().max(self.deadline);
+        let running = self.inner.execute(sqlx::raw_sql(vouched(text)));
+        let run = tokio::time::timeout(deadline, running).await;
+        self.meter.add(None);
+        run.map_err(|_elapsed| QueryError::deadline(what))??;
+        Ok(())
+    }
+
     /// What the server says our statements cost.
     #[must_use]
     pub fn meter(&self) -> Arc<Meter> {

@@ -30,6 +30,8 @@ pub struct Facts {
     pub version_number: u32,
     /// Bytes of a session's statement that the server keeps, its end mark included.
     pub activity_text_bytes: i64,
+    /// Whether our role is a superuser.
+    pub is_superuser: bool,
     /// Whether texts of the connected database are in UTF-8.
     pub is_utf8: bool,
     /// Which statistics views and functions our role may not use, as a sum of hashes: it is compared, and nothing else.
@@ -94,11 +96,11 @@ impl Facts {
         before: Option<&Self>,
     ) -> Result<Self, QueryError> {
         let read = connection.first("abilities", limits, ABILITIES, abilities).await?;
-        let (mut facts, superuser, backend_pid) =
+        let (mut facts, backend_pid) =
             read.ok_or_else(|| QueryError::new(GapReason::Undecodable, "no row of abilities"))?;
         connection.backend_pid = Some(backend_pid);
         facts.may_untrack = facts.statements_preloaded
-            && (superuser || may_set_track(connection, limits, facts.version_number).await?);
+            && (facts.is_superuser || may_set_track(connection, limits, facts.version_number).await?);
         let same = |before: &&Self| {
             before.version_number == facts.version_number && before.statements == facts.statements
         };
@@ -165,8 +167,8 @@ async fn may_set_track(
     Ok(read.await?.unwrap_or(false))
 }
 
-/// A row of [`ABILITIES`]: what it says, whether our role is a superuser, and the process id of the backend.
-fn abilities(row: &PgRow) -> Result<(Facts, bool, i64), sqlx::Error> {
+/// A row of [`ABILITIES`]: what it says, and the process id of the backend.
+fn abilities(row: &PgRow) -> Result<(Facts, i64), sqlx::Error> {
     let schema: Option<String> = row.try_get(5)?;
     let version: Option<String> = row.try_get(6)?;
     let may_use = row.try_get::<Option<bool>, _>(10)?.unwrap_or(false);
@@ -181,9 +183,10 @@ fn abilities(row: &PgRow) -> Result<(Facts, bool, i64), sqlx::Error> {
             may_use,
         }),
         activity_text_bytes: row.try_get::<Option<i64>, _>(7)?.unwrap_or(i64::MAX),
+        is_superuser: row.try_get(4)?,
         is_utf8: row.try_get(8)?,
         forbidden: row.try_get(11)?,
         ..Facts::default()
     };
-    Ok((facts, row.try_get(4)?, row.try_get(9)?))
+    Ok((facts, row.try_get(9)?))
 }

@@ -8,7 +8,7 @@ use super::family_table::FAMILIES;
 use super::meter::{Rows, metered};
 use super::sessions::SessionsPlan;
 use super::statements::StatementsPlan;
-use super::{distress, node, objects, planning, tracking};
+use super::{distress, node, objects, planning, plans, tracking};
 
 /// A statement as it is sent. Values are bound as `$1`, `$2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +20,15 @@ pub struct Template {
 }
 
 /// Every statement that can be sent to a server that has this, in the order of a poll. `wanted` says which metrics are
-/// switched on. What the driver itself sends is among them: nothing but the start of the session.
+/// switched on, `with_plans` whether plans are
+/// asked for: the text of a statement is bound like any value. What the driver itself sends is among them: nothing but the start of the session.
 #[must_use]
 pub fn templates(
     facts: &Facts,
     database: &str,
     limits: Limits,
     wanted: impl Fn(&MetricDefinition) -> bool,
+    with_plans: bool,
 ) -> Vec<Template> {
     let plain = |name: &str, text: String| Template { name: name.to_owned(), text };
     let read = |name: &str, text: &str, rows| plain(name, metered(text, rows));
@@ -47,6 +49,13 @@ pub fn templates(
     }
     if let Ok(plan) = StatementsPlan::new(facts, database) {
         templates.extend(plan.texts().into_iter().map(|(name, text, rows)| read(name, text, rows)));
+    }
+    if with_plans {
+        let in_plans = [("begin to explain", ""), ("begin to explain without being tracked", UNTRACKED)];
+        templates
+            .extend(in_plans.map(|(name, extra)| plain(name, begin_text(plans::plan_limits(limits), extra))));
+        templates.extend(plans::texts(facts).into_iter().map(|(name, text, rows)| read(name, &text, rows)));
+        templates.extend(plans::blocks(facts).into_iter().map(|(name, text)| plain(name, text.to_owned())));
     }
     templates.push(read("sessions", SessionsPlan::new(facts).text(), Rows::Perhaps));
     templates.push(read("doctor: what the server measures", tracking::TRACKING, Rows::Always));

@@ -54,7 +54,8 @@ struct Accepted {
 
 impl DatabasesLoop {
     pub(super) fn new(shared: &Shared) -> Self {
-        let others = 1 + usize::from(shared.config.query_sample.is_some());
+        let config = &shared.config;
+        let others = 1 + usize::from(config.query_sample.is_some()) + usize::from(config.plans.is_some());
         let max_kept = shared.config.max_connections.saturating_sub(others).max(1);
         Self { databases: BTreeMap::new(), max_kept, stuck: None }
     }

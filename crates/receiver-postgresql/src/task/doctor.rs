@@ -67,7 +67,7 @@ async fn look(config: &Config, leased: &mut Leased) -> Result<Examination, Query
     Ok(Examination {
         server: format!("PostgreSQL {}, {role}, as role {}", node.version, config.connect.username),
         advice: advice(config, facts, &tracking),
-        templates: templates(facts, database, limits, |metric| config.wants(metric)),
+        templates: templates(facts, database, limits, |metric| config.wants(metric), config.plans.is_some()),
     })
 }
 

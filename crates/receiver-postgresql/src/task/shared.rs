@@ -21,6 +21,7 @@ use crate::query::connection::Limits;
 use crate::query::error::QueryError;
 use crate::query::meter::Meter;
 use crate::state::gaps::{Gaps, Part};
+use crate::state::plans::Probes;
 
 /// Gaps of refused batches that are kept for the next one.
 const MAX_CARRIED_GAPS: usize = 1_000;
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) accounts: MemoryAccounts,
     /// Databases to visit.
     pub(super) databases: Databases,
+    /// Statements whose plans are wanted.
+    pub(super) plans: Mutex<Probes>,
     door: Door,
     admission: Arc<dyn Admission>,
     status: StatusHandle,
@@ -124,6 +127,7 @@ impl Shared {
             connections: Connections::new(Arc::clone(&config), Arc::clone(&clock), open, held),
             target: Arc::new(Target::server(Arc::clone(&server))),
             databases: Databases::default(),
+            plans: Mutex::new(Probes::every(config.plans.map_or(Duration::MAX, |plans| plans.reprobe))),
             gaps: Mutex::default(),
             carried: Mutex::default(),
             config,
@@ -332,6 +336,9 @@ impl Shared {
             return true;
         }
         let (node, server_clock) = node.unzip();
+        if self.config.plans.is_some() {
+            self.plans.lock().observe(&records, self.clock.monotonic());
+        }
         self.count_scraped(&records);
         let observed_at = self.clock.now();
         let batch = Batch { target: Arc::clone(target), node, observed_at, server_clock, records };

@@ -8,6 +8,7 @@ pub mod pooler;
 pub mod proxy;
 pub mod settings;
 pub mod trial;
+pub mod workload;
 pub mod world;
 
 use std::sync::Arc;
@@ -15,28 +16,57 @@ use std::time::Duration;
 
 use dbintel_admission::ProcessLoad;
 use dbintel_model::{
-    Batch, Clock, Gap, GapReason, MetricPoint, Monotonic, Number, Query, Record, Session, SystemClock, Text,
+    Batch, Clock, Gap, GapReason, MetricPoint, Monotonic, Number, PlanObservation, Query, QueryKey, Record,
+    Session, SystemClock, Text,
 };
 use dbintel_pipeline::memory::{MemoryAccounts, MemoryLimits, MemoryState};
 use dbintel_pipeline::status::{ComponentKind, Missing, State, StatusBoard};
 use dbintel_pipeline::telemetry::Registry;
 use dbintel_pipeline::{
-    Delivery, ExporterTelemetry, Lane, LaneContext, LaneHandle, LaneLimits, QueueLimits, Receiver as _,
-    ReceiverContext, Requests, Signals, Sink, Supervised, Supervisor, WeightedQueue,
+    Context, Delivery, ExporterTelemetry, Lane, LaneContext, LaneHandle, LaneLimits, Output, Processor,
+    ProcessorFactory, QueueLimits, Receiver as _, ReceiverContext, Request, Requests, Signals, Sink,
+    Supervised, Supervisor, WeightedQueue,
 };
 use dbintel_processors::circuit_breaker::{self, CircuitBreakerSettings, Guard, GuardContext, ProcessGate};
 use dbintel_receiver_postgresql::config::{Settings, validate};
 use dbintel_receiver_postgresql::{PostgresqlReceiver, server};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Every reading of the statements has one point of it.
 const STATEMENTS: &str = "postgresql.statements.count";
 /// A guard that lets tests of other things poll every second, and read on a server that is in trouble.
-const GENEROUS: &str = "{limits: {budget: 60s, statements_per_second: 10000, burst: 10000}, free_slots_min: 0, \
-    slow_threshold: 60s, planning_time_max: 60s, max_backoff: 1s, success_threshold: 1}";
+const GENEROUS: &str = "{limits: {budget: 60s, statements_per_second: 10000, burst: 10000, \
+    plans_per_minute: 10000}, free_slots_min: 0, slow_threshold: 60s, planning_time_max: 60s, max_backoff: 1s, \
+    success_threshold: 1}";
 /// How long a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Plans that the lane got.
+pub type Plans = Arc<Mutex<Vec<PlanObservation>>>;
+
+/// A processor that notes plans and lets everything go on.
+struct Tap(Plans);
+
+impl Processor for Tap {
+    fn id(&self) -> &str {
+        "tap"
+    }
+
+    fn process(&mut self, _cx: &mut Context<'_>, batch: Batch, out: &mut Output) {
+        let plans = batch.records.iter().filter_map(|record| match record {
+            Record::Plan(plan) => Some((**plan).clone()),
+            _ => None,
+        });
+        self.0.lock().extend(plans);
+        out.emit(batch);
+    }
+}
+
+fn tap(plans: Plans) -> ProcessorFactory {
+    ProcessorFactory { id: "tap".into(), build: Arc::new(move || Box::new(Tap(Arc::clone(&plans)))) }
+}
 
 /// A running receiver.
 pub struct Watched {
@@ -47,6 +77,9 @@ pub struct Watched {
     pub guard: Guard,
     /// By the clock of the guard.
     pub started: Monotonic,
+    /// Plans do not leave the lane: a processor of the test sees them.
+    pub plans: Plans,
+    requests: mpsc::Sender<Request>,
     input: Arc<WeightedQueue<Delivery>>,
     seen: Vec<Arc<Batch>>,
     receiver: Option<Supervised>,
@@ -70,12 +103,13 @@ impl Watched {
         let supervisor = Supervisor::new(Arc::clone(&clock), registry.clone());
         let input = Arc::new(WeightedQueue::new(QueueLimits { max_bytes: 1 << 30, max_items: 1 << 20 }));
         let (requests, receiver_requests) = mpsc::channel(16);
+        let (plans, asking) = (Plans::default(), requests.clone());
         let id = Text::from("postgresql");
         let lane = Lane::start(
             LaneContext {
                 id: id.clone(),
                 limits: LaneLimits { queue: QueueLimits { max_bytes: 64 << 20, max_items: 64 } },
-                chain: Vec::new(),
+                chain: vec![tap(Arc::clone(&plans))],
                 sinks: vec![Sink {
                     input: Arc::clone(&input),
                     signals: Signals::ALL,
@@ -135,6 +169,8 @@ impl Watched {
             accounts,
             guard: of_watched,
             started,
+            plans,
+            requests: asking,
             input,
             seen: Vec::new(),
             receiver,
@@ -155,6 +191,20 @@ impl Watched {
         };
         let found = tokio::time::timeout(PATIENCE, waiting).await;
         found.unwrap_or_else(|_| panic!("{what} did not come; status: {:#?}", self.board.components()))
+    }
+
+    /// Waits until the plan of a statement has come whose masked text contains `part`.
+    pub async fn plan(&mut self, part: &str) -> PlanObservation {
+        let plans = Arc::clone(&self.plans);
+        let of_text = |plan: &&PlanObservation| {
+            plan.text.as_ref().and_then(|text| text.masked.as_deref()).is_some_and(|text| text.contains(part))
+        };
+        self.until(part, |_| plans.lock().iter().find(of_text).cloned()).await
+    }
+
+    /// Asks for a plan as a processor does.
+    pub async fn request_plan(&self, key: QueryKey) {
+        self.requests.send(Request::Plan(key)).await.expect("the receiver runs");
     }
 
     /// Forgets the batches so far.

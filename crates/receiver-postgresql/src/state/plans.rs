@@ -1,0 +1,293 @@
+//! Which statements to probe for their plans next, and why those without a plan have none.
+//!
+//! Statements that rank in the last reading are candidates. A round takes first those that a processor asked for, then
+//! those that a change concerns, then those that cost most time, each of them at most once in an interval. What could not
+//! be planned waits longer each time, by what the reason says about the chance that it will go better.
+
+mod missing;
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbintel_model::{Change, ChangeKind, Monotonic, Query, QueryKey, QueryText, Record};
+
+pub use self::missing::{MissingPlan, Retry};
+
+/// Statements that are remembered; those that ranked last longest ago go first.
+pub const MAX_CANDIDATES: usize = 2_000;
+/// Requests that wait for their turn.
+pub const MAX_REQUESTS: usize = 256;
+/// How soon at the earliest a statement is probed again because of a change: tables are analysed often.
+pub const MIN_PAUSE_AFTER_CHANGE: Duration = Duration::from_secs(300);
+/// How soon a probe is tried again whose failure had to do with the moment.
+const RETRY_SOON: Duration = Duration::from_secs(60);
+/// The longest wait before a probe that failed is tried again, unless something changes.
+const MAX_RETRY: Duration = Duration::from_secs(24 * 3_600);
+/// Doublings of the wait that are counted.
+const MAX_DOUBLINGS: u32 = 16;
+
+/// Times a statement is postponed until the wait does not grow any more.
+const MAX_POSTPONED: u32 = 4;
+/// Kinds of statements that have a plan, as [`QueryText`] names them.
+const KINDS: [&str; 7] = ["select", "insert", "update", "delete", "merge", "values", "table"];
+
+/// Database, role and query id. Whether a statement ran in a function does not matter for its plan.
+pub type ProbeKey = (u32, u32, i64);
+
+/// A statement to probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// Which.
+    pub key: QueryKey,
+    /// Its masked text, once known.
+    pub text: Option<Arc<QueryText>>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Probes {
+    interval: Duration,
+    known: HashMap<ProbeKey, Probe>,
+    requests: VecDeque<ProbeKey>,
+    /// Candidates and requests that found no room since it was last asked.
+    cut: u64,
+}
+
+#[derive(Debug)]
+struct Probe {
+    candidate: Candidate,
+    total_time_ms: f64,
+    seen: Monotonic,
+    probed: Option<Monotonic>,
+    due: Monotonic,
+    changed: bool,
+    /// Failures in a row, for the back-off.
+    failures: u32,
+    /// Times in a row that it was its turn and nothing was asked.
+    postponed: u32,
+    /// `None` once it has a plan.
+    missing: Option<MissingPlan>,
+}
+
+impl Probes {
+    /// Knows nothing; each statement is to be probed once in `interval`.
+    #[must_use]
+    pub fn every(interval: Duration) -> Self {
+        Self { interval, known: HashMap::new(), requests: VecDeque::new(), cut: 0 }
+    }
+
+    /// Takes in what a poll read: statements that rank, and changes.
+    pub fn observe(&mut self, records: &[Record], now: Monotonic) {
+        for record in records {
+            match record {
+                Record::Query(query) if query.rank.is_some() => self.rank(query, now),
+                Record::Change(change) => self.change(change, now),
+                _ => {}
+            }
+        }
+        self.make_room();
+    }
+
+    /// A processor wants the plan of this statement.
+    pub fn request(&mut self, key: QueryKey, now: Monotonic) {
+        let id = id(&key);
+        if self.requests.contains(&id) {
+            return;
+        }
+        if self.requests.len() >= MAX_REQUESTS {
+            self.cut += 1;
+            return;
+        }
+        self.requests.push_back(id);
+        self.known.entry(id).or_insert_with(|| Probe::new(Candidate { key, text: None }, now));
+        self.make_room();
+    }
+
+    /// The statements to probe now, the most urgent first.
+    #[must_use]
+    pub fn due(&self, now: Monotonic, max: usize) -> Vec<Candidate> {
+        let requested = |id: &ProbeKey| self.requests.iter().position(|waiting| waiting == id);
+        let mut due: Vec<(usize, &Probe)> = self
+            .known
+            .iter()
+            .map(|(id, probe)| (requested(id).unwrap_or(usize::MAX), probe))
+            .filter(|(place, probe)| *place != usize::MAX || probe.due <= now)
+            .collect();
+        due.sort_unstable_by(|(place_a, a), (place_b, b)| {
+            let order = |place: usize, probe: &Probe| (place, Reverse(probe.changed));
+            order(*place_a, a)
+                .cmp(&order(*place_b, b))
+                .then(b.total_time_ms.total_cmp(&a.total_time_ms))
+                .then(a.candidate.key.query_id.cmp(&b.candidate.key.query_id))
+        });
+        due.into_iter().take(max).map(|(_, probe)| probe.candidate.clone()).collect()
+    }
+
+    /// The statement has a plan now.
+    pub fn explained(&mut self, key: &QueryKey, now: Monotonic) {
+        let interval = self.interval;
+        self.settle(key, |probe| {
+            (probe.missing, probe.failures, probe.postponed) = (None, 0, 0);
+            (probe.probed, probe.due, probe.changed) = (Some(now), now.plus(interval), false);
+        });
+    }
+
+    /// The statement was probed and has none.
+    pub fn failed(&mut self, key: &QueryKey, reason: MissingPlan, now: Monotonic) {
+        let interval = self.interval;
+        self.settle(key, |probe| {
+            probe.postponed = 0;
+            probe.failures = if probe.missing == Some(reason) { probe.failures.saturating_add(1) } else { 1 };
+            let base = match reason.retry() {
+                Retry::Soon => RETRY_SOON,
+                Retry::NextInterval => interval,
+                Retry::Rarely => MAX_RETRY,
+            };
+            let doublings = probe.failures.saturating_sub(1).min(MAX_DOUBLINGS);
+            let wait = base.saturating_mul(1 << doublings).min(MAX_RETRY.max(interval));
+            (probe.missing, probe.probed) = (Some(reason), Some(now));
+            (probe.due, probe.changed) = (now.plus(wait), false);
+        });
+    }
+
+    /// Nothing was asked of the server, which does not speak against the statement: it comes again, but not at once, so
+    /// that a database that cannot be asked does not keep others from their turn.
+    pub fn postponed(&mut self, key: &QueryKey, reason: MissingPlan, now: Monotonic) {
+        self.settle(key, |probe| {
+            probe.postponed = (probe.postponed + 1).min(MAX_POSTPONED);
+            let wait = RETRY_SOON.saturating_mul(1 << (probe.postponed - 1));
+            (probe.due, probe.changed) = (now.plus(wait), true);
+            // A plan it has is still its plan.
+            probe.missing = probe.missing.and(Some(reason));
+        });
+    }
+
+    /// How many statements have no plan, for every reason there is.
+    #[must_use]
+    pub fn missing(&self) -> Vec<(MissingPlan, usize)> {
+        let count = |reason| self.known.values().filter(|probe| probe.missing == Some(reason)).count();
+        MissingPlan::ALL.into_iter().map(|reason| (reason, count(reason))).collect()
+    }
+
+    /// Why this statement has no plan; `None` if it has one or is not known.
+    #[must_use]
+    pub fn reason(&self, key: &QueryKey) -> Option<MissingPlan> {
+        self.known.get(&id(key))?.missing
+    }
+
+    /// Bytes held, shared texts counted in full.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let text = |probe: &Probe| probe.candidate.text.as_ref().map_or(0, |text| text.weight_bytes());
+        self.known.values().map(|probe| size_of::<(ProbeKey, Probe)>() + text(probe)).sum::<usize>()
+            + self.requests.len() * size_of::<ProbeKey>()
+    }
+
+    /// What found no room since this was last asked.
+    pub fn take_cut(&mut self) -> u64 {
+        std::mem::take(&mut self.cut)
+    }
+
+    fn rank(&mut self, query: &Query, now: Monotonic) {
+        let candidate = Candidate { key: query.key.clone(), text: query.text.clone() };
+        let probe = self
+            .known
+            .entry(id(&query.key))
+            .or_insert_with(|| Probe::new(Candidate { key: query.key.clone(), text: None }, now));
+        probe.total_time_ms = query.total_time_ms;
+        probe.seen = now;
+        // A text that was dropped meanwhile is still the statement's.
+        if candidate.text.is_some() {
+            probe.candidate = candidate;
+        }
+        if probe.candidate.text.as_ref().is_some_and(|text| !KINDS.contains(&text.kind)) {
+            // So that it takes no place in a round.
+            (probe.missing, probe.due) = (Some(MissingPlan::StatementKind), now.plus(MAX_RETRY));
+        }
+    }
+
+    fn change(&mut self, change: &Change, now: Monotonic) {
+        if matches!(change.kind, ChangeKind::StatisticsReset) {
+            return;
+        }
+        for probe in self.known.values_mut().filter(|probe| probe.is_concerned_by(change)) {
+            let earliest = probe.probed.map_or(now, |probed| probed.plus(MIN_PAUSE_AFTER_CHANGE)).max(now);
+            (probe.changed, probe.due) = (true, probe.due.min(earliest));
+        }
+    }
+
+    fn settle(&mut self, key: &QueryKey, change: impl FnOnce(&mut Probe)) {
+        let id = id(key);
+        self.requests.retain(|waiting| *waiting != id);
+        if let Some(probe) = self.known.get_mut(&id) {
+            change(probe);
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.known.len() <= MAX_CANDIDATES {
+            return;
+        }
+        let mut ages: Vec<(Monotonic, ProbeKey)> =
+            self.known.iter().map(|(id, probe)| (probe.seen, *id)).collect();
+        ages.sort_unstable();
+        let surplus = self.known.len() - MAX_CANDIDATES;
+        for (_, id) in ages.into_iter().take(surplus) {
+            self.known.remove(&id);
+            self.requests.retain(|waiting| *waiting != id);
+            self.cut += 1;
+        }
+    }
+}
+
+impl Probe {
+    const fn new(candidate: Candidate, now: Monotonic) -> Self {
+        Self {
+            candidate,
+            total_time_ms: 0.0,
+            seen: now,
+            probed: None,
+            due: now,
+            changed: false,
+            failures: 0,
+            postponed: 0,
+            missing: Some(MissingPlan::NotYetProbed),
+        }
+    }
+
+    /// A change of a table concerns the statements whose text has its name; any other one those of its database.
+    fn is_concerned_by(&self, change: &Change) -> bool {
+        let key = &self.candidate.key;
+        if change.database.as_ref().is_some_and(|database| *database != key.database) {
+            return false;
+        }
+        let of_table =
+            matches!(change.kind, ChangeKind::Analyze | ChangeKind::Vacuum | ChangeKind::TableRewrite);
+        match (&change.subject, self.candidate.text.as_ref().and_then(|text| text.masked.as_ref())) {
+            (Some(subject), Some(text)) if of_table => {
+                let table = subject.rsplit('.').next().unwrap_or_default().trim_matches('"');
+                names(text, table)
+            }
+            _ => true,
+        }
+    }
+}
+
+/// Whether the name stands in the text as a word, or at all if it is one that must be quoted.
+fn names(text: &str, name: &str) -> bool {
+    let of_word = |c: char| c.is_alphanumeric() || c == '_';
+    if name.chars().all(of_word) {
+        text.split(|c| !of_word(c)).any(|word| word.eq_ignore_ascii_case(name))
+    } else {
+        text.contains(name)
+    }
+}
+
+const fn id(key: &QueryKey) -> ProbeKey {
+    (key.database_id, key.user_id, key.query_id)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+use std::sync::Arc;
+
+use dbintel_model::catalogue::STATEMENT_COUNTERS;
+use dbintel_model::{Clock as _, Counters, Exactness, Interval, ManualClock, Timestamp};
+
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn key(query_id: i64) -> QueryKey {
+    QueryKey {
+        system: "postgresql",
+        database: "app".into(),
+        database_id: 5,
+        user: "web".into(),
+        user_id: 10,
+        query_id,
+        toplevel: None,
+    }
+}
+
+fn text(raw: &str) -> Arc<QueryText> {
+    Arc::new(crate::state::texts::query_text(raw, false))
+}
+
+fn query(query_id: i64, total_time_ms: f64, raw: &str) -> Record {
+    Record::Query(Box::new(Query {
+        key: key(query_id),
+        text: Some(text(raw)),
+        interval: Interval { start: Timestamp::default(), end: Timestamp::default() },
+        calls: 1,
+        total_time_ms,
+        moments: None,
+        counters: Counters::new(&STATEMENT_COUNTERS, &vec![f64::NAN; STATEMENT_COUNTERS.len()]),
+        exactness: Exactness::Exact,
+        rank: Some(1),
+        plan: None,
+    }))
+}
+
+fn due(probes: &Probes, clock: &ManualClock, max: usize) -> Vec<i64> {
+    probes.due(clock.monotonic(), max).iter().map(|candidate| candidate.key.query_id).collect()
+}
+
+fn three(clock: &ManualClock) -> Probes {
+    let mut probes = Probes::every(HOUR);
+    let records = [
+        query(1, 1.0, "select * from a"),
+        query(2, 9.0, "select * from b"),
+        query(3, 5.0, "select * from c"),
+    ];
+    probes.observe(&records, clock.monotonic());
+    probes
+}
+
+#[test]
+fn what_was_asked_for_comes_first_then_what_takes_most_time() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = three(&clock);
+    assert_eq!(due(&probes, &clock, 2), [2, 3]);
+    probes.request(key(1), clock.monotonic());
+    probes.request(key(4), clock.monotonic());
+    assert_eq!(due(&probes, &clock, 9), [1, 4, 2, 3]);
+    for id in [1, 4, 2, 3] {
+        probes.explained(&key(id), clock.monotonic());
+    }
+    assert_eq!(due(&probes, &clock, 9), [0; 0]);
+    // A request is served even if its turn has not come.
+    probes.request(key(3), clock.monotonic());
+    assert_eq!(due(&probes, &clock, 9), [3]);
+    probes.explained(&key(3), clock.monotonic());
+    clock.advance(HOUR);
+    assert_eq!(due(&probes, &clock, 9), [2, 3, 1, 4]);
+}
+
+#[test]
+fn a_change_moves_the_statements_of_its_table_to_the_front_but_not_too_soon() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = three(&clock);
+    for id in [1, 2, 3] {
+        probes.explained(&key(id), clock.monotonic());
+    }
+    let change = |kind, subject: Option<&str>| {
+        let mut change = Change::new(kind);
+        (change.database, change.subject) =
+            (subject.map(|_| "app".into()), subject.map(|subject| subject.to_owned().into()));
+        [Record::Change(Box::new(change))]
+    };
+    probes.observe(&change(ChangeKind::Analyze, Some("public.c")), clock.monotonic());
+    assert_eq!(due(&probes, &clock, 9), [0; 0]);
+    clock.advance(MIN_PAUSE_AFTER_CHANGE);
+    assert_eq!(due(&probes, &clock, 9), [3]);
+    probes.observe(&change(ChangeKind::Setting, None), clock.monotonic());
+    assert_eq!(due(&probes, &clock, 9), [2, 3, 1]);
+    probes.explained(&key(3), clock.monotonic());
+    probes.observe(&change(ChangeKind::StatisticsReset, None), clock.monotonic());
+    assert_eq!(due(&probes, &clock, 9), [2, 1]);
+}
+
+#[test]
+fn waits_after_failures_grow_by_their_reason_and_end_with_a_plan() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = three(&clock);
+    for id in [1, 2] {
+        probes.explained(&key(id), clock.monotonic());
+    }
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        probes.failed(&key(3), MissingPlan::LockTimeout, clock.monotonic());
+        let mut waited = 0;
+        while due(&probes, &clock, 9).is_empty() {
+            clock.advance(Duration::from_secs(60));
+            waited += 1;
+        }
+        waits.push(waited);
+    }
+    assert_eq!(waits, [1, 2, 4, 8]);
+    probes.failed(&key(3), MissingPlan::Syntax, clock.monotonic());
+    assert_eq!(probes.reason(&key(3)), Some(MissingPlan::Syntax));
+    clock.advance(HOUR * 23);
+    assert!(!due(&probes, &clock, 9).contains(&3));
+    clock.advance(HOUR);
+    assert!(due(&probes, &clock, 9).contains(&3));
+    probes.explained(&key(3), clock.monotonic());
+    assert_eq!(probes.reason(&key(3)), None);
+}
+
+#[test]
+fn every_statement_without_a_plan_has_one_reason() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = three(&clock);
+    probes.observe(&[query(7, 100.0, "begin")], clock.monotonic());
+    probes.explained(&key(1), clock.monotonic());
+    probes.postponed(&key(1), MissingPlan::NotAdmitted, clock.monotonic());
+    probes.postponed(&key(2), MissingPlan::NotAdmitted, clock.monotonic());
+    let missing: Vec<_> = probes.missing().into_iter().filter(|(_, count)| *count > 0).collect();
+    let expected =
+        [(MissingPlan::NotYetProbed, 1), (MissingPlan::NotAdmitted, 1), (MissingPlan::StatementKind, 1)];
+    assert_eq!(missing, expected);
+    // What was postponed lets others go first, and is the first one then.
+    assert_eq!(due(&probes, &clock, 9), [3]);
+    clock.advance(RETRY_SOON);
+    assert_eq!(due(&probes, &clock, 9), [2, 1, 3]);
+}
+
+#[test]
+fn what_is_remembered_is_bounded_and_the_cut_is_counted() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = Probes::every(HOUR);
+    let ids = 0..i64::try_from(MAX_CANDIDATES).unwrap() + 10;
+    let records: Vec<Record> = ids.map(|id| query(id, 1.0, "select * from a")).collect();
+    probes.observe(&records, clock.monotonic());
+    assert_eq!(due(&probes, &clock, usize::MAX).len(), MAX_CANDIDATES);
+    assert_eq!((probes.take_cut(), probes.take_cut()), (10, 0));
+    for id in 0..=i64::try_from(MAX_REQUESTS).unwrap() {
+        probes.request(key(1_000_000 + id), clock.monotonic());
+    }
+    assert!(probes.take_cut() > 0);
+}
+
+#[test]
+fn reasons_are_a_closed_list_with_names_of_their_own() {
+    let names: std::collections::BTreeSet<_> =
+        MissingPlan::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(names.len(), MissingPlan::ALL.len());
+    let check = |sqlstate, reason| assert_eq!(MissingPlan::of_sqlstate(sqlstate), reason, "{sqlstate}");
+    check("42501", MissingPlan::InsufficientPrivilege);
+    check("42P01", MissingPlan::ObjectMissing);
+    check("57014", MissingPlan::StatementTimeout);
+    check("XX000", MissingPlan::ServerError);
+}
+
+#[test]
+fn the_document_of_plans_has_every_reason() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/plans.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    for reason in MissingPlan::ALL {
+        let row = format!("| `{}` | {} |\n", reason.as_str(), reason.description());
+        assert!(document.contains(&row), "docs/plans.md lacks: {row}");
+    }
+}

@@ -1,0 +1,286 @@
+//! The plans loop: a few statements at a time, one after the other, each in a transaction of its own on a connection to
+//! its database.
+//!
+//! Connections are opened for a round and closed after it, one at a time. A database whose connection fails, or for which
+//! admission allows nothing more, ends the round for its statements; they come again a little later.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dbintel_model::{GapReason, PlanFormat, PlanObservation, Record, Target, Text, Timestamp};
+use dbintel_pipeline::admission::Purpose;
+use dbintel_pipeline::memory::Holding;
+use dbintel_pipeline::telemetry::definitions;
+
+use super::connections::Leased;
+use super::schedule::Poll;
+use super::shared::Shared;
+use crate::query::error::QueryError;
+use crate::query::plans::{self, Explained, StatementText, plan_limits};
+use crate::state::gaps::Part;
+use crate::state::plans::{Candidate, MissingPlan};
+use crate::state::texts::TextKey;
+
+/// Batches of a round hold so many plans at most: each plan can be a megabyte.
+const MAX_PLANS_PER_BATCH: usize = 4;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct PlansLoop {
+    targets: BTreeMap<Text, Arc<Target>>,
+    /// Bytes of what is remembered of the candidates.
+    held: Holding,
+}
+
+type Texts = HashMap<TextKey, StatementText>;
+
+impl PlansLoop {
+    /// Nothing visited yet.
+    pub(super) fn new(shared: &Shared) -> Self {
+        let account = Text::from(format!("receiver {} plans", shared.server.receiver));
+        Self { targets: BTreeMap::new(), held: shared.accounts.hold(account) }
+    }
+
+    async fn round(&mut self, shared: &Shared) -> Result<(), QueryError> {
+        let Some(config) = shared.config.plans else { return Ok(()) };
+        let candidates = shared.plans.lock().due(shared.clock.monotonic(), config.max_per_collection);
+        let candidates: Vec<Candidate> =
+            candidates.into_iter().filter(|candidate| is_wanted(shared, candidate)).collect();
+        if candidates.is_empty() || shared.is_short_of_memory() {
+            return Ok(());
+        }
+        let texts = self.texts(shared, &candidates).await?;
+        let mut by_database: BTreeMap<Text, Vec<Candidate>> = BTreeMap::new();
+        for candidate in candidates {
+            by_database.entry(candidate.key.database.clone()).or_default().push(candidate);
+        }
+        for (database, candidates) in by_database {
+            self.visit(shared, &database, &candidates, &texts).await;
+        }
+        Ok(())
+    }
+
+    /// The texts of a round, by one read: for any text the server reads its whole file of texts.
+    async fn texts(&self, shared: &Shared, candidates: &[Candidate]) -> Result<Texts, QueryError> {
+        let mut keys: Vec<TextKey> =
+            candidates.iter().map(|candidate| (candidate.key.database_id, candidate.key.query_id)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut leased = shared.connect(&shared.target, &shared.config.connect_database).await?;
+        let limits = shared.limits(&shared.target);
+        let read = async {
+            leased.open_transaction(shared, &shared.target, Purpose::Catalogue, limits).await?;
+            let ask = leased.ask(&shared.target, Purpose::Texts, "plan texts");
+            let reading = plans::read_texts(&mut leased.connection, limits, &leased.facts, &keys);
+            let texts = shared.admitted(ask, reading, HashMap::len).await?;
+            leased.connection.end().await?;
+            Ok(texts)
+        };
+        let read = read.await;
+        finish(shared, leased, read.as_ref().err()).await;
+        read
+    }
+
+    async fn visit(&mut self, shared: &Shared, database: &Text, candidates: &[Candidate], texts: &Texts) {
+        let new = || Arc::new(Target::database(Arc::clone(&shared.server), database.clone()));
+        let target = Arc::clone(self.targets.entry(database.clone()).or_insert_with(new));
+        let mut leased = match shared.connect(&target, database).await {
+            Ok(leased) => leased,
+            Err(error) => {
+                for candidate in candidates {
+                    not_asked(shared, candidate, &error);
+                }
+                return;
+            }
+        };
+        let (mut failed, mut records) = (None, Vec::new());
+        for candidate in candidates {
+            if let Some(error) = &failed {
+                not_asked(shared, candidate, error);
+                continue;
+            }
+            match explain(shared, &target, &mut leased, candidate, texts).await {
+                Ok((time, explained)) => records.extend(settle(shared, candidate, time, explained)),
+                Err(error) => {
+                    if !error.was_denied() {
+                        let reason = reason_of(&error);
+                        shared.plans.lock().failed(&candidate.key, reason, shared.clock.monotonic());
+                    } else {
+                        not_asked(shared, candidate, &error);
+                    }
+                    let ended = error.connection_usable && leased.connection.end().await.is_ok();
+                    failed = (!ended || error.was_denied()).then_some(error);
+                }
+            }
+            if records.len() >= MAX_PLANS_PER_BATCH {
+                shared.offer(&target, None, std::mem::take(&mut records));
+            }
+        }
+        shared.offer(&target, None, records);
+        finish(shared, leased, failed.as_ref()).await;
+    }
+}
+
+/// Closes a connection, or holds it if the server owes an answer on it.
+async fn finish(shared: &Shared, leased: Leased, error: Option<&QueryError>) {
+    match error {
+        Some(error) => shared.connections.give_up(leased, error).await,
+        None => shared.connections.close(leased).await,
+    }
+}
+
+/// A processor can ask for what is not to be read.
+fn is_wanted(shared: &Shared, candidate: &Candidate) -> bool {
+    let wanted = shared.config.wants_database(&candidate.key.database);
+    if !wanted {
+        let now = shared.clock.monotonic();
+        shared.plans.lock().failed(&candidate.key, MissingPlan::DatabaseExcluded, now);
+    }
+    wanted
+}
+
+/// One statement, in a transaction of its own and with one permit for its plan.
+async fn explain(
+    shared: &Shared,
+    target: &Arc<Target>,
+    leased: &mut Leased,
+    candidate: &Candidate,
+    texts: &Texts,
+) -> Result<(Timestamp, Explained), QueryError> {
+    let key = &candidate.key;
+    let Some(text) = texts.get(&(key.database_id, key.query_id)) else {
+        return Ok((Timestamp::default(), Err(MissingPlan::TextUnknown)));
+    };
+    let limits = plan_limits(shared.limits(target));
+    let (_, time) = leased.open_transaction(shared, target, Purpose::Catalogue, limits).await?;
+    let ask = leased.ask(target, Purpose::Plans, "plan");
+    let mut stopped = None;
+    let explaining = async {
+        match plans::explain(&mut leased.connection, limits, &leased.facts, key, text).await? {
+            // The statement has a reason; the database has a problem that admission must know of.
+            Err(reason @ (MissingPlan::LockTimeout | MissingPlan::StatementTimeout)) => {
+                stopped = Some(reason);
+                Err(limit_reached(reason))
+            }
+            explained => Ok(explained),
+        }
+    };
+    let explained = shared.admitted(ask, explaining, |_| 1).await;
+    let explained = match (explained, stopped) {
+        (_, Some(reason)) => Err(reason),
+        (explained, None) => explained?,
+    };
+    leased.connection.end().await?;
+    Ok((time, explained))
+}
+
+fn limit_reached(reason: MissingPlan) -> QueryError {
+    let (gap, sqlstate) = match reason {
+        MissingPlan::LockTimeout => (GapReason::LockTimeout, "55P03"),
+        _ => (GapReason::StatementTimeout, "57014"),
+    };
+    QueryError { sqlstate: Some(sqlstate.into()), ..QueryError::new(gap, reason.description()) }
+}
+
+/// Counts what came of a statement, and makes the record.
+fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Explained) -> Option<Record> {
+    let now = shared.clock.monotonic();
+    match explained {
+        Ok(plan) => {
+            shared.plans.lock().explained(&candidate.key, now);
+            let labels = vec![
+                ("receiver", shared.server.receiver.clone()),
+                ("rung", Text::Static(plan.rung.as_str())),
+                ("identity", Text::Static(plan.identity.as_str())),
+            ];
+            shared.registry.counter(&definitions::PLANS_OBTAINED, labels).increment();
+            Some(Record::Plan(Box::new(PlanObservation {
+                key: candidate.key.clone(),
+                text: candidate.text.clone(),
+                rung: plan.rung,
+                identity: plan.identity,
+                format: PlanFormat::PostgresqlJson,
+                raw: plan.raw,
+                obtained_at: time,
+            })))
+        }
+        Err(reason) => {
+            shared.plans.lock().failed(&candidate.key, reason, now);
+            None
+        }
+    }
+}
+
+fn not_asked(shared: &Shared, candidate: &Candidate, error: &QueryError) {
+    shared.plans.lock().postponed(&candidate.key, reason_of(error), shared.clock.monotonic());
+}
+
+fn reason_of(error: &QueryError) -> MissingPlan {
+    match error.reason {
+        GapReason::NotAdmitted => MissingPlan::NotAdmitted,
+        GapReason::LockTimeout => MissingPlan::LockTimeout,
+        GapReason::StatementTimeout => MissingPlan::StatementTimeout,
+        _ if error.sqlstate.is_none() || !error.connection_usable => MissingPlan::Unreachable,
+        _ => MissingPlan::ServerError,
+    }
+}
+
+/// What stands in the way of every plan, for people to see.
+fn obstacle(missing: &[(MissingPlan, usize)]) -> Option<QueryError> {
+    let any = |reason| missing.iter().any(|(held, count)| *held == reason && *count > 0);
+    if any(MissingPlan::Superuser) {
+        let message = "no plans are asked for as superuser: planning runs functions; connect as a role with pg_monitor \
+             and the privileges of the statements";
+        return Some(QueryError::new(GapReason::InsufficientPrivilege, message));
+    }
+    any(MissingPlan::OwnStatementsTracked).then(|| {
+        let message = "no plans are asked for, since they would fill pg_stat_statements; run as superuser: ALTER ROLE \
+             the collector's role SET pg_stat_statements.track = 'none'";
+        QueryError::new(GapReason::InsufficientPrivilege, message)
+    })
+}
+
+fn show(shared: &Shared) {
+    let (missing, cut) = {
+        let mut plans = shared.plans.lock();
+        (plans.missing(), plans.take_cut())
+    };
+    if cut > 0 {
+        shared.count(&definitions::LIMIT_REACHED, "limit", "plan_candidates", cut);
+    }
+    for (reason, count) in &missing {
+        let labels =
+            vec![("receiver", shared.server.receiver.clone()), ("reason", Text::Static(reason.as_str()))];
+        #[allow(clippy::cast_precision_loss, reason = "a count for display")]
+        shared.registry.gauge(&definitions::PLANS_MISSING, labels).set(*count as f64);
+    }
+    let (part, mut records) = (Part::server("plans"), Vec::new());
+    match obstacle(&missing) {
+        Some(error) => shared.missing(&part, &error, &mut records),
+        None => shared.delivered(&part, &mut records),
+    }
+    shared.offer(&shared.target, None, records);
+}
+
+#[async_trait]
+impl Poll for PlansLoop {
+    async fn poll(&mut self, shared: &Shared) {
+        if let Some(names) = shared.databases.get() {
+            self.targets.retain(|name, _| names.contains(name));
+        }
+        let part = Part::server("plan texts");
+        let mut records = Vec::new();
+        match self.round(shared).await {
+            Ok(()) => shared.delivered(&part, &mut records),
+            Err(error) => shared.missing(&part, &error, &mut records),
+        }
+        shared.offer(&shared.target, None, records);
+        self.held.set(shared.plans.lock().held_bytes());
+        show(shared);
+    }
+
+    async fn close(&mut self) {
+        // No connection outlives a round.
+    }
+}
