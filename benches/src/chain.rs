@@ -28,7 +28,9 @@ use crate::watch::{median, mib};
 const WARM_UP_PASSES: usize = 50;
 /// Batches that are under way at most while the lane is half loaded.
 const POOL: usize = 8;
-/// Share of the capacity at which latency is measured.
+/// What is asked of the chain, in records per second on one core.
+pub const ASKED: f64 = 500_000.0;
+/// Share of the capacity, and of what is asked, at which latency is measured.
 const HALF: f64 = 0.5;
 /// How often memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -46,8 +48,8 @@ pub struct Passed {
     pub allocations_per_record: f64,
     /// Records per second of the first pass, which sees every text for the first time.
     pub first_pass_per_second: f64,
-    /// At half of that load.
-    pub latency: Latency,
+    /// At half of that load, and at half of what is asked of the chain.
+    pub latencies: Vec<Latency>,
 }
 
 /// Times in the lane, in milliseconds, and memory over the time.
@@ -95,7 +97,9 @@ fn measure_kind(kind: Kind, full: Duration, at_half: Duration) -> Passed {
     let running = runtime.block_on(async { Running::start() });
     let mut feed = Feed::new(kind);
     let mut batch = feed.batch();
+    let plans = feed.plans();
     let mut passing = Passing { runtime: &runtime, running: &running, feed: &mut feed };
+    passing.send(plans);
     let (first, _) = passing.pass(&mut batch);
     let first_pass_per_second = batch.records.len() as f64 / first.as_secs_f64();
     for _ in 0..WARM_UP_PASSES {
@@ -121,7 +125,9 @@ fn measure_kind(kind: Kind, full: Duration, at_half: Duration) -> Passed {
         allocations_per_record: (after.requests - before.requests).saturating_sub(made) as f64
             / records as f64,
         first_pass_per_second,
-        latency: half_load(&runtime, &running, feed, per_second * HALF, at_half),
+        latencies: [per_second, ASKED]
+            .map(|load| half_load(&runtime, &running, &mut feed, load * HALF, at_half))
+            .into(),
     }
 }
 
@@ -139,11 +145,15 @@ impl Passing<'_> {
         let empty = Batch { records: Vec::new(), target: Arc::clone(&batch.target), node: None, ..*batch };
         let full = std::mem::replace(batch, empty);
         let begun = Instant::now();
-        *batch = self.runtime.block_on(async {
-            self.running.door.offer(full).expect("the lane has room");
-            take(self.running).await
-        });
+        *batch = self.send(full);
         (begun.elapsed(), made)
+    }
+
+    fn send(&self, batch: Batch) -> Batch {
+        self.runtime.block_on(async {
+            self.running.door.offer(batch).expect("the lane has room");
+            take(self.running).await
+        })
     }
 }
 
@@ -156,7 +166,7 @@ async fn take(running: &Running) -> Batch {
 fn half_load(
     runtime: &Runtime,
     running: &Running,
-    mut feed: Feed,
+    feed: &mut Feed,
     records_per_second: f64,
     seconds: Duration,
 ) -> Latency {
@@ -169,21 +179,22 @@ fn half_load(
         back.send(batch).expect("room for all of them");
     }
     let door = running.door.clone();
-    let producer = std::thread::spawn(move || {
-        let begun = Instant::now();
-        for number in 0..batches {
-            let mut batch: Batch = returned.recv().expect("batches come back");
-            feed.refresh(&mut batch);
-            // In step with the beginning, so that a late batch does not make the load lower.
-            std::thread::sleep((begun + every * number).saturating_duration_since(Instant::now()));
-            // Taken before the call, in which the door accepts.
-            offered.send(Instant::now()).expect("the consumer waits");
-            door.offer(batch).expect("the lane has room");
-        }
-    });
     let mut watched = Watched::new(batches as usize);
-    runtime.block_on(watched.run(running, &tickets, &back, batches));
-    producer.join().expect("the producer");
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let begun = Instant::now();
+            for number in 0..batches {
+                let mut batch: Batch = returned.recv().expect("batches come back");
+                feed.refresh(&mut batch);
+                // In step with the beginning, so that a late batch does not make the load lower.
+                std::thread::sleep((begun + every * number).saturating_duration_since(Instant::now()));
+                // Taken before the call, in which the door accepts.
+                offered.send(Instant::now()).expect("the consumer waits");
+                door.offer(batch).expect("the lane has room");
+            }
+        });
+        runtime.block_on(watched.run(running, &tickets, &back, batches));
+    });
     watched.conclude(records_per_second)
 }
 

@@ -155,6 +155,7 @@ fn query(index: usize, text_bytes: usize) -> Record {
         exactness: Exactness::Exact,
         rank: Some(1),
         plan: None,
+        plan_missing: None,
     }))
 }
 

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use dbintel_model::{Batch, Clock as _, Interval, QueryText, Record, SystemClock, Text};
+use dbintel_model::{
+    Batch, Clock as _, Interval, PlanFormat, PlanIdentity, PlanObservation, PlanRung, Query, QueryText,
+    Record, SystemClock, Text,
+};
 
 use crate::fixtures;
 
@@ -21,6 +24,10 @@ const TEXT_BYTES: (usize, usize) = (1_024, 256);
 const NEW_TEXT_EVERY: usize = 100;
 /// Databases and roles of the statements. Two of the roles are more than the lane's limit.
 const NAMES: usize = 20;
+
+/// A plan of every statement.
+const PLAN: &str = r#"[{"Plan": {"Node Type": "Index Scan", "Relation Name": "orders", "Index Name": "orders_pkey",
+    "Startup Cost": 0.29, "Total Cost": 8.31, "Plan Rows": 1, "Plan Width": 72, "Index Cond": "(id = $1)"}}]"#;
 
 /// What is fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +82,16 @@ impl Feed {
         fixtures::batch(self.records.clone())
     }
 
+    /// A batch with a plan of each statement that leaves.
+    #[must_use]
+    pub(super) fn plans(&self) -> Batch {
+        let plans = self.records.iter().filter_map(|record| match record {
+            Record::Query(query) if query.rank.is_some() => Some(plan(query)),
+            _ => None,
+        });
+        fixtures::batch(plans.collect())
+    }
+
     /// Makes a batch that has passed the lane as it was, at a later time. Says how often it asked for memory.
     pub(super) fn refresh(&mut self, batch: &mut Batch) -> u64 {
         assert_eq!(batch.records.len(), self.records.len(), "the chain has lost records");
@@ -108,6 +125,18 @@ impl Feed {
         }
         made
     }
+}
+
+fn plan(query: &Query) -> Record {
+    Record::Plan(Box::new(PlanObservation {
+        key: query.key.clone(),
+        text: query.text.clone(),
+        rung: PlanRung::Generic,
+        identity: PlanIdentity::Unproven,
+        format: PlanFormat::PostgresqlJson,
+        raw: Arc::from(PLAN.as_bytes()),
+        obtained_at: query.interval.end,
+    }))
 }
 
 fn statements(that_leave: usize) -> Vec<Record> {

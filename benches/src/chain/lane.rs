@@ -17,11 +17,13 @@ use dbintel_pipeline::{
 use dbintel_processors::adaptive_sampler::{AdaptiveSampler, AdaptiveSamplerSettings};
 use dbintel_processors::circuit_breaker::{self, CircuitBreaker, Guard, GuardContext, ProcessGate};
 use dbintel_processors::memory_limiter::{MemoryLimiter, MemoryView};
+use dbintel_processors::plan_extractor::{PlanCache, PlanExtractor, PlanExtractorConfig};
 use dbintel_processors::verification::{Verification, VerificationSettings};
 use tokio::sync::mpsc;
 
 /// The processors in their order, which is that of the default configuration.
-pub const CHAIN: [&str; 4] = ["memory_limiter", "circuit_breaker", "adaptive_sampler", "verification"];
+pub const CHAIN: [&str; 5] =
+    ["memory_limiter", "circuit_breaker", "plan_extractor", "adaptive_sampler", "verification"];
 
 const QUEUE: QueueLimits = QueueLimits { max_bytes: 512 << 20, max_items: 64 };
 /// What the receiver would be configured to.
@@ -117,12 +119,16 @@ fn chain(receiver: &Text, clock: &Arc<dyn Clock>, registry: &Registry) -> Vec<Pr
     let sampler = Arc::new(sampler.validate().expect("valid settings").config);
     let verification: VerificationSettings = from_yaml(VERIFICATION).expect("settings of verification");
     let verification = verification.validate().expect("valid settings").config;
+    let plans = PlanExtractorConfig::default();
+    let accounts = MemoryAccounts::new(registry.clone());
+    let cache = PlanCache::new(&Text::Static("plan_extractor"), &plans, Arc::clone(clock), &accounts);
     CHAIN
         .iter()
         .map(|name| {
             let id = Text::Static(name);
             let (receiver, registry) = (receiver.clone(), registry.clone());
             let (guard, sampler, verification) = (guard.clone(), Arc::clone(&sampler), verification.clone());
+            let (cache, accounts) = (cache.clone(), accounts.clone());
             let build = move || -> Box<dyn Processor> {
                 let (id, receiver, registry) = (Text::Static(name), receiver.clone(), registry.clone());
                 match *name {
@@ -130,6 +136,9 @@ fn chain(receiver: &Text, clock: &Arc<dyn Clock>, registry: &Registry) -> Vec<Pr
                         Box::new(MemoryLimiter::new(id, MemoryView::default(), MemoryAccounts::new(registry)))
                     }
                     "circuit_breaker" => Box::new(CircuitBreaker::new(id, guard.clone())),
+                    "plan_extractor" => {
+                        Box::new(PlanExtractor::new(id, &receiver, plans, cache.clone(), registry, &accounts))
+                    }
                     "adaptive_sampler" => Box::new(AdaptiveSampler::new(id, &sampler, receiver, registry)),
                     _ => Box::new(Verification::new(id, &receiver, verification.clone(), registry)),
                 }

@@ -21,13 +21,13 @@ mod config;
 pub mod detectors;
 mod event;
 mod hashed;
+mod rota;
 mod sanity;
 mod series;
 mod telemetry;
 mod texts;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use dbintel_model::{Batch, Labels, MetricPoint, Monotonic, Record, Server, Signal, Text};
 use dbintel_pipeline::telemetry::Registry;
@@ -44,13 +44,12 @@ pub use texts::{TEXTS_MAX, TRUNCATED};
 
 use budget::Bytes;
 use cardinality::{Cardinality, Limits};
+use rota::Ticked;
 use sanity::Clocks;
 use series::{Seen, Series};
 use telemetry::{DropReason, Telemetry};
 use texts::Texts;
 
-/// How often tables are swept: a sweep of full ones takes milliseconds.
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
 /// Attributes of the resource by which backends tell who sent something.
 const IDENTITY: [&str; 2] = ["server.address", "service.instance.id"];
 
@@ -122,6 +121,7 @@ impl Verification {
             | Record::Change(_)
             | Record::Gap(_)
             | Record::Plan(_)
+            | Record::NoPlan(_)
             | Record::QueryPlan(_)
             | Record::PlanChange(_) => self.event(record, database, now),
         }
@@ -269,14 +269,13 @@ impl Processor for Verification {
 
     fn tick(&mut self, cx: &mut Context<'_>, _out: &mut Output) {
         self.bytes.turn(cx.monotonic);
-        if cx.monotonic.since(self.swept) >= SWEEP_EVERY {
-            self.swept = cx.monotonic;
-            self.cardinality.forget(cx.monotonic, self.config.forget_after);
-            self.series.forget(cx.monotonic, self.config.series_active_for);
-            self.texts.forget();
-            if let Some(ratio) = self.texts.normalisation() {
-                self.telemetry.normalisation(ratio);
-            }
+        let since = Ticked { now: cx.monotonic, passed: cx.monotonic.since(self.swept) };
+        self.swept = cx.monotonic;
+        self.cardinality.forget(since, self.config.forget_after);
+        self.series.forget(since, self.config.series_active_for);
+        self.texts.forget(since);
+        if let Some(ratio) = self.texts.normalisation() {
+            self.telemetry.normalisation(ratio);
         }
         self.show();
     }

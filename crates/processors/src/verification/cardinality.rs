@@ -23,11 +23,12 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::config::VerificationConfig;
 use super::hashed::Hashed;
+use super::rota::{Rota, Ticked};
 use super::telemetry::Telemetry;
 
 /// What stands in the place of a value too many.
 pub const OVERFLOW: &str = "dbintel.overflow";
-/// Values held for one server: at 16 bytes each, and room for the table, about 4 MiB.
+/// Values held for one server: at 24 bytes each, and room for the tables, about 6 MiB.
 pub const VALUES_MAX: usize = 100_000;
 /// Pairs of database and attribute with values of their own.
 pub const GROUPS_MAX: usize = 4_096;
@@ -50,6 +51,7 @@ pub(super) struct Cardinality {
     values: HashMap<u64, Entry, BuildHasherDefault<Hashed>>,
     /// Hash of database and attribute.
     groups: HashMap<u64, Group, BuildHasherDefault<Hashed>>,
+    rota: Rota<u64>,
     /// Counts what finds no group.
     by_attribute: HashMap<Box<str>, Counter>,
 }
@@ -70,7 +72,12 @@ struct Group {
 
 impl Cardinality {
     pub(super) fn new() -> Self {
-        Self { values: HashMap::default(), groups: HashMap::default(), by_attribute: HashMap::new() }
+        Self {
+            values: HashMap::default(),
+            groups: HashMap::default(),
+            rota: Rota::default(),
+            by_attribute: HashMap::new(),
+        }
     }
 
     /// Values held now.
@@ -88,6 +95,7 @@ impl Cardinality {
         }
         if self.values.len() < VALUES_MAX && self.joins(limits, group, key) {
             self.values.insert(hash, Entry { group, seen: limits.now });
+            self.rota.add(hash);
             return true;
         }
         self.count_overflow(limits, key);
@@ -110,16 +118,17 @@ impl Cardinality {
     }
 
     /// Forgets what was not seen for a while.
-    pub(super) fn forget(&mut self, now: Monotonic, after: Duration) {
-        let groups = &mut self.groups;
-        self.values.retain(|_, entry| {
-            let keep = now.since(entry.seen) <= after;
-            if !keep && let Some(group) = groups.get_mut(&entry.group) {
-                group.values = group.values.saturating_sub(1);
+    pub(super) fn forget(&mut self, ticked: Ticked, after: Duration) {
+        let Self { values, groups, rota, .. } = self;
+        rota.turn(ticked.passed, |hash| {
+            let Some(entry) = values.get(&hash) else { return false };
+            let (keep, group) = (ticked.now.since(entry.seen) <= after, entry.group);
+            if !keep {
+                values.remove(&hash);
+                leave(groups, group);
             }
             keep
         });
-        groups.retain(|_, group| group.values > 0);
     }
 
     fn joins(&mut self, limits: &Limits<'_>, group: u64, key: &str) -> bool {
@@ -143,6 +152,16 @@ impl Cardinality {
                 counter.increment();
                 self.by_attribute.insert(key.into(), counter);
             }
+        }
+    }
+}
+
+/// A value less; the group goes with its last one.
+fn leave(groups: &mut HashMap<u64, Group, BuildHasherDefault<Hashed>>, id: u64) {
+    if let Some(group) = groups.get_mut(&id) {
+        group.values = group.values.saturating_sub(1);
+        if group.values == 0 {
+            groups.remove(&id);
         }
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn limit_values(
         Record::Session(session) => limit_session(session, &mut limit),
         Record::Change(change) => change.database.iter_mut().for_each(|text| limit("db.namespace", text)),
         Record::Gap(gap) => gap.database.iter_mut().for_each(|text| limit("db.namespace", text)),
-        Record::Metric(_) | Record::Plan(_) => {}
+        Record::Metric(_) | Record::Plan(_) | Record::NoPlan(_) => {}
     }
     if let Some(text) = shared_text(record)
         && let Some(summary) = &text.summary
@@ -143,6 +143,7 @@ fn shared_text(record: &mut Record) -> Option<&mut Arc<QueryText>> {
         Record::Query(query) => query.text.as_mut(),
         Record::Session(session) => session.text.as_mut(),
         Record::Plan(plan) => plan.text.as_mut(),
+        Record::NoPlan(plan) => plan.text.as_mut(),
         Record::QueryPlan(plan) => plan.text.as_mut(),
         Record::PlanChange(change) => change.text.as_mut(),
         Record::Metric(_) | Record::Change(_) | Record::Gap(_) => None,
@@ -152,7 +153,7 @@ fn shared_text(record: &mut Record) -> Option<&mut Arc<QueryText>> {
 /// Every text of a record that somebody wrote freely.
 fn for_each_text(record: &mut Record, visit: &mut impl FnMut(&mut Text)) {
     match record {
-        Record::Metric(_) | Record::Query(_) | Record::Plan(_) => {}
+        Record::Metric(_) | Record::Query(_) | Record::Plan(_) | Record::NoPlan(_) => {}
         Record::Session(session) => {
             session.application.iter_mut().chain(&mut session.client_hostname).for_each(visit);
         }

@@ -13,14 +13,16 @@ use dbintel_model::{Labels, MetricPoint, Monotonic, Value};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::hashed::Hashed;
+use super::rota::{Rota, Ticked};
 
-/// Series held for one server: at 24 bytes each, and room for the table, about 14 MiB at most.
+/// Series held for one server: at 32 bytes each, and room for the tables, about 18 MiB at most.
 pub const SERIES_MAX: usize = 200_000;
 
 /// The active series of one lane.
 #[derive(Debug, Default)]
 pub(super) struct Series {
     seen: HashMap<u64, Monotonic, BuildHasherDefault<Hashed>>,
+    rota: Rota<u64>,
 }
 
 /// What became of a point's series.
@@ -55,12 +57,20 @@ impl Series {
             return Seen::Untracked;
         }
         self.seen.insert(series, now);
+        self.rota.add(series);
         Seen::Active
     }
 
     /// Forgets series that had no point for a while.
-    pub(super) fn forget(&mut self, now: Monotonic, after: Duration) {
-        self.seen.retain(|_, seen| now.since(*seen) <= after);
+    pub(super) fn forget(&mut self, ticked: Ticked, after: Duration) {
+        let Self { seen, rota } = self;
+        rota.turn(ticked.passed, |series| {
+            let keep = seen.get(&series).is_some_and(|seen| ticked.now.since(*seen) <= after);
+            if !keep {
+                seen.remove(&series);
+            }
+            keep
+        });
     }
 }
 

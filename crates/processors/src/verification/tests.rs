@@ -16,6 +16,7 @@ use dbintel_pipeline::{
 };
 use tokio::sync::mpsc;
 
+use super::rota::SWEEP_EVERY;
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_nanos(1_795_236_205_000_000_000);
@@ -125,6 +126,7 @@ fn query(text: &str) -> Query {
         exactness: Exactness::Exact,
         rank: Some(1),
         plan: None,
+        plan_missing: None,
     }
 }
 

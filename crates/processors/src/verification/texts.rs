@@ -5,7 +5,7 @@
 //! another. What is remembered changes cost, never output. Limit: [`TEXTS_MAX`] texts per server; further ones are
 //! looked at each time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Weak};
 
@@ -13,9 +13,10 @@ use dbintel_model::{QueryText, Text};
 
 use super::cardinality::text_hash;
 use super::detectors::{Detectors, Findings};
-use super::hashed::Placed;
+use super::hashed::{Hashed, Placed};
+use super::rota::{Rota, Ticked};
 
-/// Texts remembered for one server: about 200 bytes each, 3 MiB.
+/// Texts remembered for one server: about 250 bytes each, 4 MiB.
 pub const TEXTS_MAX: usize = 16_384;
 /// What stands at the end of a text that was cut.
 pub const TRUNCATED: &str = "…[truncated]";
@@ -24,7 +25,14 @@ pub const TRUNCATED: &str = "…[truncated]";
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     known: HashMap<usize, Known, BuildHasherDefault<Placed>>,
+    rota: Rota<usize>,
+    hashes: Distinct,
+    fingerprints: Distinct,
 }
+
+/// How often each hash is there.
+#[derive(Debug, Default)]
+struct Distinct(HashMap<u64, u32, BuildHasherDefault<Hashed>>);
 
 #[derive(Debug)]
 struct Known {
@@ -64,21 +72,50 @@ impl Texts {
         {
             let (hash, fingerprint) = (text_hash(masked), text.fingerprint);
             self.known.insert(place, Known { text: Arc::downgrade(text), seen, hash, fingerprint });
+            self.rota.add(place);
+            self.hashes.enter(hash);
+            self.fingerprints.enter(fingerprint);
         }
         changed
     }
 
     /// Forgets texts that nobody holds any more.
-    pub(super) fn forget(&mut self) {
-        self.known.retain(|_, known| known.text.strong_count() > 0);
+    pub(super) fn forget(&mut self, ticked: Ticked) {
+        let Self { known, rota, hashes, fingerprints } = self;
+        rota.turn(ticked.passed, |place| {
+            let Some(text) = known.get(&place) else { return false };
+            let keep = text.text.strong_count() > 0;
+            if !keep {
+                hashes.leave(text.hash);
+                fingerprints.leave(text.fingerprint);
+                known.remove(&place);
+            }
+            keep
+        });
     }
 
     /// Distinct fingerprints by distinct texts; `None` where there is no text.
     #[allow(clippy::cast_precision_loss, reason = "counts below 2^53")]
     pub(super) fn normalisation(&self) -> Option<f64> {
-        let texts: HashSet<u64> = self.known.values().map(|known| known.hash).collect();
-        let fingerprints: HashSet<u64> = self.known.values().map(|known| known.fingerprint).collect();
-        (!texts.is_empty()).then(|| fingerprints.len() as f64 / texts.len() as f64)
+        let (texts, fingerprints) = (self.hashes.0.len(), self.fingerprints.0.len());
+        (texts > 0).then(|| fingerprints as f64 / texts as f64)
+    }
+}
+
+// === impl Distinct ===
+
+impl Distinct {
+    fn enter(&mut self, hash: u64) {
+        *self.0.entry(hash).or_default() += 1;
+    }
+
+    fn leave(&mut self, hash: u64) {
+        if let Some(count) = self.0.get_mut(&hash) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&hash);
+            }
+        }
     }
 }
 
