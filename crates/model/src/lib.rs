@@ -25,8 +25,8 @@ pub use catalogue::{
 pub use change::{Change, ChangeKind};
 pub use gap::{Gap, GapReason};
 pub use plan::{
-    MAX_PLAN_CAUSES, PlanCause, PlanChange, PlanFingerprint, PlanFormat, PlanIdentity, PlanNews, PlanNumbers,
-    PlanObservation, PlanReference, PlanRung, PlanSpan, QueryPlan,
+    MAX_PLAN_CAUSES, NoPlan, PlanCause, PlanChange, PlanFingerprint, PlanFormat, PlanIdentity, PlanMissing,
+    PlanNews, PlanNumbers, PlanObservation, PlanReference, PlanRung, PlanSpan, QueryPlan,
 };
 pub use query::{Counters, Exactness, Interval, Moments, Query, QueryKey, QueryText};
 pub use record::{Batch, MetricPoint, Number, Record, Signal};

@@ -69,6 +69,28 @@ pub struct PlanReference {
     pub rung: PlanRung,
 }
 
+/// Why there is no plan of a statement, from the closed list of its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PlanMissing {
+    /// As an attribute value: closed set, lower case.
+    pub reason: &'static str,
+    /// The reason in a sentence.
+    pub meaning: &'static str,
+}
+
+/// A statement of which no plan could be obtained. It never leaves: `db.server.top_query` says why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoPlan {
+    /// Which statement.
+    pub key: QueryKey,
+    /// Its text, once known and allowed to leave.
+    pub text: Option<Arc<QueryText>>,
+    /// Why.
+    pub missing: PlanMissing,
+    /// When it was tried, by the server's clock; `None` where the server was not reached.
+    pub at: Option<Timestamp>,
+}
+
 /// The language of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PlanFormat {
@@ -93,6 +115,25 @@ impl PlanObservation {
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         self.raw.len() + self.text.as_ref().map_or(0, |text| text.weight_bytes())
+    }
+}
+
+// === impl NoPlan ===
+
+impl NoPlan {
+    /// Calls `visit` with every attribute that is known, by its standard name.
+    pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+        self.key.for_each_attribute(visit);
+        if let Some(text) = &self.text {
+            text.for_each_attribute(visit);
+        }
+        visit("dbintel.plan.missing", ValueRef::Text(self.missing.reason));
+    }
+
+    /// Bytes this record keeps alive beyond its own size; shared ones are counted in full.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        self.text.as_ref().map_or(0, |text| text.weight_bytes())
     }
 }
 

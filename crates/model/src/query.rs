@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{CounterDefinition, NumberType, PlanReference, Text, Timestamp, ValueRef};
+use crate::{CounterDefinition, NumberType, PlanMissing, PlanReference, Text, Timestamp, ValueRef};
 
 /// What one statement did between two snapshots of the server's statement statistics.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Query {
     /// The plan the statement had when one was last obtained, of the rung closest to what runs; `plan_extractor` fills
     /// it in.
     pub plan: Option<PlanReference>,
+    /// Why the receiver has no plan of it, where plans are wanted and there is none.
+    pub plan_missing: Option<PlanMissing>,
 }
 
 /// Identity of a statement in the server's statistics.
@@ -135,8 +137,11 @@ impl Query {
         if let Some(rank) = self.rank {
             visit("dbintel.query.rank", ValueRef::Int(i64::from(rank)));
         }
-        if let Some(plan) = &self.plan {
-            plan.for_each_attribute(visit);
+        match (&self.plan, &self.plan_missing) {
+            (Some(plan), _) => plan.for_each_attribute(visit),
+            // One that it had before is still the best that is known.
+            (None, Some(missing)) => visit("dbintel.plan.missing", ValueRef::Text(missing.reason)),
+            (None, None) => {}
         }
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::catalogue::{self, EventDefinition, MetricDefinition};
 use crate::{
-    Change, Gap, Labels, Node, PlanChange, PlanObservation, Query, QueryPlan, Session, Target, Timestamp,
-    ValueRef,
+    Change, Gap, Labels, NoPlan, Node, PlanChange, PlanObservation, Query, QueryPlan, Session, Target,
+    Timestamp, ValueRef,
 };
 
 /// What a receiver read from one target in one poll.
@@ -38,6 +38,8 @@ pub enum Record {
     Gap(Box<Gap>),
     /// The plan of a statement, as it was obtained; it never leaves.
     Plan(Box<PlanObservation>),
+    /// A statement of which no plan could be obtained; it never leaves.
+    NoPlan(Box<NoPlan>),
     /// A plan that is new for its statement, redacted.
     QueryPlan(Box<QueryPlan>),
     /// A change of a statement's plan.
@@ -105,6 +107,7 @@ impl Record {
             | Self::Change(_)
             | Self::Gap(_)
             | Self::Plan(_)
+            | Self::NoPlan(_)
             | Self::QueryPlan(_)
             | Self::PlanChange(_) => Signal::Logs,
         }
@@ -120,7 +123,7 @@ impl Record {
             Self::Metric(_) | Self::Change(_) | Self::Gap(_) | Self::QueryPlan(_) | Self::PlanChange(_) => {
                 true
             }
-            Self::Plan(_) => false,
+            Self::Plan(_) | Self::NoPlan(_) => false,
         }
     }
 
@@ -134,6 +137,7 @@ impl Record {
             | Self::Change(_)
             | Self::Gap(_)
             | Self::Plan(_)
+            | Self::NoPlan(_)
             | Self::QueryPlan(_)
             | Self::PlanChange(_) => false,
         }
@@ -143,7 +147,7 @@ impl Record {
     #[must_use]
     pub fn event(&self) -> Option<&'static EventDefinition> {
         match self {
-            Self::Metric(_) | Self::Plan(_) => None,
+            Self::Metric(_) | Self::Plan(_) | Self::NoPlan(_) => None,
             Self::Query(_) => Some(&catalogue::TOP_QUERY),
             Self::Session(_) => Some(&catalogue::QUERY_SAMPLE),
             Self::Change(_) => Some(&catalogue::CHANGE),
@@ -162,6 +166,7 @@ impl Record {
             Self::Change(change) => change.for_each_attribute(visit),
             Self::Gap(gap) => gap.for_each_attribute(visit),
             Self::Plan(plan) => plan.for_each_attribute(visit),
+            Self::NoPlan(plan) => plan.for_each_attribute(visit),
             Self::QueryPlan(plan) => plan.for_each_attribute(visit),
             Self::PlanChange(change) => change.for_each_attribute(visit),
         }
@@ -177,6 +182,7 @@ impl Record {
             Self::Change(change) => size_of::<Change>() + change.weight_bytes(),
             Self::Gap(gap) => size_of::<Gap>() + gap.weight_bytes(),
             Self::Plan(plan) => size_of::<PlanObservation>() + plan.weight_bytes(),
+            Self::NoPlan(plan) => size_of::<NoPlan>() + plan.weight_bytes(),
             Self::QueryPlan(plan) => size_of::<QueryPlan>() + plan.weight_bytes(),
             Self::PlanChange(change) => size_of::<PlanChange>() + change.weight_bytes(),
         };

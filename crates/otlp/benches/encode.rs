@@ -76,6 +76,7 @@ fn query(index: usize, length: usize) -> Record {
         exactness: Exactness::Exact,
         rank: Some(1),
         plan: None,
+        plan_missing: None,
     }))
 }
 

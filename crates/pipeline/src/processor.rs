@@ -4,7 +4,7 @@
 //! [`Output`]: records, requests to the receiver, keyed state for the store. So each one can be tested on simulated
 //! time and replayed from a seed.
 
-use dbintel_model::{Batch, Monotonic, QueryKey, Text, Timestamp};
+use dbintel_model::{Batch, Monotonic, PlanMissing, QueryKey, Text, Timestamp};
 
 /// Requests to the receiver that one call may make; further ones are counted as lost.
 pub const MAX_REQUESTS_PER_CALL: usize = 256;
@@ -97,6 +97,25 @@ pub struct Reply {
     pub lines: Vec<(Text, Text)>,
     /// Plans, where these were asked for.
     pub plans: Vec<PlanView>,
+    /// Statements that have none, where plans of all statements were asked for.
+    pub without_plan: Vec<MissingPlanView>,
+}
+
+/// A statement that has no plan, for a page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MissingPlanView {
+    /// Database.
+    pub database: Text,
+    /// Role.
+    pub user: Text,
+    /// Query identifier, as the server prints it.
+    pub query_id: Text,
+    /// The statement in short, where its text is known and may leave.
+    pub summary: Option<Text>,
+    /// Why.
+    pub missing: PlanMissing,
+    /// When it was last tried, by the server's clock.
+    pub at: Timestamp,
 }
 
 /// The plan of a statement on one rung, for a page. Nothing in it is a literal of the statement.

@@ -15,7 +15,7 @@
 //! * the cache changes cost, never output, and no clock decides anything: reading ends by steps, statements are forgotten
 //!   by order;
 //! * every table has a named maximum: `cache.max_bytes`, `tracked.…`, [`MAX_NODES`], [`MAX_EARLIER_PLANS`],
-//!   [`MAX_RECENT_CHANGES`].
+//!   [`MAX_RECENT_CHANGES`], [`MAX_WITHOUT_PLAN`].
 
 mod cache;
 mod causes;
@@ -30,6 +30,7 @@ mod statements;
 mod stored;
 mod telemetry;
 mod view;
+mod without;
 
 use dbintel_model::{
     Batch, PlanChange, PlanNews, PlanObservation, PlanSpan, QueryPlan, Record, Text, Timestamp,
@@ -51,12 +52,14 @@ pub use self::nodes::MAX_NODES;
 pub use self::statements::MAX_EARLIER_PLANS;
 pub use self::stored::COMPRESS_ABOVE_BYTES;
 pub use self::view::PLANS_SHOWN_MAX;
+pub use self::without::MAX_WITHOUT_PLAN;
 
 use self::causes::RecentChanges;
 use self::extract::Extracted;
 use self::nodes::Nodes;
 use self::statements::{Replaced, StatementKey, Statements, Verdict};
 use self::telemetry::Telemetry;
+use self::without::WithoutPlan;
 
 /// The processor. Every lane has its own; lanes share the cache.
 #[derive(Debug)]
@@ -67,6 +70,7 @@ pub struct PlanExtractor {
     statements: Statements,
     nodes: Nodes,
     changes: RecentChanges,
+    without: WithoutPlan,
     telemetry: Telemetry,
     held: Holding,
 }
@@ -96,6 +100,7 @@ impl PlanExtractor {
             statements: Statements::new(config.tracked_statements, config.tracked_bytes),
             nodes: Nodes::default(),
             changes: RecentChanges::default(),
+            without: WithoutPlan::new(),
             held: accounts.hold(format!("lane {receiver} plans").into()),
             telemetry: Telemetry::new(registry, id.clone(), receiver.clone()),
             config,
@@ -199,6 +204,13 @@ impl PlanExtractor {
         for record in records {
             match record {
                 Record::Plan(observation) => self.observe(place, *observation, &mut kept),
+                Record::NoPlan(missing) => {
+                    let key = StatementKey::new(place.node, &missing.key);
+                    // One that it had before is still the best that is known.
+                    if self.statements.reference(&key).is_none() {
+                        self.without.note(key, *missing, place.read_at);
+                    }
+                }
                 other => kept.push(other),
             }
         }
@@ -221,14 +233,17 @@ impl Processor for PlanExtractor {
         let place = Place { node, read_at: batch.server_clock.unwrap_or(batch.observed_at) };
         // Changes first: what is told in one batch with a plan may be why it changed.
         self.note_changes(place, &batch.records);
-        if batch.records.iter().any(|record| matches!(record, Record::Plan(_))) {
+        if batch.records.iter().any(|record| matches!(record, Record::Plan(_) | Record::NoPlan(_))) {
             batch.records = self.replace_plans(place, batch.records);
         }
         for record in &mut batch.records {
             if let Record::Query(query) = record {
-                query.plan = self.statements.reference(&StatementKey::new(node, &query.key));
+                let key = StatementKey::new(node, &query.key);
+                query.plan = self.statements.reference(&key);
+                self.without.read(key, query);
             }
         }
+        self.telemetry.limit("statements_without_plan", self.without.take_forgotten());
         if was_empty || !batch.records.is_empty() {
             out.emit(batch);
         }
@@ -246,8 +261,10 @@ impl Processor for PlanExtractor {
                 let statements = format!("{} of at most {tracked_statements}", self.statements.len());
                 let held = format!("{} of at most {tracked_bytes}", self.statements.bytes());
                 let cache = format!("{plans} plans, {bytes} of at most {cache_bytes} bytes, all servers");
+                let without = format!("{} of at most {MAX_WITHOUT_PLAN}", self.without.len());
                 let lines = [
                     ("statements with a plan", statements),
+                    ("top statements without one", without),
                     ("bytes of their plans", held),
                     ("cache", cache),
                 ];
@@ -256,7 +273,9 @@ impl Processor for PlanExtractor {
             }
             Command::Plans { statement } => {
                 let plans = view::plans(&self.statements, statement.as_deref());
-                Reply { plans, ..Reply::default() }
+                let without_plan =
+                    if statement.is_none() { self.without.views().collect() } else { Vec::new() };
+                Reply { plans, without_plan, ..Reply::default() }
             }
         }
     }

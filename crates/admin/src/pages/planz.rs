@@ -5,7 +5,7 @@
 //! further down are a link away; of each at most [`PLANS_LISTED_MAX`] plans are listed.
 
 use dbintel_model::{Text, Timestamp};
-use dbintel_pipeline::{Command, PlanDetails, PlanView};
+use dbintel_pipeline::{Command, MissingPlanView, PlanDetails, PlanView};
 
 use super::ask::LaneReplies;
 use super::format;
@@ -47,11 +47,16 @@ pub(super) async fn page(cx: &AdminContext, receiver: Option<&str>, statement: O
 }
 
 fn server(page: &mut Page, cx: &AdminContext, lane: &str, replies: LaneReplies, in_full: bool) {
-    let mut plans: Vec<PlanView> = replies.into_iter().flat_map(|(_, reply)| reply.plans).collect();
+    let (mut plans, mut without) = (Vec::new(), Vec::new());
+    for (_, reply) in replies {
+        plans.extend(reply.plans);
+        without.extend(reply.without_plan);
+    }
     let further = plans.len().saturating_sub(PLANS_LISTED_MAX);
     plans.truncate(PLANS_LISTED_MAX);
     if plans.is_empty() {
-        return page.sentence("No plan is known, or none of what was asked for.");
+        page.sentence("No plan is known, or none of what was asked for.");
+        return missing(page, cx, &without);
     }
     let heads = [
         "statement",
@@ -69,10 +74,36 @@ fn server(page: &mut Page, cx: &AdminContext, lane: &str, replies: LaneReplies, 
     if further > 0 {
         page.sentence(&format!("And {further} more."));
     }
+    missing(page, cx, &without);
     if in_full {
         for plan in &plans {
             details(page, plan);
         }
+    }
+}
+
+/// Top statements without a plan, and why.
+fn missing(page: &mut Page, cx: &AdminContext, without: &[MissingPlanView]) {
+    if without.is_empty() {
+        return;
+    }
+    page.part("Top statements without a plan");
+    page.table(
+        ["statement", "database", "role", "query id", "reason", "meaning", "last tried"],
+        without.iter().take(PLANS_LISTED_MAX).map(|statement| {
+            [
+                Cell::text(statement.summary.as_ref().unwrap_or(&statement.query_id)),
+                Cell::text(&statement.database),
+                Cell::text(&statement.user),
+                Cell::text(&statement.query_id),
+                Cell::text(statement.missing.reason),
+                Cell::text(statement.missing.meaning),
+                Cell::text(format!("{} ago", format::ago(statement.at, cx.clock.now()))),
+            ]
+        }),
+    );
+    if let Some(further @ 1..) = without.len().checked_sub(PLANS_LISTED_MAX) {
+        page.sentence(&format!("And {further} more."));
     }
 }
 

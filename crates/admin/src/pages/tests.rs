@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use dbintel_model::{Clock as _, ManualClock};
+use dbintel_model::{Clock as _, ManualClock, PlanMissing};
 use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::status::{ComponentKind, State as ComponentState};
-use dbintel_pipeline::{Command, PlanDetails, PlanView, Reply};
+use dbintel_pipeline::{Command, MissingPlanView, PlanDetails, PlanView, Reply};
 use http::Request;
 use http_body_util::BodyExt as _;
 use tokio::task::JoinSet;
@@ -29,7 +29,8 @@ fn fixture() -> Fixture {
     let mut lanes = JoinSet::new();
     lanes.spawn(questions.serve(|lane, command| async move {
         let line = ("memory used".into(), "81.0 MiB <resident>".into());
-        let reply = ("memory_limiter".into(), Reply { lines: vec![line], plans: plans(&command) });
+        let reply = Reply { lines: vec![line], plans: plans(&command), without_plan: without_plan(&command) };
+        let reply = ("memory_limiter".into(), reply);
         if lane.as_str() == "postgresql/billing" { std::future::pending().await } else { vec![reply] }
     }));
     let clock = ManualClock::at(start_time());
@@ -64,6 +65,20 @@ fn plans(command: &Command) -> Vec<PlanView> {
         changed_at: Some(start_time()),
         details: statement.is_some().then_some(details),
         ..PlanView::default()
+    }]
+}
+
+/// One statement without a plan, in the list.
+fn without_plan(command: &Command) -> Vec<MissingPlanView> {
+    let Command::Plans { statement: None } = command else { return Vec::new() };
+    let meaning = "One of its tables was <locked>.";
+    vec![MissingPlanView {
+        database: "shop".into(),
+        user: "app".into(),
+        query_id: "-77".into(),
+        summary: None,
+        missing: PlanMissing { reason: "lock_timeout", meaning },
+        at: start_time(),
     }]
 }
 
@@ -264,6 +279,9 @@ async fn planz_lists_plans_and_opens_one_beside_the_one_before() {
             "12.50",
             "1 min 40 s ago",
             "The lane gave no answer within a second",
+            "-77",
+            "lock_timeout",
+            "One of its tables was &lt;locked&gt;.",
         ],
     );
     assert!(!html.contains("<pre>"));

@@ -72,9 +72,12 @@ impl LogFields {
             Record::Query(query) => query.interval.end,
             Record::QueryPlan(plan) => plan.obtained_at,
             Record::PlanChange(change) => change.at,
-            Record::Metric(_) | Record::Session(_) | Record::Change(_) | Record::Gap(_) | Record::Plan(_) => {
-                batch.server_clock.unwrap_or(batch.observed_at)
-            }
+            Record::Metric(_)
+            | Record::Session(_)
+            | Record::Change(_)
+            | Record::Gap(_)
+            | Record::Plan(_)
+            | Record::NoPlan(_) => batch.server_clock.unwrap_or(batch.observed_at),
         };
         Some(Self { event: record.event()?, time, observed: batch.observed_at })
     }

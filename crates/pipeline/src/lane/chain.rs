@@ -168,6 +168,7 @@ impl Chain {
     /// What the server gave as a plan holds literals and has no encoding. Without a processor that makes something of
     /// it, it ends here.
     fn drop_raw_plans(&self, batch: &mut Batch) {
+        batch.records.retain(|record| !matches!(record, Record::NoPlan(_)));
         let before = batch.records.len();
         batch.records.retain(|record| !matches!(record, Record::Plan(_)));
         let dropped = before - batch.records.len();

@@ -92,7 +92,8 @@ impl<K: Clone + Eq + Hash, V> Lru<K, V> {
         self.bytes
     }
 
-    fn remove(&mut self, key: &K) {
+    /// Takes a value out, if it is there.
+    pub(super) fn remove(&mut self, key: &K) {
         if let Some(entry) = self.entries.remove(key) {
             self.order.remove(&entry.used);
             self.bytes -= entry.bytes;

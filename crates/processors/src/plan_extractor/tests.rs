@@ -9,8 +9,10 @@ use std::time::Duration;
 use dbintel_model::catalogue::STATEMENT_COUNTERS;
 use dbintel_model::{
     Change, ChangeKind, Clock, Counters, Exactness, Interval, ManualClock, Node, PlanFormat, PlanIdentity,
-    PlanRung, Query, QueryKey, Server, Target, ValueRef,
+    PlanMissing, PlanRung, Query, QueryKey, Server, Target, ValueRef,
 };
+
+use dbintel_pipeline::MissingPlanView;
 
 use super::*;
 
@@ -131,6 +133,7 @@ fn query(statement: i64) -> Record {
         exactness: Exactness::Exact,
         rank: None,
         plan: None,
+        plan_missing: None,
     }))
 }
 
@@ -413,4 +416,47 @@ fn no_literal_of_a_plan_is_in_what_leaves_or_is_shown() {
     assert!((listed[0].changes, details.earlier.len()) == (2, 2) && !details.difference.is_empty());
     assert!(ask(Some("nothing".into())).is_empty());
     assert!(!String::from_utf8_lossy(&fixture.processor.snapshot().unwrap()).contains(LITERAL));
+}
+
+/// A top statement that has no plan, as the receiver tells it.
+fn without_plan(statement: i64) -> Record {
+    let missing = PlanMissing { reason: "lock_timeout", meaning: "One of its tables was locked." };
+    let Record::Query(mut query) = query(statement) else { unreachable!() };
+    (query.rank, query.plan_missing) = (Some(1), Some(missing));
+    Record::Query(query)
+}
+
+#[test]
+fn a_statement_without_a_plan_says_why_until_it_has_one() {
+    let mut fixture = fixture("{}");
+    let listed = |fixture: &mut Fixture| {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut cx = Context { now: NOW, monotonic: fixture.clock.monotonic(), random: &mut random };
+        let command = Command::Plans { statement: None };
+        fixture.processor.command(&mut cx, &command, &mut Output::default()).without_plan
+    };
+    let leaving = fixture.run(vec![without_plan(1), without_plan(2), query(3)]);
+    assert_eq!(attribute(&leaving[0], "dbintel.plan.missing").as_deref(), Some("lock_timeout"));
+    assert_eq!(attribute(&leaving[2], "dbintel.plan.missing"), None);
+    let ids = |views: Vec<MissingPlanView>| {
+        views.into_iter().map(|view| view.query_id.to_string()).collect::<Vec<_>>()
+    };
+    let views = listed(&mut fixture);
+    assert_eq!(views[0].missing.reason, "lock_timeout");
+    assert_eq!(ids(views), ["2", "1"]);
+    // A plan that is known outweighs that there is none now.
+    fixture.see(2, PlanRung::Generic, &plan(0, 1));
+    let leaving = fixture.run(vec![without_plan(2)]);
+    assert_eq!(attribute(&leaving[0], "dbintel.plan.missing"), None);
+    assert!(attribute(&leaving[0], "dbintel.plan.fingerprint").is_some());
+    assert_eq!(ids(listed(&mut fixture)), ["1"]);
+}
+
+#[test]
+fn statements_without_a_plan_are_bounded_and_counted() {
+    let mut fixture = fixture("{}");
+    let over = MAX_WITHOUT_PLAN as i64 + 3;
+    fixture.run((0..over).map(without_plan).collect());
+    assert_eq!(fixture.processor.without.len(), MAX_WITHOUT_PLAN);
+    assert_eq!(fixture.limit("statements_without_plan"), Some(3.0));
 }

@@ -24,7 +24,7 @@ use sqlx::Arguments as _;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use self::rewrite::rewrite;
+use self::rewrite::{Guesses, rewrite};
 use self::vet::{Vetted, name, vet};
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
@@ -422,15 +422,16 @@ impl Session<'_> {
             // A function of which there is none that takes these types.
             MissingPlan::ObjectMissing,
         ];
-        match (&explained, rewrite(text, parameters)) {
-            (Err(reason), Some((rewritten, parameters))) if unreadable.contains(reason) => {
-                match self.explain_as(&rewritten, parameters, path).await? {
-                    Ok(plan) => Ok(Ok(ObtainedPlan { identity: PlanIdentity::Unproven, ..plan })),
-                    Err(_) => Ok(explained),
-                }
-            }
-            _ => Ok(explained),
+        if explained.as_ref().err().is_none_or(|reason| !unreadable.contains(reason)) {
+            return Ok(explained);
         }
+        for guesses in [Guesses::Needed, Guesses::Bold] {
+            let Some((rewritten, parameters)) = rewrite(text, parameters, guesses) else { continue };
+            if let Ok(plan) = self.explain_as(&rewritten, parameters, path).await? {
+                return Ok(Ok(ObtainedPlan { identity: PlanIdentity::Unproven, ..plan }));
+            }
+        }
+        Ok(explained)
     }
 
     async fn preflight(&mut self, path: &str) -> Result<Result<(), MissingPlan>, QueryError> {

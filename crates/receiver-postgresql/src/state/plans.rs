@@ -78,11 +78,14 @@ impl Probes {
         Self { interval, known: HashMap::new(), requests: VecDeque::new(), cut: 0 }
     }
 
-    /// Takes in what a poll read: statements that rank, and changes.
-    pub fn observe(&mut self, records: &[Record], now: Monotonic) {
+    /// Takes in what a poll read: statements that rank, and changes. Tells each statement why it has no plan.
+    pub fn observe(&mut self, records: &mut [Record], now: Monotonic) {
         for record in records {
             match record {
-                Record::Query(query) if query.rank.is_some() => self.rank(query, now),
+                Record::Query(query) if query.rank.is_some() => {
+                    self.rank(query, now);
+                    query.plan_missing = self.reason(&query.key).map(MissingPlan::told);
+                }
                 Record::Change(change) => self.change(change, now),
                 _ => {}
             }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dbintel_model::{GapReason, PlanFormat, PlanObservation, Record, Target, Text, Timestamp};
+use dbintel_model::{GapReason, NoPlan, Node, PlanFormat, PlanObservation, Record, Target, Text, Timestamp};
 use dbintel_pipeline::admission::Purpose;
 use dbintel_pipeline::memory::Holding;
 use dbintel_pipeline::telemetry::definitions;
@@ -33,6 +33,8 @@ pub(super) struct PlansLoop {
     held: Holding,
 }
 
+/// Who answered, and when by the server's clock.
+type From = (Arc<Node>, Timestamp);
 type Texts = HashMap<TextKey, StatementText>;
 
 impl PlansLoop {
@@ -88,36 +90,38 @@ impl PlansLoop {
         let mut leased = match shared.connect(&target, database).await {
             Ok(leased) => leased,
             Err(error) => {
-                for candidate in candidates {
-                    not_asked(shared, candidate, &error);
-                }
+                let not_asked =
+                    candidates.iter().filter_map(|candidate| not_asked(shared, candidate, &error));
+                shared.offer(&target, None, not_asked.collect());
                 return;
             }
         };
-        let (mut failed, mut records) = (None, Vec::new());
+        let (mut failed, mut records, mut node) = (None, Vec::new(), None);
         for candidate in candidates {
             if let Some(error) = &failed {
-                not_asked(shared, candidate, error);
+                records.extend(not_asked(shared, candidate, error));
                 continue;
             }
             match explain(shared, &target, &mut leased, candidate, texts).await {
-                Ok((time, explained)) => records.extend(settle(shared, candidate, time, explained)),
+                Ok((from, explained)) => {
+                    records.push(settle(shared, candidate, from.1, explained));
+                    node = Some(from);
+                }
                 Err(error) => {
-                    if !error.was_denied() {
-                        let reason = reason_of(&error);
-                        shared.plans.lock().failed(&candidate.key, reason, shared.clock.monotonic());
+                    records.extend(if error.was_denied() {
+                        not_asked(shared, candidate, &error)
                     } else {
-                        not_asked(shared, candidate, &error);
-                    }
+                        Some(failure(shared, candidate, reason_of(&error), None))
+                    });
                     let ended = error.connection_usable && leased.connection.end().await.is_ok();
                     failed = (!ended || error.was_denied()).then_some(error);
                 }
             }
             if records.len() >= MAX_PLANS_PER_BATCH {
-                shared.offer(&target, None, std::mem::take(&mut records));
+                shared.offer(&target, node.clone(), std::mem::take(&mut records));
             }
         }
-        shared.offer(&target, None, records);
+        shared.offer(&target, node, records);
         finish(shared, leased, failed.as_ref()).await;
     }
 }
@@ -147,16 +151,16 @@ async fn explain(
     leased: &mut Leased,
     candidate: &Candidate,
     texts: &Texts,
-) -> Result<(Timestamp, Explained), QueryError> {
+) -> Result<(From, Explained), QueryError> {
     let key = &candidate.key;
-    let Some(text) = texts.get(&(key.database_id, key.query_id)) else {
-        return Ok((Timestamp::default(), Err(MissingPlan::TextUnknown)));
-    };
     let limits = plan_limits(shared.limits(target));
-    let (_, time) = leased.open_transaction(shared, target, Purpose::Catalogue, limits).await?;
+    let (node, time) = leased.open_transaction(shared, target, Purpose::Catalogue, limits).await?;
     let ask = leased.ask(target, Purpose::Plans, "plan");
     let mut stopped = None;
     let explaining = async {
+        let Some(text) = texts.get(&(key.database_id, key.query_id)) else {
+            return Ok(Err(MissingPlan::TextUnknown));
+        };
         match plans::explain(&mut leased.connection, limits, &leased.facts, key, text).await? {
             // The statement has a reason; the database has a problem that admission must know of.
             Err(reason @ (MissingPlan::LockTimeout | MissingPlan::StatementTimeout)) => {
@@ -172,7 +176,7 @@ async fn explain(
         (explained, None) => explained?,
     };
     leased.connection.end().await?;
-    Ok((time, explained))
+    Ok(((Arc::new(node), time), explained))
 }
 
 fn limit_reached(reason: MissingPlan) -> QueryError {
@@ -184,7 +188,7 @@ fn limit_reached(reason: MissingPlan) -> QueryError {
 }
 
 /// Counts what came of a statement, and makes the record.
-fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Explained) -> Option<Record> {
+fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Explained) -> Record {
     let now = shared.clock.monotonic();
     match explained {
         Ok(plan) => {
@@ -195,7 +199,7 @@ fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Ex
                 ("identity", Text::Static(plan.identity.as_str())),
             ];
             shared.registry.counter(&definitions::PLANS_OBTAINED, labels).increment();
-            Some(Record::Plan(Box::new(PlanObservation {
+            Record::Plan(Box::new(PlanObservation {
                 key: candidate.key.clone(),
                 text: candidate.text.clone(),
                 rung: plan.rung,
@@ -203,17 +207,29 @@ fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Ex
                 format: PlanFormat::PostgresqlJson,
                 raw: plan.raw,
                 obtained_at: time,
-            })))
+            }))
         }
-        Err(reason) => {
-            shared.plans.lock().failed(&candidate.key, reason, now);
-            None
-        }
+        Err(reason) => failure(shared, candidate, reason, Some(time)),
     }
 }
 
-fn not_asked(shared: &Shared, candidate: &Candidate, error: &QueryError) {
-    shared.plans.lock().postponed(&candidate.key, reason_of(error), shared.clock.monotonic());
+/// Remembers why a statement has no plan, for its next turn, and tells it.
+fn failure(shared: &Shared, candidate: &Candidate, reason: MissingPlan, at: Option<Timestamp>) -> Record {
+    shared.plans.lock().failed(&candidate.key, reason, shared.clock.monotonic());
+    without(candidate, reason, at)
+}
+
+/// What a page shows of a statement without a plan.
+fn without(candidate: &Candidate, reason: MissingPlan, at: Option<Timestamp>) -> Record {
+    let Candidate { key, text } = candidate.clone();
+    Record::NoPlan(Box::new(NoPlan { key, text, missing: reason.told(), at }))
+}
+
+/// Says why, if the statement has no plan yet.
+fn not_asked(shared: &Shared, candidate: &Candidate, error: &QueryError) -> Option<Record> {
+    let mut plans = shared.plans.lock();
+    plans.postponed(&candidate.key, reason_of(error), shared.clock.monotonic());
+    plans.reason(&candidate.key).map(|reason| without(candidate, reason, None))
 }
 
 fn reason_of(error: &QueryError) -> MissingPlan {

@@ -337,7 +337,7 @@ impl Shared {
         }
         let (node, server_clock) = node.unzip();
         if self.config.plans.is_some() {
-            self.plans.lock().observe(&records, self.clock.monotonic());
+            self.plans.lock().observe(&mut records, self.clock.monotonic());
         }
         self.count_scraped(&records);
         let observed_at = self.clock.now();

@@ -155,6 +155,7 @@ impl Statements {
                 exactness: delta.exactness,
                 rank: ranked.then(|| u32::try_from(rank).unwrap_or(u32::MAX)),
                 plan: None,
+                plan_missing: None,
             })));
         }
     }

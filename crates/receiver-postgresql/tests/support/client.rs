@@ -27,6 +27,13 @@ pub async fn query_id(cluster: &Cluster, beginning: &str) -> i64 {
     cluster.scalar::<Option<i64>>("postgres", &sql).await.expect("the statement was executed")
 }
 
+/// The query id of the statement whose normalised text is this.
+pub async fn query_id_of(cluster: &Cluster, text: &str) -> i64 {
+    let sql =
+        format!("SELECT max(queryid) FROM pg_stat_statements WHERE query = '{}'", text.replace('\'', "''"));
+    cluster.scalar::<Option<i64>>("postgres", &sql).await.expect("the statement was executed")
+}
+
 /// The query id of [`MARKER`], which was executed once for it.
 pub async fn marker_id(cluster: &Cluster) -> i64 {
     cluster.execute("postgres", MARKER).await;

@@ -28,6 +28,10 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 const EVERY: Duration = Duration::from_secs(5);
 /// Statements of the workload per second.
 const STATEMENTS_PER_SECOND: f64 = 200.0;
+/// When somebody drops an index.
+const DROP_AFTER: Duration = Duration::from_secs(25);
+/// The index of the orders of a customer.
+const DROP: &str = "DROP INDEX orders_customer";
 /// Statements in the summary.
 const SHOWN: usize = 8;
 /// Characters of a statement in the summary.
@@ -47,6 +51,7 @@ async fn main() {
     println!("starting a private PostgreSQL {} with a workload …", Major::V17.number());
     let cluster = Cluster::start(Major::V17, Options::new().setting("track_io_timing", "on")).await;
     let role = cluster.create_monitor_role(OwnStatements::Untracked).await;
+    cluster.execute("postgres", &format!("GRANT pg_read_all_data TO {}", role.name)).await;
     cluster.create_extension("postgres", "pg_stat_statements").await;
     let shop = Shop::install(&cluster, Size::SMALL).await;
     let traffic = Traffic::start(&cluster, &shop, STATEMENTS_PER_SECOND, 1);
@@ -59,6 +64,8 @@ async fn main() {
         .start();
     collector.wait_until_ready(13_133, "/health/ready", Duration::from_secs(10)).await;
     print_where_to_look();
+    let begun = Instant::now();
+    let (mut dropped, mut told) = (false, 0);
     loop {
         let wait = end.map_or(EVERY, |end| EVERY.min(end.saturating_duration_since(Instant::now())));
         tokio::select! {
@@ -69,7 +76,14 @@ async fn main() {
             println!("the collector ended:\n{}", collector.stderr());
             std::process::exit(1);
         }
-        summarise(&backend.received(), &collector).await;
+        let received = backend.received();
+        summarise(&received, &collector).await;
+        told = tell_plan_changes(&received, told);
+        if !dropped && begun.elapsed() >= DROP_AFTER {
+            println!("somebody runs: {DROP}\n");
+            cluster.execute(shop.database(), DROP).await;
+            dropped = true;
+        }
         if end.is_some_and(|end| Instant::now() >= end) {
             break;
         }
@@ -97,6 +111,7 @@ fn print_where_to_look() {
     println!(
         "the collector runs. Look at, while this goes on:\n  \
          http://127.0.0.1:55679/debug/pipelinez   what flows, what is missing, what it costs the database\n  \
+         http://127.0.0.1:55679/debug/planz       the plan of each statement, and why some have none\n  \
          http://127.0.0.1:13133/health            health of every component\n  \
          http://127.0.0.1:8888/metrics            the collector about itself\n  \
          http://127.0.0.1:9464/metrics            the database, for Prometheus\n"
@@ -126,6 +141,29 @@ async fn summarise(received: &Received, collector: &Dbintel) {
     let events: Vec<String> = kinds.iter().map(|(name, count)| format!("{count} {name}")).collect();
     println!("  received: {} points; {}", received.data_points(), events.join(", "));
     println!("  own cost: {}\n", own_cost(collector).await);
+}
+
+/// Prints each change of a plan once. Says how many there are.
+fn tell_plan_changes(received: &Received, told: usize) -> usize {
+    let changes: Vec<&LogRecord> =
+        received.log_records().filter(|record| record.event_name == "dbintel.plan.change").collect();
+    for change in changes.iter().skip(told) {
+        println!(
+            "  ANOTHER PLAN for: {}\n    cost {:.2} -> {:.2} ({})",
+            text(change, "db.query.text"),
+            double(change, "dbintel.plan.old.cost"),
+            double(change, "dbintel.plan.cost"),
+            text(change, "dbintel.plan.rung"),
+        );
+        for line in text(change, "dbintel.plan.change.difference").lines() {
+            println!("    {line}");
+        }
+        println!(
+            "    at that time: {}\n",
+            text(change, "dbintel.plan.change.causes").replace('\n', "\n      ")
+        );
+    }
+    changes.len()
 }
 
 /// Database time by purpose, and the process' own resources.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use dbintel_model::catalogue::{METRICS, STATEMENT_COUNTERS};
 use dbintel_model::{
     Attribute, Batch, Blocking, Change, ChangeKind, Counters, Exactness, Gap, GapReason, Interval, Labels,
-    MetricPoint, Moments, Number, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanNews,
-    PlanNumbers, PlanReference, PlanRung, PlanSpan, Query, QueryKey, QueryPlan, QueryText, Record, Sampling,
-    Server, Session, Target, Text, Timestamp, Value,
+    MetricPoint, Moments, Number, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanMissing,
+    PlanNews, PlanNumbers, PlanReference, PlanRung, PlanSpan, Query, QueryKey, QueryPlan, QueryText, Record,
+    Sampling, Server, Session, Target, Text, Timestamp, Value,
 };
 use proptest::prelude::*;
 
@@ -237,6 +237,7 @@ fn query(doubles: Doubles) -> impl Strategy<Value = Record> {
                 rank,
                 plan: rank
                     .map(|rank| PlanReference { fingerprint: fingerprint(rank), rung: PlanRung::Custom }),
+                plan_missing: (calls % 2 == 0).then_some(PlanMissing { reason: "syntax", meaning: "" }),
             }))
         },
     )

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use dbintel_plan::sql::{Lexeme, LexemeKind, lexemes};
 
 /// Types that can stand before a literal: `date '2020-01-01'`.
-const TYPES: [&str; 22] = [
+const TYPES: [&str; 44] = [
     "interval",
     "date",
     "time",
@@ -32,6 +32,28 @@ const TYPES: [&str; 22] = [
     "text",
     "money",
     "xml",
+    "int",
+    "integer",
+    "bigint",
+    "smallint",
+    "int2",
+    "float4",
+    "real",
+    "varchar",
+    "bit",
+    "varbit",
+    "box",
+    "circle",
+    "line",
+    "lseg",
+    "path",
+    "polygon",
+    "macaddr",
+    "tsquery",
+    "tsvector",
+    "daterange",
+    "tsrange",
+    "tstzrange",
 ];
 /// Fields that can follow the literal of an interval.
 const FIELDS: [&str; 7] = ["year", "month", "day", "hour", "minute", "second", "to"];
@@ -59,10 +81,21 @@ const OF_NUMBERS: [&str; 10] =
 const ENDS: [&str; 11] =
     ["having", "order", "limit", "offset", "fetch", "union", "intersect", "except", "window", "for", "rows"];
 /// Operators of arithmetic.
-const ARITHMETIC: [&str; 5] = ["+", "-", "*", "/", "%"];
+const ARITHMETIC: [&str; 10] = ["+", "-", "*", "/", "%", "&", "|", "#", "<<", ">>"];
+/// What can follow an item of a list of results.
+const AFTER_ITEM: [&str; 6] = ["as", "from", "union", "intersect", "except", "where"];
+
+/// How far a text is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guesses {
+    /// Only where a parameter cannot have a type without it.
+    Needed,
+    /// Also where it can: results that are a parameter alone, and the second operand of arithmetic, are numbers.
+    Bold,
+}
 
 /// The text with all that is known to help, and its highest parameter; `None` if nothing is.
-pub(super) fn rewrite(text: &str, parameters: u32) -> Option<(String, u32)> {
+pub(super) fn rewrite(text: &str, parameters: u32, guesses: Guesses) -> Option<(String, u32)> {
     // Expressions that were one are made so first, so that they stay so.
     let (grouped, _) = pass(text, parameters, |rewriter| {
         for place in 0..rewriter.all.len() {
@@ -72,7 +105,7 @@ pub(super) fn rewrite(text: &str, parameters: u32) -> Option<(String, u32)> {
     .unzip();
     let typed = pass(grouped.as_deref().unwrap_or(text), parameters, |rewriter| {
         for place in 0..rewriter.all.len() {
-            rewriter.look_at(place);
+            rewriter.look_at(place, guesses);
         }
     });
     let (rewritten, _) = typed.or_else(|| grouped.map(|text| (text, parameters))).unzip();
@@ -168,7 +201,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    fn look_at(&mut self, place: usize) {
+    fn look_at(&mut self, place: usize, guesses: Guesses) {
         let (before, after) = (place.checked_sub(1), Some(place + 1));
         if !self.is(Some(place), LexemeKind::Parameter) || self.is(after, LexemeKind::Cast) {
             return;
@@ -190,9 +223,42 @@ impl<'a> Rewriter<'a> {
             self.is(place, LexemeKind::Operator)
                 && place.and_then(|place| self.at(place)).is_some_and(|op| ARITHMETIC.contains(&op.text))
         };
-        if arithmetic(after) && self.is(Some(place + 2), LexemeKind::Parameter) {
+        let needed = arithmetic(after) && self.is(Some(place + 2), LexemeKind::Parameter);
+        let bold = guesses == Guesses::Bold && (arithmetic(before) || self.is_result(place));
+        if needed || bold {
             self.cast(place, "int4");
         }
+    }
+
+    /// Whether the parameter alone is a value of `VALUES`, or of what a `SELECT` gives.
+    fn is_result(&self, place: usize) -> bool {
+        if let Some(name) = self.function_of(place) {
+            return self.is_word(Some(name), "values") || self.is(Some(name), LexemeKind::Comma);
+        }
+        let before = place.checked_sub(1);
+        let ends = self.at(place + 1).is_none()
+            || self.is(Some(place + 1), LexemeKind::Comma)
+            || self.is(Some(place + 1), LexemeKind::Close)
+            || self.is_one_of(Some(place + 1), &AFTER_ITEM);
+        ends && (self.is_one_of(before, &["select", "distinct", "all"])
+            || self.is(before, LexemeKind::Comma) && self.is_in_results(place))
+    }
+
+    /// Whether the list around this place began with `SELECT`.
+    fn is_in_results(&self, place: usize) -> bool {
+        let mut depth = 0_usize;
+        for at in (0..place).rev() {
+            match self.at(at).map(|lexeme| lexeme.kind) {
+                Some(LexemeKind::Close) => depth += 1,
+                Some(LexemeKind::Open) if depth == 0 => return false,
+                Some(LexemeKind::Open) => depth -= 1,
+                _ if depth > 0 => {}
+                _ if self.is_word(Some(at), "select") => return true,
+                _ if self.is_one_of(Some(at), &["from", "where", "by", "set"]) => return false,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// `interval $1 day`, `timestamp with time zone $1`, `date $1`.
@@ -351,8 +417,24 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let rewritten = rewrite(text, 9).map(|(text, _)| text);
+        check_with(Guesses::Needed, text, expected);
+    }
+
+    fn check_with(guesses: Guesses, text: &str, expected: &str) {
+        let rewritten = rewrite(text, 9, guesses).map(|(text, _)| text);
         assert_eq!(rewritten.as_deref().unwrap_or("as it is"), expected, "{text}");
+    }
+
+    #[test]
+    fn bold_guesses_are_numbers() {
+        let bold = |text: &str, expected: &str| check_with(Guesses::Bold, text, expected);
+        bold("select a + $1 from t", "select a + $1::int4 from t");
+        bold("with a as (select $1 as n) select n", "with a as (select $1::int4 as n) select n");
+        bold("values ($1, $2), ($3, $4)", "values ($1::int4, $2::int4), ($3::int4, $4::int4)");
+        bold("select a, $1 from t where b = $2", "select a, $1::int4 from t where b = $2");
+        bold("select f(a, $1) from t where b in (1, $2)", "as it is");
+        bold("select a from t order by b, $1", "as it is");
+        bold("select $1 & $2", "select $1::int4 & $2::int4");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Why a statement has no plan: a closed list, in metrics and in `docs/plans.md`.
 
+use dbintel_model::PlanMissing;
+
 /// How long to wait before a statement is probed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -72,6 +74,12 @@ reasons! {
 }
 
 impl MissingPlan {
+    /// As records tell it.
+    #[must_use]
+    pub const fn told(self) -> PlanMissing {
+        PlanMissing { reason: self.as_str(), meaning: self.description() }
+    }
+
     /// What a failed EXPLAIN says. PostgreSQL documentation, appendix A.
     #[must_use]
     pub fn of_sqlstate(sqlstate: &str) -> Self {

@@ -35,6 +35,7 @@ fn query(query_id: i64, total_time_ms: f64, raw: &str) -> Record {
         exactness: Exactness::Exact,
         rank: Some(1),
         plan: None,
+        plan_missing: None,
     }))
 }
 
@@ -44,12 +45,12 @@ fn due(probes: &Probes, clock: &ManualClock, max: usize) -> Vec<i64> {
 
 fn three(clock: &ManualClock) -> Probes {
     let mut probes = Probes::every(HOUR);
-    let records = [
+    let mut records = [
         query(1, 1.0, "select * from a"),
         query(2, 9.0, "select * from b"),
         query(3, 5.0, "select * from c"),
     ];
-    probes.observe(&records, clock.monotonic());
+    probes.observe(&mut records, clock.monotonic());
     probes
 }
 
@@ -86,14 +87,14 @@ fn a_change_moves_the_statements_of_its_table_to_the_front_but_not_too_soon() {
             (subject.map(|_| "app".into()), subject.map(|subject| subject.to_owned().into()));
         [Record::Change(Box::new(change))]
     };
-    probes.observe(&change(ChangeKind::Analyze, Some("public.c")), clock.monotonic());
+    probes.observe(&mut change(ChangeKind::Analyze, Some("public.c")), clock.monotonic());
     assert_eq!(due(&probes, &clock, 9), [0; 0]);
     clock.advance(MIN_PAUSE_AFTER_CHANGE);
     assert_eq!(due(&probes, &clock, 9), [3]);
-    probes.observe(&change(ChangeKind::Setting, None), clock.monotonic());
+    probes.observe(&mut change(ChangeKind::Setting, None), clock.monotonic());
     assert_eq!(due(&probes, &clock, 9), [2, 3, 1]);
     probes.explained(&key(3), clock.monotonic());
-    probes.observe(&change(ChangeKind::StatisticsReset, None), clock.monotonic());
+    probes.observe(&mut change(ChangeKind::StatisticsReset, None), clock.monotonic());
     assert_eq!(due(&probes, &clock, 9), [2, 1]);
 }
 
@@ -129,7 +130,7 @@ fn waits_after_failures_grow_by_their_reason_and_end_with_a_plan() {
 fn every_statement_without_a_plan_has_one_reason() {
     let clock = ManualClock::at(Timestamp::default());
     let mut probes = three(&clock);
-    probes.observe(&[query(7, 100.0, "begin")], clock.monotonic());
+    probes.observe(&mut [query(7, 100.0, "begin")], clock.monotonic());
     probes.explained(&key(1), clock.monotonic());
     probes.postponed(&key(1), MissingPlan::NotAdmitted, clock.monotonic());
     probes.postponed(&key(2), MissingPlan::NotAdmitted, clock.monotonic());
@@ -148,8 +149,8 @@ fn what_is_remembered_is_bounded_and_the_cut_is_counted() {
     let clock = ManualClock::at(Timestamp::default());
     let mut probes = Probes::every(HOUR);
     let ids = 0..i64::try_from(MAX_CANDIDATES).unwrap() + 10;
-    let records: Vec<Record> = ids.map(|id| query(id, 1.0, "select * from a")).collect();
-    probes.observe(&records, clock.monotonic());
+    let mut records: Vec<Record> = ids.map(|id| query(id, 1.0, "select * from a")).collect();
+    probes.observe(&mut records, clock.monotonic());
     assert_eq!(due(&probes, &clock, usize::MAX).len(), MAX_CANDIDATES);
     assert_eq!((probes.take_cut(), probes.take_cut()), (10, 0));
     for id in 0..=i64::try_from(MAX_REQUESTS).unwrap() {
