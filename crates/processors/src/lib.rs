@@ -10,6 +10,7 @@
 pub mod adaptive_sampler;
 pub mod circuit_breaker;
 pub mod definitions;
+mod hashed;
 pub mod memory_limiter;
 pub mod plan_extractor;
 pub mod verification;

@@ -20,7 +20,6 @@ mod cardinality;
 mod config;
 pub mod detectors;
 mod event;
-mod hashed;
 mod rota;
 mod sanity;
 mod series;

@@ -4,7 +4,9 @@
 //! bytes held. So a run can be repeated, and a limit in bytes is a limit. One look-up and one use cost O(log n).
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::hash::{BuildHasherDefault, Hash};
+
+use crate::hashed::Mixed;
 
 /// The bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub(super) struct Limits {
 /// The table.
 #[derive(Debug)]
 pub(super) struct Lru<K, V> {
-    entries: HashMap<K, Entry<V>>,
+    entries: HashMap<K, Entry<V>, BuildHasherDefault<Mixed>>,
     /// Keys by their last use.
     order: BTreeMap<u64, K>,
     uses: u64,
@@ -37,7 +39,7 @@ struct Entry<V> {
 
 impl<K: Clone + Eq + Hash, V> Lru<K, V> {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { entries: HashMap::new(), order: BTreeMap::new(), uses: 0, bytes: 0, limits }
+        Self { entries: HashMap::default(), order: BTreeMap::new(), uses: 0, bytes: 0, limits }
     }
 
     /// Looks a value up and counts that as a use.
@@ -79,7 +81,7 @@ impl<K: Clone + Eq + Hash, V> Lru<K, V> {
     }
 
     pub(super) fn clear(&mut self) {
-        self.entries = HashMap::new();
+        self.entries = HashMap::default();
         self.order.clear();
         self.bytes = 0;
     }

@@ -129,12 +129,12 @@ fn read_statement(from: &mut Reader<'_>) -> Result<(StatementKey, Statement), Da
         query_id: from.u64()?.cast_signed(),
         toplevel: from.maybe(|from| Ok(from.u8()? != 0))?,
     };
-    let mut statement = Statement { key, text: None, tracks: [const { None }; PlanRung::ALL.len()] };
-    for track in &mut statement.tracks {
+    let mut tracks = [const { None }; PlanRung::ALL.len()];
+    for track in &mut tracks {
         *track = from.maybe(read_track)?.map(Box::new);
     }
-    let QueryKey { database_id, user_id, query_id, .. } = statement.key;
-    Ok((StatementKey { node, database_id, user_id, query_id, names }, statement))
+    let QueryKey { database_id, user_id, query_id, .. } = key;
+    Ok((StatementKey { node, database_id, user_id, query_id, names }, Statement::with(key, None, tracks)))
 }
 
 fn write_track(out: &mut Writer, track: &Track) {

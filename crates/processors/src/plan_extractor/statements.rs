@@ -50,6 +50,8 @@ pub(super) struct Statement {
     /// As it was last told.
     pub(super) key: QueryKey,
     pub(super) text: Option<Arc<QueryText>>,
+    /// The plan of the rung closest to what runs: asked for with every reading of the statement.
+    reference: Option<PlanReference>,
     /// By rung.
     pub(super) tracks: [Option<Box<Track>>; PlanRung::ALL.len()],
 }
@@ -136,9 +138,7 @@ impl Statements {
 
     /// The plan of the rung closest to what runs.
     pub(super) fn reference(&self, key: &StatementKey) -> Option<PlanReference> {
-        let statement = self.table.peek(key)?;
-        let mut tracks = PlanRung::ALL.into_iter().filter_map(|rung| Some((rung, statement.track(rung)?)));
-        tracks.next().map(|(rung, track)| PlanReference { fingerprint: track.fingerprint, rung })
+        self.table.peek(key)?.reference
     }
 
     /// Puts in what a predecessor knew.
@@ -192,7 +192,24 @@ impl Statement {
         if let Some(track) = tracks.get_mut(observation.rung as usize) {
             *track = Some(Box::new(Track::new(observation, extracted)));
         }
-        Self { key: observation.key.clone(), text: observation.text.clone(), tracks }
+        Self::with(observation.key.clone(), observation.text.clone(), tracks)
+    }
+
+    /// A statement with these plans.
+    pub(super) fn with(
+        key: QueryKey,
+        text: Option<Arc<QueryText>>,
+        tracks: [Option<Box<Track>>; PlanRung::ALL.len()],
+    ) -> Self {
+        let mut statement = Self { key, text, reference: None, tracks };
+        statement.refer();
+        statement
+    }
+
+    fn refer(&mut self) {
+        let mut tracks = PlanRung::ALL.into_iter().filter_map(|rung| Some((rung, self.track(rung)?)));
+        self.reference =
+            tracks.next().map(|(rung, track)| PlanReference { fingerprint: track.fingerprint, rung });
     }
 
     pub(super) fn track(&self, rung: PlanRung) -> Option<&Track> {
@@ -204,7 +221,7 @@ impl Statement {
         if observation.text.is_some() {
             self.text.clone_from(&observation.text);
         }
-        match self.tracks.get_mut(observation.rung as usize) {
+        let seen = match self.tracks.get_mut(observation.rung as usize) {
             Some(Some(track)) => track.observe(observation, extracted),
             Some(empty) => {
                 *empty = Some(Box::new(Track::new(observation, extracted)));
@@ -212,7 +229,9 @@ impl Statement {
             }
             // There is a track for every rung.
             None => (Verdict::Same, 0),
-        }
+        };
+        self.refer();
+        seen
     }
 
     fn weight_bytes(&self) -> usize {

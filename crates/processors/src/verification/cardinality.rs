@@ -22,9 +22,9 @@ use dbintel_pipeline::telemetry::Counter;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::config::VerificationConfig;
-use super::hashed::Hashed;
 use super::rota::{Rota, Ticked};
 use super::telemetry::Telemetry;
+use crate::hashed::Hashed;
 
 /// What stands in the place of a value too many.
 pub const OVERFLOW: &str = "dbintel.overflow";

@@ -12,8 +12,8 @@ use std::time::Duration;
 use dbintel_model::{Labels, MetricPoint, Monotonic, Value};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::hashed::Hashed;
 use super::rota::{Rota, Ticked};
+use crate::hashed::Hashed;
 
 /// Series held for one server: at 32 bytes each, and room for the tables, about 18 MiB at most.
 pub const SERIES_MAX: usize = 200_000;

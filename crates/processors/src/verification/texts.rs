@@ -13,8 +13,8 @@ use dbintel_model::{QueryText, Text};
 
 use super::cardinality::text_hash;
 use super::detectors::{Detectors, Findings};
-use super::hashed::{Hashed, Placed};
 use super::rota::{Rota, Ticked};
+use crate::hashed::{Hashed, Placed};
 
 /// Texts remembered for one server: about 250 bytes each, 4 MiB.
 pub const TEXTS_MAX: usize = 16_384;
