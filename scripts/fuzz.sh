@@ -10,14 +10,15 @@ target="$(rustc -vV | sed -n 's/^host: //p')"
 # `--target` keeps the flags away from build scripts.
 cargo build --release --target "$target"
 # Longer inputs only make the rounds fewer; a configuration with references into several files needs some room.
-longest() { case "$1" in config_yaml | otlp_answer | kernel_files) echo 1000 ;; plan_postgresql) echo 2500 ;; showplan) echo 4000 ;; *) echo 300 ;; esac; }
+longest() { case "$1" in config_yaml | otlp_answer | kernel_files) echo 1000 ;; plan_postgresql | plan_fingerprint) echo 2500 ;; showplan) echo 4000 ;; *) echo 300 ;; esac; }
 # Whole inputs to begin with, beside what earlier rounds have found.
-seeds() { case "$1" in config_yaml) echo ../config ;; showplan) echo ../crates/plan/tests/data/showplan ;; esac; }
+seeds() { case "$1" in config_yaml) echo ../config ;; showplan | plan_fingerprint) echo ../crates/plan/tests/data/showplan ;; esac; }
 [ $# -gt 0 ] || set -- $(basename -s .rs -a fuzz_targets/*.rs)
 for name in "$@"; do
   mkdir -p "corpus/$name" "artifacts/$name"
   dictionary=()
   [ -f "$name.dict" ] && dictionary=("-dict=$name.dict")
+  [ "$name" = plan_fingerprint ] && dictionary=("-dict=plan_postgresql.dict")
   "target/$target/release/$name" "corpus/$name" $(seeds "$name") "${dictionary[@]}" "-max_len=$(longest "$name")" \
     "-max_total_time=${FUZZ_SECONDS:-60}" "-artifact_prefix=artifacts/$name/"
 done

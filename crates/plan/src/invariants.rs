@@ -1,6 +1,7 @@
 //! What reading, redaction and fingerprints of plans promise for every input, as checks that panic. The tests here and
 //! the fuzz targets share them.
 
+pub mod fingerprints;
 pub mod showplan;
 
 use crate::{
