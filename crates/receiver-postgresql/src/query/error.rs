@@ -1,6 +1,7 @@
 //! What can go wrong with a statement, in the closed classes that gaps, breakers and metrics use.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use dbintel_model::{GapReason, Text};
 use dbintel_pipeline::admission::StatementError;
@@ -22,12 +23,14 @@ pub struct QueryError {
     pub message: Text,
     /// Whether the connection can still be used after a rollback.
     pub connection_usable: bool,
+    /// When to ask again, where it is only a rate that stands against it.
+    pub retry_after: Option<Duration>,
 }
 
 impl QueryError {
     /// An error of our own making.
     pub fn new(reason: GapReason, message: impl Into<Text>) -> Self {
-        Self { reason, sqlstate: None, message: message.into(), connection_usable: true }
+        Self { reason, sqlstate: None, message: message.into(), connection_usable: true, retry_after: None }
     }
 
     /// The server did not answer in time; the connection must be given up.
@@ -41,6 +44,7 @@ impl QueryError {
             )
             .into(),
             connection_usable: false,
+            retry_after: None,
         }
     }
 
@@ -79,6 +83,7 @@ impl From<sqlx::Error> for QueryError {
                 Self {
                     reason,
                     connection_usable: !sqlstate.starts_with("57P") && !sqlstate.starts_with("08"),
+                    retry_after: None,
                     sqlstate: Some(sqlstate.into()),
                     message: message.into(),
                 }
@@ -106,6 +111,7 @@ impl QueryError {
             sqlstate: None,
             message: format!("{what}: {}{hint}", cut(&source.to_string())).into(),
             connection_usable: false,
+            retry_after: None,
         }
     }
 }

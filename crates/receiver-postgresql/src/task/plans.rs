@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dbintel_model::{GapReason, NoPlan, Node, PlanFormat, PlanObservation, Record, Target, Text, Timestamp};
@@ -24,6 +25,9 @@ use crate::state::texts::TextKey;
 
 /// Batches of a round hold so many plans at most: each plan can be a megabyte.
 const MAX_PLANS_PER_BATCH: usize = 4;
+
+/// The longest wait for a permit, on a connection without a transaction.
+const MAX_PAUSE: Duration = Duration::from_secs(15);
 
 /// See the module.
 #[derive(Debug)]
@@ -97,12 +101,20 @@ impl PlansLoop {
             }
         };
         let (mut failed, mut records, mut node) = (None, Vec::new(), None);
+        let mut pace = Pace::of(shared);
         for candidate in candidates {
             if let Some(error) = &failed {
                 records.extend(not_asked(shared, candidate, error));
                 continue;
             }
-            match explain(shared, &target, &mut leased, candidate, texts).await {
+            let mut explained = explain(shared, &target, &mut leased, candidate, texts).await;
+            if let Some(wait) = explained.as_ref().err().and_then(|error| pace.wait(error))
+                && leased.connection.end().await.is_ok()
+            {
+                tokio::time::sleep(wait).await;
+                explained = explain(shared, &target, &mut leased, candidate, texts).await;
+            }
+            match explained {
                 Ok((from, explained)) => {
                     records.push(settle(shared, candidate, from.1, explained));
                     node = Some(from);
@@ -123,6 +135,27 @@ impl PlansLoop {
         }
         shared.offer(&target, node, records);
         finish(shared, leased, failed.as_ref()).await;
+    }
+}
+
+/// Waits between the statements of a round, so that they keep to the rate of plans and are not put off to another round.
+struct Pace {
+    left: Duration,
+}
+
+// === impl Pace ===
+
+impl Pace {
+    /// Half of the time until the next round is due.
+    fn of(shared: &Shared) -> Self {
+        Self { left: shared.config.plans.map_or(Duration::ZERO, |plans| plans.interval / 2) }
+    }
+
+    /// How long to wait before asking again; `None` if that would help nobody.
+    fn wait(&mut self, error: &QueryError) -> Option<Duration> {
+        let wait = error.retry_after.filter(|wait| *wait <= MAX_PAUSE.min(self.left))?;
+        self.left -= wait;
+        Some(wait)
     }
 }
 

@@ -380,6 +380,7 @@ fn not_admitted(denied: &Denied) -> QueryError {
     let wants_slots = denied.class.is_some_and(FailureClass::wants_slots);
     QueryError {
         connection_usable: !wants_slots,
+        retry_after: denied.class.is_none().then_some(denied.retry_after),
         ..QueryError::new(GapReason::NotAdmitted, denied.to_string())
     }
 }

@@ -30,8 +30,8 @@ const EVERY: Duration = Duration::from_secs(5);
 const STATEMENTS_PER_SECOND: f64 = 200.0;
 /// When somebody drops an index.
 const DROP_AFTER: Duration = Duration::from_secs(25);
-/// The index of the orders of a customer.
-const DROP: &str = "DROP INDEX orders_customer";
+/// The index of the orders by their time.
+const DROP: &str = "DROP INDEX orders_placed";
 /// Statements in the summary.
 const SHOWN: usize = 8;
 /// Characters of a statement in the summary.
