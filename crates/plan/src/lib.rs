@@ -10,6 +10,7 @@
 mod budget;
 mod difference;
 mod fingerprint;
+mod form;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod invariants;
@@ -27,6 +28,7 @@ pub use self::{
     budget::Budget,
     difference::{MAX_DIFF_LINE_BYTES, MAX_DIFF_LINES, diff},
     fingerprint::{Fingerprints, ParsePlanFingerprintError, PlanFingerprint},
+    form::{form, root_cost},
     postgresql::{
         MAX_NAME_BYTES, MAX_SETTINGS, MAX_TRIGGERS, Parsed, Redacted, parse_postgresql, redact_postgresql,
     },

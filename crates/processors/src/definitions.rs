@@ -97,7 +97,7 @@ pub static PLAN_PARSER_PROBLEMS: SelfMetric = SelfMetric {
 /// Share of the last 1,024 plans that had been read before.
 pub static PLAN_PARSER_CACHE_HIT_RATE: SelfMetric = SelfMetric {
     name: "plan_parser_cache_hit_rate",
-    help: "Share of the last 1,024 plans that had been read before; absent before the first one.",
+    help: "Share of the last 1,024 plans that needed no reading, since their bytes, or those of the statement's plan but for numbers, had been read before; absent before the first one.",
     kind: Gauge,
 };
 

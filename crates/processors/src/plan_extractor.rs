@@ -38,7 +38,7 @@ use dbintel_model::{
 use dbintel_pipeline::memory::{Holding, MemoryAccounts};
 use dbintel_pipeline::telemetry::Registry;
 use dbintel_pipeline::{Command, Context, Output, Processor, Reply, RestoreError};
-use dbintel_plan::{Budget, diff, parse_postgresql};
+use dbintel_plan::{Budget, diff, form, parse_postgresql};
 
 pub use self::cache::PlanCache;
 pub use self::causes::{CAUSE_TEXT_BYTES_MAX, CHANGES_REMEMBERED_FOR, MAX_RECENT_CHANGES};
@@ -110,10 +110,17 @@ impl PlanExtractor {
 
     /// What becomes of one raw plan.
     fn observe(&mut self, place: Place, observation: PlanObservation, out: &mut Vec<Record>) {
-        let look = self.cache.look(observation.format, &observation.raw);
+        let key = StatementKey::new(place.node, &observation.key);
+        let look = match self.cache.remembered(observation.format, &observation.raw) {
+            Some(look) => look,
+            // Usually only its numbers are others, since the data grow.
+            None if self.statements.recognise(&key, &observation, form(&observation.raw)) => {
+                return self.telemetry.recognised();
+            }
+            None => self.cache.read(observation.format, &observation.raw),
+        };
         self.telemetry.looked(&look);
         let Ok(extracted) = look.outcome else { return };
-        let key = StatementKey::new(place.node, &observation.key);
         let (news, replaced) = match self.statements.observe(key, &observation, &extracted) {
             Verdict::Same => return,
             Verdict::First => (self.news_of_first(key, &observation), None),

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use crate::{
-    Budget, parse_postgresql, parse_sql_server,
+    Budget,
+    form::{form, numbers},
+    parse_postgresql, parse_sql_server,
     tree::{Estimates, Node, Operator, Plan},
 };
 
@@ -16,8 +18,30 @@ const OTHER_NAME: &str = "zq_other_zq";
 ///
 /// If a promise is broken.
 pub fn check(bytes: &[u8]) {
-    check_plan(&parse_postgresql(bytes, &mut Budget::unlimited()).plan);
+    let parsed = parse_postgresql(bytes, &mut Budget::unlimited());
+    check_plan(&parsed.plan);
+    if parsed.problems.is_empty() {
+        check_form(bytes, &parsed.plan);
+    }
     check_plan(&parse_sql_server(bytes, &mut Budget::unlimited()).plan);
+}
+
+/// Bytes of the same form are the same plan.
+fn check_form(bytes: &[u8], plan: &Plan<'_>) {
+    for number in [b"0".as_slice(), b"-7.25", b"31e2"] {
+        let (mut other, mut taken) = (Vec::with_capacity(bytes.len()), 0);
+        numbers(bytes, |start, end| {
+            other.extend_from_slice(bytes.get(taken..start).unwrap_or_default());
+            other.extend_from_slice(number);
+            taken = end;
+        });
+        other.extend_from_slice(bytes.get(taken..).unwrap_or_default());
+        assert_eq!(form(&other), form(bytes), "the form has numbers");
+        let parsed = parse_postgresql(&other, &mut Budget::unlimited());
+        if parsed.problems.is_empty() {
+            assert_eq!(parsed.plan.fingerprints(), plan.fingerprints(), "plans of one form differ");
+        }
+    }
 }
 
 fn check_plan(plan: &Plan<'_>) {

@@ -73,22 +73,28 @@ impl PlanCache {
         }
     }
 
-    /// What is to be known of a plan, read or remembered. Reading is done without the lock.
-    pub(super) fn look(&self, format: PlanFormat, bytes: &[u8]) -> Look {
+    /// What is remembered of a plan; that it is too large needs no memory.
+    pub(super) fn remembered(&self, format: PlanFormat, bytes: &[u8]) -> Option<Look> {
         if bytes.len() > self.limits.bytes {
-            return Look { outcome: Err(Unusable::TooLarge), read: None };
+            return Some(Look { outcome: Err(Unusable::TooLarge), read: None });
         }
-        let key = (format, bytes.len(), xxh3_128(bytes));
-        if let Some(outcome) = self.entries.lock().get(&key) {
-            return Look { outcome: outcome.clone(), read: None };
-        }
+        let outcome = self.entries.lock().get(&Self::key(format, bytes))?.clone();
+        Some(Look { outcome, read: None })
+    }
+
+    fn key(format: PlanFormat, bytes: &[u8]) -> Key {
+        (format, bytes.len(), xxh3_128(bytes))
+    }
+
+    /// Reads a plan, without the lock, and remembers what is to be known of it.
+    pub(super) fn read(&self, format: PlanFormat, bytes: &[u8]) -> Look {
         let started = self.clock.monotonic();
         let (outcome, problems) = match format {
             PlanFormat::PostgresqlJson => extract(bytes, self.limits),
         };
         let millis = self.clock.monotonic().since(started).as_secs_f64() * 1e3;
         let weight = ENTRY_BYTES + outcome.as_ref().map_or(0, |extracted| extracted.weight_bytes());
-        let evicted = self.entries.lock().insert(key, outcome.clone(), weight);
+        let evicted = self.entries.lock().insert(Self::key(format, bytes), outcome.clone(), weight);
         Look { outcome, read: Some(Reading { millis, problems, evicted }) }
     }
 

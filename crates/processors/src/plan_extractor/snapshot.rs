@@ -161,6 +161,7 @@ fn read_track(from: &mut Reader<'_>) -> Result<Track, Damaged> {
         cost: from.maybe(|from| from.u64().map(f64::from_bits))?,
         plan: Arc::new(read_plan(from)?),
         span: read_span(from)?,
+        form: None,
         known_since: from.time()?,
         previous: from.maybe(read_plan)?.map(Arc::new),
         earlier: read_earlier(from)?,

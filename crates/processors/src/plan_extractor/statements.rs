@@ -12,6 +12,7 @@ use dbintel_model::{
     PlanFingerprint, PlanIdentity, PlanObservation, PlanReference, PlanRung, PlanSpan, QueryKey, QueryText,
     Timestamp,
 };
+use dbintel_plan::{form, root_cost};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::extract::Extracted;
@@ -63,6 +64,8 @@ pub(super) struct Track {
     pub(super) identity: PlanIdentity,
     pub(super) cost: Option<f64>,
     pub(super) plan: Arc<StoredPlan>,
+    /// The form of the bytes it was read from last; `None` where it comes from a predecessor.
+    pub(super) form: Option<u128>,
     /// From when on it is the current one, and when it was last seen.
     pub(super) span: PlanSpan,
     /// When it was first seen, in case it was the current one before.
@@ -129,6 +132,23 @@ impl Statements {
         self.forgotten_plans += forgotten_plans;
         self.forgotten += self.table.reweigh(&key, weight);
         verdict
+    }
+
+    /// Takes in a plan that is of the form of the one the statement has on this rung, which need not be read. Says
+    /// whether it is.
+    pub(super) fn recognise(
+        &mut self,
+        key: &StatementKey,
+        observation: &PlanObservation,
+        form: u128,
+    ) -> bool {
+        let is_it = |statement: &Statement| {
+            statement.track(observation.rung).is_some_and(|track| track.form == Some(form))
+        };
+        if !self.table.peek(key).is_some_and(is_it) {
+            return false;
+        }
+        self.table.get(key).is_some_and(|statement| statement.see_again(observation))
     }
 
     /// Whether this statement is known on this node.
@@ -216,11 +236,25 @@ impl Statement {
         self.tracks.get(rung as usize)?.as_deref()
     }
 
-    fn observe(&mut self, observation: &PlanObservation, extracted: &Extracted) -> (Verdict, u64) {
+    /// The plan it has, at a later time.
+    fn see_again(&mut self, observation: &PlanObservation) -> bool {
+        self.name(observation);
+        let Some(Some(track)) = self.tracks.get_mut(observation.rung as usize) else { return false };
+        track.identity = observation.identity;
+        track.span.last = track.span.last.max(observation.obtained_at);
+        track.cost = root_cost(&observation.raw).or(track.cost);
+        true
+    }
+
+    fn name(&mut self, observation: &PlanObservation) {
         self.key.clone_from(&observation.key);
         if observation.text.is_some() {
             self.text.clone_from(&observation.text);
         }
+    }
+
+    fn observe(&mut self, observation: &PlanObservation, extracted: &Extracted) -> (Verdict, u64) {
+        self.name(observation);
         let seen = match self.tracks.get_mut(observation.rung as usize) {
             Some(Some(track)) => track.observe(observation, extracted),
             Some(empty) => {
@@ -249,6 +283,7 @@ impl Track {
             identity: observation.identity,
             cost: extracted.numbers.total_cost,
             plan: Arc::clone(&extracted.plan),
+            form: Some(form(&observation.raw)),
             span: PlanSpan { first: at, last: at },
             known_since: at,
             previous: None,
@@ -261,6 +296,7 @@ impl Track {
     fn observe(&mut self, observation: &PlanObservation, extracted: &Extracted) -> (Verdict, u64) {
         let at = observation.obtained_at;
         self.identity = observation.identity;
+        self.form = Some(form(&observation.raw));
         if extracted.fingerprint.exact == self.fingerprint.exact {
             self.span.last = self.span.last.max(at);
             self.cost = extracted.numbers.total_cost;

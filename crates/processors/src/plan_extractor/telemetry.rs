@@ -86,6 +86,12 @@ impl Telemetry {
         }
     }
 
+    /// A plan needed no reading, since the statement has it already.
+    pub(super) fn recognised(&mut self) {
+        self.cached.increment();
+        self.hits.push(1.0);
+    }
+
     /// An event leaves.
     pub(super) fn event(&self, reason: &'static str) {
         self.count(&definitions::PLAN_EXTRACTOR_EVENTS, "reason", reason, 1);

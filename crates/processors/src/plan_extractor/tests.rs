@@ -194,7 +194,7 @@ fn a_plan_leaves_when_it_is_first_seen_or_another_one() {
     let change = fixture.see(1, generic, &plan(2, 3)).1.unwrap();
     assert_eq!(change.level(), "exact", "only the index is another one");
     assert_eq!(fixture.value("plan_extractor_events_total", &[("reason", "changed")]), Some(2.0));
-    assert_eq!(fixture.value("plan_parser_plans_total", &[("reason", "cached")]), Some(1.0));
+    assert_eq!(fixture.value("plan_parser_plans_total", &[("reason", "cached")]), Some(2.0));
 }
 
 #[test]
@@ -326,12 +326,15 @@ fn the_cache_is_within_its_bound_and_gives_its_memory_back() {
     let accounts = MemoryAccounts::default();
     let clock = Arc::new(fixture.clock.clone());
     let cache = PlanCache::new(&"plan_extractor".into(), &fixture.config, clock, &accounts);
-    let first = cache.look(PlanFormat::PostgresqlJson, plan(1, 1).as_bytes());
+    let first = cache.read(PlanFormat::PostgresqlJson, plan(1, 1).as_bytes());
     let held = cache.held();
     assert_eq!((held.0, accounts.shrink().bytes), (1, held.1));
     assert_eq!(cache.held(), (0, 0));
-    let again = cache.look(PlanFormat::PostgresqlJson, plan(1, 1).as_bytes());
+    assert!(cache.remembered(PlanFormat::PostgresqlJson, plan(1, 1).as_bytes()).is_none());
+    let again = cache.read(PlanFormat::PostgresqlJson, plan(1, 1).as_bytes());
     assert!(again.read.is_some() && again.outcome == first.outcome);
+    let remembered = cache.remembered(PlanFormat::PostgresqlJson, plan(1, 1).as_bytes()).unwrap();
+    assert!(remembered.read.is_none() && remembered.outcome == first.outcome);
 }
 
 #[test]
@@ -459,4 +462,24 @@ fn statements_without_a_plan_are_bounded_and_counted() {
     fixture.run((0..over).map(without_plan).collect());
     assert_eq!(fixture.processor.without.len(), MAX_WITHOUT_PLAN);
     assert_eq!(fixture.limit("statements_without_plan"), Some(3.0));
+}
+
+#[test]
+fn a_plan_of_which_only_numbers_changed_is_not_read_again() {
+    let mut fixture = fixture("{}");
+    let read = |fixture: &Fixture| {
+        ["parsed", "cached"].map(|reason| fixture.value("plan_parser_plans_total", &[("reason", reason)]))
+    };
+    fixture.see(1, PlanRung::Generic, &plan(1, 10));
+    for cost in 11..21 {
+        assert_eq!(fixture.see(1, PlanRung::Generic, &plan(1, cost)), (None, None));
+    }
+    assert_eq!(read(&fixture), [Some(1.0), Some(10.0)]);
+    // The cost before a change is the last one.
+    let (news, change) = fixture.see(1, PlanRung::Generic, &plan(0, 500));
+    assert_eq!((news, change.unwrap().old_cost), (Some(PlanNews::Changed), Some(20.5)));
+    // Another statement, and another rung, have plans of their own.
+    assert_eq!(fixture.see(2, PlanRung::Generic, &plan(1, 30)).0, Some(PlanNews::FirstSeen));
+    assert_eq!(fixture.see(1, PlanRung::Custom, &plan(0, 501)).0, Some(PlanNews::FirstSeen));
+    assert_eq!(read(&fixture), [Some(4.0), Some(10.0)]);
 }
