@@ -111,17 +111,20 @@ impl PlanExtractor {
     /// What becomes of one raw plan.
     fn observe(&mut self, place: Place, observation: PlanObservation, out: &mut Vec<Record>) {
         let key = StatementKey::new(place.node, &observation.key);
-        let look = match self.cache.remembered(observation.format, &observation.raw) {
-            Some(look) => look,
-            // Usually only its numbers are others, since the data grow.
-            None if self.statements.recognise(&key, &observation, form(&observation.raw)) => {
-                return self.telemetry.recognised();
+        let (look, form) = match self.cache.remembered(observation.format, &observation.raw) {
+            Some(look) => (look, None),
+            None => {
+                // Usually only its numbers are others, since the data grow.
+                let form = form(&observation.raw);
+                if self.statements.recognise(&key, &observation, form) {
+                    return self.telemetry.recognised();
+                }
+                (self.cache.read(observation.format, &observation.raw), Some(form))
             }
-            None => self.cache.read(observation.format, &observation.raw),
         };
         self.telemetry.looked(&look);
         let Ok(extracted) = look.outcome else { return };
-        let (news, replaced) = match self.statements.observe(key, &observation, &extracted) {
+        let (news, replaced) = match self.statements.observe(key, &observation, &extracted, form) {
             Verdict::Same => return,
             Verdict::First => (self.news_of_first(key, &observation), None),
             Verdict::Changed(replaced) => (PlanNews::Changed, Some(replaced)),

@@ -12,7 +12,7 @@ use dbintel_model::{
     PlanFingerprint, PlanIdentity, PlanObservation, PlanReference, PlanRung, PlanSpan, QueryKey, QueryText,
     Timestamp,
 };
-use dbintel_plan::{form, root_cost};
+use dbintel_plan::root_cost;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::extract::Extracted;
@@ -114,20 +114,21 @@ impl Statements {
         Self { table: Lru::new(limits), forgotten: 0, forgotten_plans: 0 }
     }
 
-    /// Takes in a plan and says what it is.
+    /// Takes in a plan and says what it is. `form` is that of its bytes, where they had to be read.
     pub(super) fn observe(
         &mut self,
         key: StatementKey,
         observation: &PlanObservation,
         extracted: &Extracted,
+        form: Option<u128>,
     ) -> Verdict {
         let Some(statement) = self.table.get(&key) else {
-            let statement = Statement::new(observation, extracted);
+            let statement = Statement::new(observation, extracted, form);
             let weight = statement.weight_bytes();
             self.forgotten += self.table.insert(key, statement, weight);
             return Verdict::First;
         };
-        let (verdict, forgotten_plans) = statement.observe(observation, extracted);
+        let (verdict, forgotten_plans) = statement.observe(observation, extracted, form);
         let weight = statement.weight_bytes();
         self.forgotten_plans += forgotten_plans;
         self.forgotten += self.table.reweigh(&key, weight);
@@ -207,10 +208,10 @@ impl StatementKey {
 // === impl Statement ===
 
 impl Statement {
-    fn new(observation: &PlanObservation, extracted: &Extracted) -> Self {
+    fn new(observation: &PlanObservation, extracted: &Extracted, form: Option<u128>) -> Self {
         let mut tracks = [const { None }; PlanRung::ALL.len()];
         if let Some(track) = tracks.get_mut(observation.rung as usize) {
-            *track = Some(Box::new(Track::new(observation, extracted)));
+            *track = Some(Box::new(Track::new(observation, extracted, form)));
         }
         Self::with(observation.key.clone(), observation.text.clone(), tracks)
     }
@@ -253,12 +254,17 @@ impl Statement {
         }
     }
 
-    fn observe(&mut self, observation: &PlanObservation, extracted: &Extracted) -> (Verdict, u64) {
+    fn observe(
+        &mut self,
+        observation: &PlanObservation,
+        extracted: &Extracted,
+        form: Option<u128>,
+    ) -> (Verdict, u64) {
         self.name(observation);
         let seen = match self.tracks.get_mut(observation.rung as usize) {
-            Some(Some(track)) => track.observe(observation, extracted),
+            Some(Some(track)) => track.observe(observation, extracted, form),
             Some(empty) => {
-                *empty = Some(Box::new(Track::new(observation, extracted)));
+                *empty = Some(Box::new(Track::new(observation, extracted, form)));
                 (Verdict::First, 0)
             }
             // There is a track for every rung.
@@ -276,14 +282,14 @@ impl Statement {
 // === impl Track ===
 
 impl Track {
-    fn new(observation: &PlanObservation, extracted: &Extracted) -> Self {
+    fn new(observation: &PlanObservation, extracted: &Extracted, form: Option<u128>) -> Self {
         let at = observation.obtained_at;
         Self {
             fingerprint: extracted.fingerprint,
             identity: observation.identity,
             cost: extracted.numbers.total_cost,
             plan: Arc::clone(&extracted.plan),
-            form: Some(form(&observation.raw)),
+            form,
             span: PlanSpan { first: at, last: at },
             known_since: at,
             previous: None,
@@ -293,11 +299,16 @@ impl Track {
         }
     }
 
-    fn observe(&mut self, observation: &PlanObservation, extracted: &Extracted) -> (Verdict, u64) {
+    fn observe(
+        &mut self,
+        observation: &PlanObservation,
+        extracted: &Extracted,
+        form: Option<u128>,
+    ) -> (Verdict, u64) {
         let at = observation.obtained_at;
         self.identity = observation.identity;
-        self.form = Some(form(&observation.raw));
         if extracted.fingerprint.exact == self.fingerprint.exact {
+            self.form = form.or(self.form);
             self.span.last = self.span.last.max(at);
             self.cost = extracted.numbers.total_cost;
             self.plan = Arc::clone(&extracted.plan);
@@ -321,6 +332,7 @@ impl Track {
             self.earlier.pop_front();
         }
         self.previous = Some(Arc::clone(&replaced.plan));
+        self.form = form;
         self.fingerprint = extracted.fingerprint;
         self.cost = extracted.numbers.total_cost;
         self.span = PlanSpan { first: at, last: at };
