@@ -10,6 +10,7 @@
 
 use std::process::Output;
 
+use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 use dbintel_testkit::process::Launch;
 
 const VALID: &str = "receivers:\n  postgresql:\n    endpoint: localhost:5432\n    username: dbintel\n    \
@@ -160,4 +161,25 @@ async fn a_collector_file_with_batch_and_alias_names_is_accepted_with_notices() 
     let told = text(&output.stderr);
     assert!(output.status.success(), "{told}");
     assert!(told.contains("processors.batch") && told.contains("flush_timeout"), "{told}");
+}
+
+/// `doctor --plan-function` prints what a superuser can run as it is, and connects to nothing for it: the configuration's
+/// server is not there. What `drop` prints undoes it.
+#[tokio::test]
+async fn the_plan_function_that_is_printed_can_be_installed_and_removed() {
+    let cluster = Cluster::start(Major::NEWEST, Options::new()).await;
+    cluster.create_monitor_role(OwnStatements::Untracked).await;
+    for (arguments, functions) in [(vec!["create"], 2_i64), (vec![], 2), (vec!["drop"], 0)] {
+        let launch = Launch::command(&["doctor", "--plan-function"]).env("PG_SECRET", SECRET);
+        let file = launch.write_file("dbintel.yaml", VALID);
+        let launch = arguments.into_iter().fold(launch, Launch::argument);
+        let output = launch.argument("--config").argument(file).output().await;
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let script = text(&output.stdout);
+        assert!(script.starts_with("-- ") && !script.contains('{'), "{script}");
+        cluster.execute("postgres", &script).await;
+        let held = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+            WHERE n.nspname = 'dbintel' AND has_function_privilege('dbintel', p.oid, 'EXECUTE')";
+        assert_eq!(cluster.scalar::<i64>("postgres", held).await, functions);
+    }
 }

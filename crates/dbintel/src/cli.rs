@@ -83,6 +83,26 @@ pub struct Doctor {
     /// Print every statement the collector can send to the server instead.
     #[arg(long)]
     pub statements: bool,
+    /// Print SQL instead, and connect to nothing: of a function that gives plans of statements that the collector's role
+    /// may not run, or of its removal.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "SCRIPT",
+        num_args = 0..=1,
+        default_missing_value = "create",
+        conflicts_with = "statements"
+    )]
+    pub plan_function: Option<PlanFunctionScript>,
+}
+
+/// What to do with the function that gives plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFunctionScript {
+    /// Install it, or replace it by that of this version.
+    Create,
+    /// Remove it.
+    Drop,
 }
 
 /// Options of `generate-config`.
@@ -265,6 +285,24 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_plan_function_is_installed_or_removed() {
+        let script = |arguments: &[&str]| {
+            let all = ["dbintel", "doctor"].iter().chain(arguments);
+            let Some(Command::Doctor(doctor)) = Cli::parse_from(all).command else {
+                panic!("doctor expected")
+            };
+            assert_eq!(doctor.sources.config.len(), 1);
+            doctor.plan_function
+        };
+        assert_eq!(script(&["--config", "a.yaml"]), None);
+        assert_eq!(script(&["--plan-function", "--config", "a.yaml"]), Some(PlanFunctionScript::Create));
+        assert_eq!(
+            script(&["--plan-function", "drop", "--config", "a.yaml"]),
+            Some(PlanFunctionScript::Drop)
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod control;
 mod generate;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use dbintel_admin::client::{HealthProbe, health_check};
 pub use self::control::{bypass, circuits};
 pub use self::generate::generate_config;
 use crate::assembly::Checked;
-use crate::cli::{Health, Question};
+use crate::cli::{Health, PlanFunctionScript, Question};
 use crate::components::{self, EXPORTERS, EXTENSIONS, Factory, PROCESSORS, RECEIVERS};
 
 /// How long the collector may take to answer a probe. Kubernetes' default timeout of a probe is one second.
@@ -45,6 +46,13 @@ fn report_warnings(checked: &Checked) -> anyhow::Result<()> {
         writeln!(stderr, "{warning}").context("standard error")?;
     }
     Ok(())
+}
+
+/// `doctor --plan-function`: the SQL, once for every role the collector connects as.
+pub fn plan_function(checked: &Checked, script: PlanFunctionScript) -> anyhow::Result<()> {
+    let of_lanes = checked.assembly.lanes.values().map(|lane| lane.receiver.plan_function(script));
+    let scripts: BTreeSet<String> = of_lanes.collect();
+    print(&scripts.into_iter().collect::<Vec<_>>().join("\n"))
 }
 
 /// `components`.

@@ -63,6 +63,9 @@ fn run_collector(options: &Run) -> anyhow::Result<()> {
 
 fn examine(options: &Doctor) -> anyhow::Result<()> {
     let checked = load(&options.sources)?;
+    if let Some(script) = options.plan_function {
+        return commands::plan_function(&checked, script);
+    }
     choose_tls_provider();
     run::doctor(checked, options.statements)
 }

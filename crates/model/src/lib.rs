@@ -26,7 +26,8 @@ pub use change::{Change, ChangeKind};
 pub use gap::{Gap, GapReason};
 pub use plan::{
     MAX_PLAN_CAUSES, NoPlan, PlanCause, PlanChange, PlanFingerprint, PlanFormat, PlanIdentity, PlanMissing,
-    PlanNews, PlanNumbers, PlanObservation, PlanReference, PlanRung, PlanSpan, QueryPlan,
+    PlanNews, PlanNumbers, PlanObservation, PlanOutline, PlanReference, PlanRung, PlanSensitivity, PlanSpan,
+    QueryPlan,
 };
 pub use query::{Counters, Exactness, Interval, Moments, Query, QueryKey, QueryText};
 pub use record::{Batch, MetricPoint, Number, Record, Signal};

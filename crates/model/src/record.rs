@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::catalogue::{self, EventDefinition, MetricDefinition};
 use crate::{
-    Change, Gap, Labels, NoPlan, Node, PlanChange, PlanObservation, Query, QueryPlan, Session, Target,
-    Timestamp, ValueRef,
+    Change, Gap, Labels, NoPlan, Node, PlanChange, PlanObservation, PlanSensitivity, Query, QueryPlan,
+    Session, Target, Timestamp, ValueRef,
 };
 
 /// What a receiver read from one target in one poll.
@@ -44,6 +44,8 @@ pub enum Record {
     QueryPlan(Box<QueryPlan>),
     /// A change of a statement's plan.
     PlanChange(Box<PlanChange>),
+    /// How much a statement's plan depends on a parameter.
+    PlanSensitivity(Box<PlanSensitivity>),
 }
 
 /// One point of a metric.
@@ -109,7 +111,8 @@ impl Record {
             | Self::Plan(_)
             | Self::NoPlan(_)
             | Self::QueryPlan(_)
-            | Self::PlanChange(_) => Signal::Logs,
+            | Self::PlanChange(_)
+            | Self::PlanSensitivity(_) => Signal::Logs,
         }
     }
 
@@ -120,9 +123,12 @@ impl Record {
         match self {
             Self::Query(query) => query.rank.is_some(),
             Self::Session(_) => !self.is_sampled_out(),
-            Self::Metric(_) | Self::Change(_) | Self::Gap(_) | Self::QueryPlan(_) | Self::PlanChange(_) => {
-                true
-            }
+            Self::Metric(_)
+            | Self::Change(_)
+            | Self::Gap(_)
+            | Self::QueryPlan(_)
+            | Self::PlanChange(_)
+            | Self::PlanSensitivity(_) => true,
             Self::Plan(_) | Self::NoPlan(_) => false,
         }
     }
@@ -139,7 +145,8 @@ impl Record {
             | Self::Plan(_)
             | Self::NoPlan(_)
             | Self::QueryPlan(_)
-            | Self::PlanChange(_) => false,
+            | Self::PlanChange(_)
+            | Self::PlanSensitivity(_) => false,
         }
     }
 
@@ -154,6 +161,7 @@ impl Record {
             Self::Gap(_) => Some(&catalogue::GAP),
             Self::QueryPlan(_) => Some(&catalogue::QUERY_PLAN),
             Self::PlanChange(_) => Some(&catalogue::PLAN_CHANGE),
+            Self::PlanSensitivity(_) => Some(&catalogue::PLAN_SENSITIVITY),
         }
     }
 
@@ -169,6 +177,7 @@ impl Record {
             Self::NoPlan(plan) => plan.for_each_attribute(visit),
             Self::QueryPlan(plan) => plan.for_each_attribute(visit),
             Self::PlanChange(change) => change.for_each_attribute(visit),
+            Self::PlanSensitivity(sensitivity) => sensitivity.for_each_attribute(visit),
         }
     }
 
@@ -185,6 +194,7 @@ impl Record {
             Self::NoPlan(plan) => size_of::<NoPlan>() + plan.weight_bytes(),
             Self::QueryPlan(plan) => size_of::<QueryPlan>() + plan.weight_bytes(),
             Self::PlanChange(change) => size_of::<PlanChange>() + change.weight_bytes(),
+            Self::PlanSensitivity(sensitivity) => size_of::<PlanSensitivity>() + sensitivity.weight_bytes(),
         };
         size_of::<Self>() + beyond
     }

@@ -122,7 +122,8 @@ impl Verification {
             | Record::Plan(_)
             | Record::NoPlan(_)
             | Record::QueryPlan(_)
-            | Record::PlanChange(_) => self.event(record, database, now),
+            | Record::PlanChange(_)
+            | Record::PlanSensitivity(_) => self.event(record, database, now),
         }
     }
 

@@ -83,6 +83,8 @@ pub struct PlanCollection {
     pub max_per_collection: usize,
     /// How often a statement is probed, if nothing changes.
     pub reprobe: Duration,
+    /// How often it is planned for values of a parameter; `None` if that is switched off.
+    pub sensitivity: Option<Duration>,
 }
 
 impl Config {

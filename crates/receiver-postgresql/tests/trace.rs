@@ -16,6 +16,7 @@ use std::path::Path;
 
 use dbintel_receiver_postgresql::config::{Settings, validate};
 use dbintel_receiver_postgresql::examine;
+use dbintel_receiver_postgresql::query::plans::create_script;
 use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 use support::Watched;
 use support::settings::{SAMPLES, cluster, orders, yaml};
@@ -96,13 +97,20 @@ async fn templates(major: Major) {
         .setting("log_line_prefix", "by %u: ")
         .setting("pg_stat_statements.track", "top");
     let cluster = cluster(major, options).await;
-    let plans = ("plan_collection", "{enabled: true, collection_interval: 1s}");
+    let plans = (
+        "plan_collection",
+        "{enabled: true, collection_interval: 1s, parameter_sensitivity: {enabled: true}}",
+    );
     let config = yaml(cluster.port(), &[SAMPLES, plans]);
     cluster
         .execute("postgres", "ALTER ROLE postgres SET work_mem = '5MB'; GRANT SELECT ON orders TO dbintel")
         .await;
+    cluster.create_database("second").await;
+    cluster.execute("second", &format!("CREATE TABLE kept (id int); {}", create_script("dbintel"))).await;
     let mut watched = Watched::start(&config);
     watched.baseline().await;
+    cluster.execute("second", "SELECT count(*) FROM kept").await;
+    cluster.execute("second", "SELECT id FROM kept WHERE id = 3").await;
     cluster.execute("postgres", "CREATE TEMP TABLE gone (id int); SELECT id FROM gone").await;
     cluster.execute("postgres", "SELECT count(*) FROM orders").await;
     cluster.execute("postgres", "SELECT note FROM orders WHERE id = 3").await;
@@ -110,6 +118,8 @@ async fn templates(major: Major) {
     watched.until_own("dbintel_plans_missing", &[("reason", "object_missing")], |count| count >= 1.0).await;
     watched.plan("count(*) FROM orders").await;
     watched.plan("note FROM orders").await;
+    watched.plan("count(*) FROM kept").await;
+    watched.plan("FROM kept WHERE").await;
     poll_on(&watched).await;
     for purpose in ["server", "statements", "sessions", "objects", "sizes", "catalogue"] {
         let measured = [("source", "statement"), ("purpose", purpose)];

@@ -7,8 +7,10 @@ use dbintel_config::{Component, ConfigErrors, Warnings};
 use dbintel_model::{Attribute, Server, Text};
 use dbintel_pipeline::{Receiver, Turn};
 use dbintel_receiver_postgresql as postgresql;
+use dbintel_receiver_postgresql::query::plans::{create_script, drop_script};
 
 use super::{Factory, settled};
+use crate::cli::PlanFunctionScript;
 
 /// Every receiver.
 pub const RECEIVERS: &[Factory<ReceiverPlan>] = &[Factory {
@@ -41,6 +43,15 @@ impl ReceiverPlan {
     pub async fn examine(&self) -> Result<postgresql::Examination, postgresql::query::error::QueryError> {
         match self {
             Self::Postgresql(config) => postgresql::examine(config).await,
+        }
+    }
+
+    /// SQL of the function that gives it plans, or of its removal.
+    pub fn plan_function(&self, script: PlanFunctionScript) -> String {
+        let Self::Postgresql(config) = self;
+        match script {
+            PlanFunctionScript::Create => create_script(&config.connect.username),
+            PlanFunctionScript::Drop => drop_script(&config.connect.username),
         }
     }
 

@@ -72,6 +72,7 @@ impl LogFields {
             Record::Query(query) => query.interval.end,
             Record::QueryPlan(plan) => plan.obtained_at,
             Record::PlanChange(change) => change.at,
+            Record::PlanSensitivity(sensitivity) => sensitivity.at,
             Record::Metric(_)
             | Record::Session(_)
             | Record::Change(_)

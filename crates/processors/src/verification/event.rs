@@ -52,6 +52,7 @@ pub(super) fn limit_values(
         Record::Query(query) => limit_key(&mut query.key, &mut limit),
         Record::QueryPlan(plan) => limit_key(&mut plan.key, &mut limit),
         Record::PlanChange(change) => limit_key(&mut change.key, &mut limit),
+        Record::PlanSensitivity(sensitivity) => limit_key(&mut sensitivity.key, &mut limit),
         Record::Session(session) => limit_session(session, &mut limit),
         Record::Change(change) => change.database.iter_mut().for_each(|text| limit("db.namespace", text)),
         Record::Gap(gap) => gap.database.iter_mut().for_each(|text| limit("db.namespace", text)),
@@ -146,6 +147,7 @@ fn shared_text(record: &mut Record) -> Option<&mut Arc<QueryText>> {
         Record::NoPlan(plan) => plan.text.as_mut(),
         Record::QueryPlan(plan) => plan.text.as_mut(),
         Record::PlanChange(change) => change.text.as_mut(),
+        Record::PlanSensitivity(sensitivity) => sensitivity.text.as_mut(),
         Record::Metric(_) | Record::Change(_) | Record::Gap(_) => None,
     }
 }
@@ -153,7 +155,11 @@ fn shared_text(record: &mut Record) -> Option<&mut Arc<QueryText>> {
 /// Every text of a record that somebody wrote freely.
 fn for_each_text(record: &mut Record, visit: &mut impl FnMut(&mut Text)) {
     match record {
-        Record::Metric(_) | Record::Query(_) | Record::Plan(_) | Record::NoPlan(_) => {}
+        Record::Metric(_)
+        | Record::Query(_)
+        | Record::Plan(_)
+        | Record::NoPlan(_)
+        | Record::PlanSensitivity(_) => {}
         Record::Session(session) => {
             session.application.iter_mut().chain(&mut session.client_hostname).for_each(visit);
         }

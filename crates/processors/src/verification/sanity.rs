@@ -70,6 +70,7 @@ pub(super) fn check(
         Record::Query(query) => (self::query(query, telemetry), Some(query.interval.end)),
         Record::Session(session) => (self::session(session, telemetry), Some(clocks.read_at)),
         Record::QueryPlan(plan) => (key(&plan.key), Some(plan.obtained_at)),
+        Record::PlanSensitivity(sensitivity) => (key(&sensitivity.key), Some(sensitivity.at)),
         Record::Change(_) | Record::Gap(_) | Record::Plan(_) | Record::NoPlan(_) | Record::PlanChange(_) => {
             (None, None)
         }

@@ -241,6 +241,22 @@ pub struct PlanCollectionSettings {
     /// How often the same statement is explained, if nothing that its plan depends on is seen to change.
     #[serde(default = "default_plan_interval")]
     pub interval: Duration,
+    /// Whether statements are planned also for a frequent and for an absent value of a parameter. Values stay in the server;
+    /// it needs the function that `dbintel doctor --plan-function` prints.
+    #[serde(default)]
+    pub parameter_sensitivity: ParameterSensitivity,
+}
+
+/// How statements are planned for values of a parameter.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterSensitivity {
+    /// On or off.
+    #[serde(default)]
+    pub enabled: bool,
+    /// How often the same statement, at most: it is done when the statement is explained anyway.
+    #[serde(default = "default_sensitivity_interval")]
+    pub interval: Duration,
 }
 
 /// How tables, indexes, functions and locks of each database are read.
@@ -315,6 +331,10 @@ const fn default_plan_interval() -> Duration {
     Duration::from_secs(3_600)
 }
 
+const fn default_sensitivity_interval() -> Duration {
+    Duration::from_secs(24 * 3_600)
+}
+
 const fn default_object_interval() -> Duration {
     Duration::from_secs(30)
 }
@@ -353,7 +373,14 @@ impl Default for PlanCollectionSettings {
             collection_interval: default_plan_collection_interval(),
             max_per_collection: default_max_per_collection(),
             interval: default_plan_interval(),
+            parameter_sensitivity: ParameterSensitivity::default(),
         }
+    }
+}
+
+impl Default for ParameterSensitivity {
+    fn default() -> Self {
+        Self { enabled: false, interval: default_sensitivity_interval() }
     }
 }
 

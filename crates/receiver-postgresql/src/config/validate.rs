@@ -213,6 +213,11 @@ impl Validation {
         let interval =
             self.interval("plan_collection.collection_interval", collection.collection_interval.get());
         let reprobe = self.interval("plan_collection.interval", collection.interval.get());
+        let sensitivity = self.interval(
+            "plan_collection.parameter_sensitivity.interval",
+            collection.parameter_sensitivity.interval.get(),
+        );
+        let sensitivity = collection.parameter_sensitivity.enabled.then_some(sensitivity);
         if !(1..=PLANS_MAX).contains(&collection.max_per_collection) {
             self.checks.error("plan_collection.max_per_collection", "expected a number from 1 to 100");
         }
@@ -225,7 +230,7 @@ impl Validation {
                 "without the event db.server.top_query only plans that a processor asks for are obtained",
             );
         }
-        enabled.then_some(PlanCollection { interval, max_per_collection, reprobe })
+        enabled.then_some(PlanCollection { interval, max_per_collection, reprobe, sensitivity })
     }
 
     fn query_sample(&mut self, settings: &Settings) -> Option<QuerySample> {
@@ -363,6 +368,9 @@ mod tests {
         assert_eq!(plans("plan_collection: {max_per_collection: 3}"), None);
         let on = plans("plan_collection: {enabled: true, max_per_collection: 3}").unwrap();
         assert_eq!((on.interval.as_secs(), on.max_per_collection, on.reprobe.as_secs()), (60, 3, 3_600));
+        assert_eq!(on.sensitivity, None);
+        let sensitive = "plan_collection: {enabled: true, parameter_sensitivity: {enabled: true}}";
+        assert_eq!(plans(sensitive).unwrap().sensitivity.map(|often| often.as_secs()), Some(24 * 3_600));
         assert!(plans("events: {db.server.query_plan: {enabled: true}}").is_some());
         assert_eq!(
             plans("events: {db.server.query_plan: {enabled: true}}\nplan_collection: {enabled: false}"),

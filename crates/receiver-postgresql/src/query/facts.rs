@@ -10,6 +10,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
 use super::meter::Select;
+use super::plans::{PlanFunction, are_bodies};
 use super::sql::identifier;
 
 /// What is known of one database of one server, for as long as the connection lasts.
@@ -36,6 +37,8 @@ pub struct Facts {
     pub is_utf8: bool,
     /// Which statistics views and functions our role may not use, as a sum of hashes: it is compared, and nothing else.
     pub forbidden: i64,
+    /// Our functions that explain, if one of their names is in this database.
+    pub plan_function: Option<PlanFunction>,
 }
 
 /// The installed extension.
@@ -73,7 +76,15 @@ const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
      (SELECT coalesce(sum(hashtext(c.oid::text)), 0)::int8 FROM pg_catalog.pg_class c \
        WHERE c.relname LIKE 'pg\\_%' AND c.relkind IN ('v', 'r') AND NOT has_table_privilege(c.oid, 'SELECT')) \
      + (SELECT coalesce(sum(hashtext(p.oid::text)), 0)::int8 FROM pg_catalog.pg_proc p \
-       WHERE p.proname LIKE 'pg\\_%' AND p.proacl IS NOT NULL AND NOT has_function_privilege(p.oid, 'EXECUTE'))";
+       WHERE p.proname LIKE 'pg\\_%' AND p.proacl IS NOT NULL AND NOT has_function_privilege(p.oid, 'EXECUTE')), \
+     f.source, f.of_superuser, f.may_execute \
+     FROM (SELECT string_agg(CASE WHEN p.prosecdef AND p.proconfig = '{\"search_path=pg_catalog, pg_temp\",\
+         debug_print_parse=off,debug_print_rewritten=off,debug_print_plan=off}' THEN p.prosrc ELSE '' END, '' ORDER BY p.proname) \
+         AS source, bool_or(r.rolsuper) AS of_superuser, \
+         bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')) AS may_execute \
+       FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+         JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
+       WHERE n.nspname = 'dbintel' AND p.proname IN ('explain', 'explain_value')) f";
 
 const PARAMETER_PRIVILEGES: &str = "SELECT has_parameter_privilege('pg_stat_statements.track', 'SET')";
 
@@ -186,7 +197,21 @@ fn abilities(row: &PgRow) -> Result<(Facts, i64), sqlx::Error> {
         is_superuser: row.try_get(4)?,
         is_utf8: row.try_get(8)?,
         forbidden: row.try_get(11)?,
+        plan_function: plan_function(row)?,
         ..Facts::default()
     };
     Ok((facts, row.try_get(9)?))
+}
+
+/// What a row of [`ABILITIES`] says of our function.
+fn plan_function(row: &PgRow) -> Result<Option<PlanFunction>, sqlx::Error> {
+    let source: Option<String> = row.try_get(12)?;
+    let of_superuser = row.try_get::<Option<bool>, _>(13)?.unwrap_or(true);
+    let may_execute = row.try_get::<Option<bool>, _>(14)?.unwrap_or(false);
+    Ok(source.map(|source| match (are_bodies(&source), of_superuser, may_execute) {
+        (_, true, _) => PlanFunction::OfSuperuser,
+        (false, ..) => PlanFunction::Different,
+        (true, false, false) => PlanFunction::NotGranted,
+        (true, false, true) => PlanFunction::Usable,
+    }))
 }

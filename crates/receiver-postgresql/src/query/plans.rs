@@ -7,10 +7,13 @@
 //! * all SQL is constant: text, path and settings are bound. `EXPLAIN` runs inside a `DO` block that catches what goes
 //!   wrong, so that the server logs no error with the text in it, and that undoes itself before it ends: no lock on a table
 //!   of the statement outlives it, and what was prepared is deallocated;
+//! * where a DBA has installed our function ([`create_script`]), it does the same with the rights of its owner;
 //! * nothing is sent where our own statements would enter `pg_stat_statements`, or would run as superuser;
-//! * a text lives in a [`StatementText`] and nowhere else: not in records, logs or errors.
+//! * a text lives in a [`StatementText`] or [`Planned`] and nowhere else: not in records, logs or errors.
 
+mod function;
 mod rewrite;
+mod sensitivity;
 mod vet;
 
 use std::collections::HashMap;
@@ -24,7 +27,10 @@ use sqlx::Arguments as _;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
+pub(super) use self::function::are_bodies;
+pub use self::function::{PlanFunction, create_script, drop_script};
 use self::rewrite::{Guesses, rewrite};
+pub use self::sensitivity::{OfValue, Planned, PlannedValue, explain_value, outline};
 use self::vet::{Vetted, name, vet};
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
@@ -203,6 +209,8 @@ pub struct ObtainedPlan {
     pub rung: PlanRung,
     /// Whether the server vouches that it is the statement's.
     pub identity: PlanIdentity,
+    /// What our function was asked, if it has parameters and the function planned it.
+    pub planned: Option<Planned>,
 }
 
 /// A plan, or why there is none.
@@ -224,6 +232,8 @@ pub(super) fn texts(facts: &Facts) -> Vec<(&'static str, String, Rows)> {
         ("plan: what planning would touch", PREFLIGHT, Rows::Always),
         ("plan: schemas", SCHEMAS, Rows::Perhaps),
         ("plan: apply settings", APPLY, Rows::Perhaps),
+        ("plan: explain by the function", function::CALL, Rows::Always),
+        ("plan: explain for a value by the function", sensitivity::CALL, Rows::Always),
         ("plan: hand over the statement", HAND_OVER, Rows::Always),
         ("plan: result", RESULT, Rows::Always),
     ];
@@ -469,11 +479,23 @@ impl Session<'_> {
     }
 
     async fn explain_as(&mut self, text: &str, parameters: u32, path: &str) -> Result<Explained, QueryError> {
+        let text = text.trim_end().trim_end_matches(';');
+        match self.explain_by_function(text, parameters, path).await? {
+            Some(explained) => Ok(explained),
+            None => self.explain_by_block(text, parameters, path).await,
+        }
+    }
+
+    async fn explain_by_block(
+        &mut self,
+        text: &str,
+        parameters: u32,
+        path: &str,
+    ) -> Result<Explained, QueryError> {
         let (block, rung) = match parameters {
             0 => (EXPLAIN, PlanRung::Generic),
             _ => generic(self.facts.version_number),
         };
-        let text = text.trim_end().trim_end_matches(';').to_owned();
         let nulls = vec!["NULL"; parameters as usize].join(", ");
         let arguments = arguments(|arguments| {
             arguments.add(text)?;
@@ -502,7 +524,7 @@ impl Session<'_> {
         }
         let proven = identifier_of(&plan) == Some(self.key.query_id);
         let identity = if proven { PlanIdentity::Proven } else { PlanIdentity::Unproven };
-        Ok(ObtainedPlan { raw: plan.into_bytes().into(), rung, identity })
+        Ok(ObtainedPlan { raw: plan.into_bytes().into(), rung, identity, planned: None })
     }
 }
 

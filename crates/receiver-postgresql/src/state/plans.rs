@@ -67,6 +67,8 @@ struct Probe {
     failures: u32,
     /// Times in a row that it was its turn and nothing was asked.
     postponed: u32,
+    /// When it is to be planned for values of a parameter at the earliest; `None` if it never was.
+    for_values: Option<Monotonic>,
     /// `None` once it has a plan.
     missing: Option<MissingPlan>,
 }
@@ -153,6 +155,20 @@ impl Probes {
             (probe.missing, probe.probed) = (Some(reason), Some(now));
             (probe.due, probe.changed) = (now.plus(wait), false);
         });
+    }
+
+    /// Whether the statement, which is being probed, is to be planned for values of a parameter as well.
+    #[must_use]
+    pub fn wants_values(&self, key: &QueryKey, now: Monotonic) -> bool {
+        let is_due = |probe: &Probe| probe.for_values.is_none_or(|due| due <= now);
+        self.requests.contains(&id(key)) || self.known.get(&id(key)).is_some_and(is_due)
+    }
+
+    /// The statement was planned for values, or cannot be: not again before `next`, unless a processor asks for it.
+    pub fn planned_for_values(&mut self, key: &QueryKey, next: Monotonic) {
+        if let Some(probe) = self.known.get_mut(&id(key)) {
+            probe.for_values = Some(next);
+        }
     }
 
     /// Nothing was asked of the server, which does not speak against the statement: it comes again, but not at once, so
@@ -256,6 +272,7 @@ impl Probe {
             changed: false,
             failures: 0,
             postponed: 0,
+            for_values: None,
             missing: Some(MissingPlan::NotYetProbed),
         }
     }

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::node;
+use crate::query::plans::PlanFunction;
 use crate::query::sql::{identifier, literal};
 use crate::query::statements::StatementsPlan;
 use crate::query::templates::{Template, templates};
@@ -101,6 +102,10 @@ fn advice(config: &Config, facts: &Facts, tracking: &Tracking) -> Vec<Advice> {
             Some(format!("ALTER ROLE {role} SET pg_stat_statements.track = {none}; -- as a superuser")),
         );
     }
+    let on_plans = advice_on_plans(facts.plan_function, &config.connect_database);
+    if let Some(what) = on_plans.filter(|_| config.plans.is_some()) {
+        advise(what, None);
+    }
     if !tracking.io_timing {
         advise(
             "track_io_timing is off: times of reading and writing blocks are not measured; pg_test_timing says what \
@@ -110,4 +115,19 @@ fn advice(config: &Config, facts: &Facts, tracking: &Tracking) -> Vec<Advice> {
         );
     }
     all
+}
+
+/// What is to be said of the function that explains in the one database that was looked at.
+fn advice_on_plans(function: Option<PlanFunction>, database: &str) -> Option<String> {
+    let is = match function {
+        Some(PlanFunction::Usable) => return None,
+        None => "is not there, so that plans need privileges on the tables of the statements",
+        Some(PlanFunction::Different) => "is not used, since it is not the one of this version",
+        Some(PlanFunction::OfSuperuser) => "is not used, since its owner is a superuser",
+        Some(PlanFunction::NotGranted) => "is not used, since our role may not execute it",
+    };
+    Some(format!(
+        "dbintel.explain {is} (looked at in database {database}; it is wanted in each); its SQL: dbintel doctor \
+         --plan-function"
+    ))
 }

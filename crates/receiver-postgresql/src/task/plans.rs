@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dbintel_model::{GapReason, NoPlan, Node, PlanFormat, PlanObservation, Record, Target, Text, Timestamp};
+use dbintel_model::{
+    GapReason, NoPlan, Node, PlanFormat, PlanObservation, PlanSensitivity, Record, Target, Text, Timestamp,
+};
 use dbintel_pipeline::admission::Purpose;
 use dbintel_pipeline::memory::Holding;
 use dbintel_pipeline::telemetry::definitions;
@@ -18,7 +20,7 @@ use super::connections::Leased;
 use super::schedule::Poll;
 use super::shared::Shared;
 use crate::query::error::QueryError;
-use crate::query::plans::{self, Explained, StatementText, plan_limits};
+use crate::query::plans::{self, Explained, ObtainedPlan, OfValue, PlannedValue, StatementText, plan_limits};
 use crate::state::gaps::Part;
 use crate::state::plans::{Candidate, MissingPlan};
 use crate::state::texts::TextKey;
@@ -115,8 +117,9 @@ impl PlansLoop {
                 explained = explain(shared, &target, &mut leased, candidate, texts).await;
             }
             match explained {
-                Ok((from, explained)) => {
+                Ok((from, explained, sensitivity)) => {
                     records.push(settle(shared, candidate, from.1, explained));
+                    records.extend(sensitivity.map(|found| Record::PlanSensitivity(Box::new(found))));
                     node = Some(from);
                 }
                 Err(error) => {
@@ -177,14 +180,14 @@ fn is_wanted(shared: &Shared, candidate: &Candidate) -> bool {
     wanted
 }
 
-/// One statement, in a transaction of its own and with one permit for its plan.
+/// One statement, in a transaction of its own and with one permit for each of its plans.
 async fn explain(
     shared: &Shared,
     target: &Arc<Target>,
     leased: &mut Leased,
     candidate: &Candidate,
     texts: &Texts,
-) -> Result<(From, Explained), QueryError> {
+) -> Result<(From, Explained, Option<PlanSensitivity>), QueryError> {
     let key = &candidate.key;
     let limits = plan_limits(shared.limits(target));
     let (node, time) = leased.open_transaction(shared, target, Purpose::Catalogue, limits).await?;
@@ -208,8 +211,55 @@ async fn explain(
         (_, Some(reason)) => Err(reason),
         (explained, None) => explained?,
     };
+    let mut sensitivity = None;
+    if let Ok(plan) = &explained {
+        sensitivity = sensitivity_of(shared, target, leased, candidate, plan, time).await;
+    }
     leased.connection.end().await?;
-    Ok(((Arc::new(node), time), explained))
+    Ok(((Arc::new(node), time), explained, sensitivity))
+}
+
+/// What is planned for values of a parameter, if it is time to ask. An error costs nothing but the answer: the transaction
+/// ends next.
+async fn sensitivity_of(
+    shared: &Shared,
+    target: &Target,
+    leased: &mut Leased,
+    candidate: &Candidate,
+    plan: &ObtainedPlan,
+    time: Timestamp,
+) -> Option<PlanSensitivity> {
+    let interval = shared.config.plans.and_then(|plans| plans.sensitivity)?;
+    let planned = plan.planned.as_ref()?;
+    if !shared.plans.lock().wants_values(&candidate.key, shared.clock.monotonic()) {
+        return None;
+    }
+    let (limits, mut of) = (plan_limits(shared.limits(target)), Vec::new());
+    for value in [PlannedValue::Frequent, PlannedValue::Absent] {
+        let ask = leased.ask(target, Purpose::Plans, "plan for a value");
+        let asking = plans::explain_value(&mut leased.connection, limits, planned, value);
+        match shared.admitted(ask, asking, |_| 1).await {
+            Err(error) if error.was_denied() => return None,
+            // No value, and so no other one either.
+            Ok(None) | Err(_) => break,
+            Ok(Some(found)) => of.push(found),
+        }
+    }
+    shared.plans.lock().planned_for_values(&candidate.key, shared.clock.monotonic().plus(interval));
+    let [frequent, absent] = of.try_into().ok()?;
+    let subject = |of: &OfValue| (of.parameter, of.relation.clone(), of.column.clone());
+    (subject(&frequent) == subject(&absent)).then(|| PlanSensitivity {
+        key: candidate.key.clone(),
+        text: candidate.text.clone(),
+        at: time,
+        parameter: frequent.parameter,
+        relation: frequent.relation.into(),
+        column: frequent.column.into(),
+        frequency: frequent.frequency,
+        generic: plans::outline(&plan.raw),
+        frequent: frequent.outline,
+        absent: absent.outline,
+    })
 }
 
 fn limit_reached(reason: MissingPlan) -> QueryError {

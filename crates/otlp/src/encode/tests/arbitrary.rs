@@ -6,8 +6,8 @@ use dbintel_model::catalogue::{METRICS, STATEMENT_COUNTERS};
 use dbintel_model::{
     Attribute, Batch, Blocking, Change, ChangeKind, Counters, Exactness, Gap, GapReason, Interval, Labels,
     MetricPoint, Moments, Number, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanMissing,
-    PlanNews, PlanNumbers, PlanReference, PlanRung, PlanSpan, Query, QueryKey, QueryPlan, QueryText, Record,
-    Sampling, Server, Session, Target, Text, Timestamp, Value,
+    PlanNews, PlanNumbers, PlanOutline, PlanReference, PlanRung, PlanSensitivity, PlanSpan, Query, QueryKey,
+    QueryPlan, QueryText, Record, Sampling, Server, Session, Target, Text, Timestamp, Value,
 };
 use proptest::prelude::*;
 
@@ -111,6 +111,7 @@ fn record(labels: Vec<Arc<Labels>>, doubles: Doubles) -> impl Strategy<Value = R
         1 => gap(),
         1 => query_plan(doubles),
         1 => plan_change(doubles),
+        1 => plan_sensitivity(doubles),
     ]
 }
 
@@ -211,6 +212,27 @@ fn plan_change(doubles: Doubles) -> impl Strategy<Value = Record> {
                 difference,
                 causes: causes.collect(),
                 causes_not_listed,
+            }))
+        },
+    )
+}
+
+fn plan_sensitivity(doubles: Doubles) -> impl Strategy<Value = Record> {
+    let numbers = (double(doubles), any::<u32>(), prop::option::of(double(doubles)));
+    (query_key(), prop::option::of(query_text()), time(), (text(), text()), numbers).prop_map(
+        |(key, text, at, (relation, column), (frequency, seed, cost))| {
+            let outline = PlanOutline { shape: fingerprint(seed).shape, cost, rows: cost };
+            Record::PlanSensitivity(Box::new(PlanSensitivity {
+                key,
+                text,
+                at,
+                parameter: i64::from(seed),
+                relation,
+                column,
+                frequency,
+                generic: outline,
+                frequent: PlanOutline { cost: None, ..outline },
+                absent: PlanOutline::default(),
             }))
         },
     )

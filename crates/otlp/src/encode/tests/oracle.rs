@@ -158,6 +158,7 @@ fn log_record(batch: &Batch, record: &Record) -> Option<LogRecord> {
         Record::Query(query) => query.interval.end,
         Record::QueryPlan(plan) => plan.obtained_at,
         Record::PlanChange(change) => change.at,
+        Record::PlanSensitivity(sensitivity) => sensitivity.at,
         _ => batch.server_clock.unwrap_or(batch.observed_at),
     };
     let mut attributes = Vec::new();

@@ -31,7 +31,8 @@ fn a_search_path_is_a_list_of_names() {
 #[test]
 fn a_text_does_not_show_in_debug_output() {
     let text = StatementText(Ok("select secret".to_owned()));
-    assert!(!format!("{text:?}").contains("secret"));
+    let planned = Planned(Arc::new(("select secret".to_owned(), 1, String::new())));
+    assert!(!format!("{text:?} {planned:?}").contains("secret"));
 }
 
 /// What the comments of the constants say is in the constants.
@@ -43,4 +44,22 @@ fn bounds_in_sql_are_the_named_ones() {
         assert!(block.contains(&format!("ERRCODE = '{DONE}'")) && !block.contains("ANALYZE"));
     }
     assert!(PLANNER_SETTINGS.is_sorted());
+}
+
+/// The function does what the block does, with the same look at what planning would touch.
+#[test]
+fn the_function_has_the_bounds_and_the_preflight_of_the_block() {
+    let script = create_script("o'dd \"one\"");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let preflight = PREFLIGHT.replace("ANY($1)", "ANY(names)").replace("ANY($2)", "ANY(names)");
+    let preflight = preflight.replace("ANY($3)", "ANY(operators)").replace("ANY($4)", "ANY(schemas)");
+    assert!(words(&script).contains(&words(&preflight)), "{script}");
+    assert!(script.contains(&format!("ERRCODE = '{DONE}'")) && !script.contains("ANALYZE"));
+    for call in [function::CALL, sensitivity::CALL] {
+        assert!(call.contains(&format!("<= {MAX_PLAN_BYTES} ")));
+    }
+    for script in [script.as_str(), &drop_script("any")] {
+        assert!(!script.contains('{') && !script.contains('}'), "{script}");
+    }
+    assert!(script.contains(r#"TO "o'dd ""one""";"#), "{script}");
 }

@@ -61,7 +61,7 @@ reasons! {
     Function, "function", Rarely, "Planning could run a function, or reach one, that is neither the server's nor an extension's.";
     RowSecurity, "row_security", NextInterval, "Row security is on for one of its tables; the plan would be that of our role's policies.";
     TooManyLocks, "too_many_locks", NextInterval, "Planning would lock more partitions and indexes than max_locks_per_transaction.";
-    InsufficientPrivilege, "insufficient_privilege", NextInterval, "Our role lacks a privilege on one of its tables.";
+    InsufficientPrivilege, "insufficient_privilege", NextInterval, "Our role lacks a privilege on one of its tables, or the owner of dbintel.explain does.";
     ObjectMissing, "object_missing", NextInterval, "A table, column, function or schema in it is not there: dropped, temporary, or outside of every search path tried.";
     ParameterType, "parameter_type", Rarely, "The types of its parameters cannot be told from the text.";
     Syntax, "syntax", Rarely, "The text as the server normalised it is not valid SQL.";

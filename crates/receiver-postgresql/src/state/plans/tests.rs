@@ -180,3 +180,22 @@ fn the_document_of_plans_has_every_reason() {
         assert!(document.contains(&row), "docs/plans.md lacks: {row}");
     }
 }
+
+#[test]
+fn values_are_planned_for_once_in_their_interval_or_when_asked_for() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = three(&clock);
+    assert!(probes.wants_values(&key(1), clock.monotonic()));
+    assert!(
+        !probes.wants_values(&key(77), clock.monotonic()),
+        "of a statement that is not known nothing is wanted"
+    );
+    probes.planned_for_values(&key(1), clock.monotonic().plus(HOUR));
+    assert!(!probes.wants_values(&key(1), clock.monotonic()));
+    probes.request(key(1), clock.monotonic());
+    assert!(probes.wants_values(&key(1), clock.monotonic()));
+    probes.explained(&key(1), clock.monotonic());
+    assert!(!probes.wants_values(&key(1), clock.monotonic()));
+    clock.advance(HOUR);
+    assert!(probes.wants_values(&key(1), clock.monotonic()));
+}
