@@ -58,13 +58,15 @@ pub enum GapReason {
     NotAdmitted,
     /// A row or value could not be understood.
     Undecodable,
+    /// The server's log files cannot be read.
+    LogNotReachable,
     /// An error of the server that none of the other reasons names.
     ServerError,
 }
 
 impl GapReason {
     /// Every reason, for documentation and for tests of completeness.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ConnectionFailed,
         Self::AuthenticationFailed,
         Self::TooManyConnections,
@@ -83,6 +85,7 @@ impl GapReason {
         Self::LimitReached,
         Self::NotAdmitted,
         Self::Undecodable,
+        Self::LogNotReachable,
         Self::ServerError,
     ];
 
@@ -108,6 +111,7 @@ impl GapReason {
             Self::LimitReached => "limit_reached",
             Self::NotAdmitted => "not_admitted",
             Self::Undecodable => "undecodable",
+            Self::LogNotReachable => "log_not_reachable",
             Self::ServerError => "server_error",
         }
     }

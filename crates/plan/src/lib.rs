@@ -15,6 +15,7 @@ mod form;
 #[doc(hidden)]
 pub mod invariants;
 mod json;
+pub mod log;
 mod lookup;
 mod postgresql;
 mod problem;

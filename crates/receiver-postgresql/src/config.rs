@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use dbintel_model::{Attribute, MetricDefinition, ResourceLayout, Text};
 
-pub use self::settings::Settings;
+pub use self::settings::{LogFormatSetting, Settings};
 pub use self::validate::validate;
+use crate::log::{FilePattern, TailLimits};
 use crate::query::connection::{ConnectSettings, Limits};
 
 /// A configuration that cannot be invalid, and that can be compared: equal values need no restart.
@@ -42,6 +43,8 @@ pub struct Config {
     pub query_sample: Option<QuerySample>,
     /// Plans; `None` if switched off.
     pub plans: Option<PlanCollection>,
+    /// The server's log, from which plans are taken; `None` if it is not read.
+    pub plan_log: Option<PlanLog>,
     /// How often the objects of each database are read.
     pub object_interval: Duration,
     /// How often exact sizes, and what changes as slowly, are read.
@@ -85,6 +88,19 @@ pub struct PlanCollection {
     pub reprobe: Duration,
     /// How often it is planned for values of a parameter; `None` if that is switched off.
     pub sensitivity: Option<Duration>,
+    /// Whether statements are explained at all.
+    pub explain: bool,
+}
+
+/// Where and how the server's log is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanLog {
+    /// Its files.
+    pub include: Vec<FilePattern>,
+    /// How they are written.
+    pub format: LogFormatSetting,
+    /// Bounds of a round.
+    pub limits: TailLimits,
 }
 
 impl Config {

@@ -9,11 +9,12 @@
 //! * counters are differenced against the last reading the lane accepted, never counted twice ([`state::statements`]);
 //! * texts leave masked, and only of statement kinds that are on the list of [`dbintel_plan::sql`].
 //!
-//! Rooms: [`config`] (settings to validated values), [`query`] (all SQL and I/O), [`decode`] (rows to points),
-//! [`state`] (what is remembered, pure), `task` (what ties them).
+//! Rooms: [`config`] (settings to validated values), [`query`] (all SQL and connections), [`log`] (the server's log files),
+//! [`decode`] (rows to points), [`state`] (what is remembered, pure), `task` (what ties them).
 
 pub mod config;
 pub mod decode;
+pub mod log;
 pub mod query;
 pub mod state;
 mod task;

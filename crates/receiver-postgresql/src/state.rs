@@ -4,6 +4,7 @@ pub mod blocking;
 pub mod changes;
 pub mod gaps;
 pub mod moments;
+pub mod plan_log;
 pub mod plans;
 pub mod start_times;
 pub mod statements;

@@ -5,6 +5,7 @@ mod databases;
 mod doctor;
 mod families;
 mod password;
+mod plan_log;
 mod plans;
 mod schedule;
 mod server_poll;

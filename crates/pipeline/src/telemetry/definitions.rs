@@ -106,6 +106,12 @@ self_metrics! {
         "Plans obtained, by rung and identity.";
     PLANS_MISSING: Gauge, "dbintel_plans_missing",
         "Statements among the top ones that have no plan now, by reason.";
+    PLAN_LOG_RECORDS: Counter, "dbintel_plan_log_records_total",
+        "Plans in the server's log, by what became of them.";
+    PLAN_LOG_READ_BYTES: Counter, "dbintel_plan_log_read_bytes_total",
+        "Bytes of the server's log that were read.";
+    PLAN_LOG_SKIPPED_BYTES: Counter, "dbintel_plan_log_skipped_bytes_total",
+        "Bytes of the server's log that were skipped because more had come than is read in a round.";
     STATEMENTS_TRACKED: Gauge, "dbintel_statements_tracked",
         "Statements whose counters are held for the next difference.";
     TEXT_CACHE_BYTES: Gauge, "dbintel_text_cache_bytes",

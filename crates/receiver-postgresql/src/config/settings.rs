@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dbintel_config::values::{Duration, Endpoint, Secret};
+use dbintel_config::values::{ByteSize, Duration, Endpoint, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -225,7 +225,7 @@ pub struct TopQueryCollection {
     pub query_plan_cache_ttl: Option<Duration>,
 }
 
-/// How plans are obtained: by EXPLAIN, never with ANALYZE, of the top statements.
+/// How plans of the top statements are obtained: from the server's log, and by EXPLAIN, never with ANALYZE.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanCollectionSettings {
@@ -245,6 +245,12 @@ pub struct PlanCollectionSettings {
     /// it needs the function that `dbintel doctor --plan-function` prints.
     #[serde(default)]
     pub parameter_sensitivity: ParameterSensitivity,
+    /// Whether statements are explained. Without it plans come from the log only.
+    #[serde(default = "default_explain")]
+    pub explain: bool,
+    /// The server's log files, for plans that auto_explain has put there.
+    #[serde(default)]
+    pub log: PlanLogSettings,
 }
 
 /// How statements are planned for values of a parameter.
@@ -257,6 +263,41 @@ pub struct ParameterSensitivity {
     /// How often the same statement, at most: it is done when the statement is explained anyway.
     #[serde(default = "default_sensitivity_interval")]
     pub interval: Duration,
+}
+
+/// The server's log files, for plans that auto_explain has put there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanLogSettings {
+    /// Paths of the files, with `*` and `?` in their names, for instance `/var/log/postgresql/*.json`; 16 at most. Empty
+    /// means that no log is read.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// `auto`, `jsonlog`, `csvlog` or `stderr`. `auto` goes by the names, as the server gives them: `.json`, `.csv`, and
+    /// `stderr` otherwise.
+    #[serde(default)]
+    pub format: LogFormatSetting,
+    /// Bytes that are read each time, at most; from 64KiB to 1GiB. Of more the oldest are skipped.
+    #[serde(default = "default_log_bytes")]
+    pub max_bytes_per_collection: ByteSize,
+    /// Largest record that is read; from 4KiB to 16MiB, and no more than `max_bytes_per_collection`.
+    #[serde(default = "default_log_size")]
+    pub max_log_size: ByteSize,
+}
+
+/// How the server's log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormatSetting {
+    /// As the name of the file says.
+    #[default]
+    Auto,
+    /// An object in each line, from PostgreSQL 15 on.
+    Jsonlog,
+    /// Columns.
+    Csvlog,
+    /// Lines that begin with `log_line_prefix`.
+    Stderr,
 }
 
 /// How tables, indexes, functions and locks of each database are read.
@@ -335,6 +376,18 @@ const fn default_sensitivity_interval() -> Duration {
     Duration::from_secs(24 * 3_600)
 }
 
+const fn default_explain() -> bool {
+    true
+}
+
+const fn default_log_bytes() -> ByteSize {
+    ByteSize::from_mib(16)
+}
+
+const fn default_log_size() -> ByteSize {
+    ByteSize::from_mib(1)
+}
+
 const fn default_object_interval() -> Duration {
     Duration::from_secs(30)
 }
@@ -374,6 +427,19 @@ impl Default for PlanCollectionSettings {
             max_per_collection: default_max_per_collection(),
             interval: default_plan_interval(),
             parameter_sensitivity: ParameterSensitivity::default(),
+            explain: default_explain(),
+            log: PlanLogSettings::default(),
+        }
+    }
+}
+
+impl Default for PlanLogSettings {
+    fn default() -> Self {
+        Self {
+            include: Vec::new(),
+            format: LogFormatSetting::default(),
+            max_bytes_per_collection: default_log_bytes(),
+            max_log_size: default_log_size(),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! From the configuration as written to one that cannot be invalid. Pure: no file, no network.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use dbintel_config::{Checks, Complaint, Validated};
 use dbintel_model::{Attribute, ResourceLayout, catalogue};
 
 use super::settings::{Layout, Settings, TlsSettings, Transport, address};
-use super::{Config, PlanCollection, QuerySample, TopQuery};
+use super::{Config, PlanCollection, PlanLog, QuerySample, TopQuery};
+use crate::log::{FilePattern, TailLimits};
 use crate::query::connection::{ConnectSettings, Identity, Limits, Tls};
 
 const STATEMENT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
@@ -21,6 +23,11 @@ const CONNECTIONS_MAX: usize = 16;
 const TAGS_MAX: usize = 64;
 /// Their texts and plans are in memory at the same time.
 const PLANS_MAX: u32 = 100;
+const LOG_PATTERNS_MAX: usize = 16;
+/// Bytes of the log that are read each time.
+const LOG_BYTES: RangeInclusive<u64> = 64 << 10..=1 << 30;
+/// Bytes of one record. What `plan_extractor` can read is no larger.
+const LOG_RECORD_BYTES: RangeInclusive<u64> = 4 << 10..=16 << 20;
 
 /// Fields that are validated, and what was found on the way.
 #[derive(Default)]
@@ -47,6 +54,7 @@ pub fn validate(settings: &Settings) -> Result<Validated<Config>, Vec<Complaint>
         top_query: fields.top_query(settings),
         query_sample: fields.query_sample(settings),
         plans: fields.plans(settings),
+        plan_log: fields.plan_log(settings),
         object_interval: fields
             .interval(
                 "object_collection.collection_interval",
@@ -222,15 +230,57 @@ impl Validation {
             self.checks.error("plan_collection.max_per_collection", "expected a number from 1 to 100");
         }
         let max_per_collection = usize::try_from(collection.max_per_collection).unwrap_or(usize::MAX);
-        let by_event = settings.events.query_plan.enabled.unwrap_or(false);
-        let enabled = collection.enabled.unwrap_or(by_event);
+        let enabled = collects_plans(settings);
         if enabled && !settings.events.top_query.enabled.unwrap_or(true) {
             self.checks.notice(
                 "plan_collection",
                 "without the event db.server.top_query only plans that a processor asks for are obtained",
             );
         }
-        enabled.then_some(PlanCollection { interval, max_per_collection, reprobe, sensitivity })
+        enabled.then_some(PlanCollection {
+            interval,
+            max_per_collection,
+            reprobe,
+            sensitivity,
+            explain: collection.explain,
+        })
+    }
+
+    fn plan_log(&mut self, settings: &Settings) -> Option<PlanLog> {
+        let log = &settings.plan_collection.log;
+        if log.include.len() > LOG_PATTERNS_MAX {
+            let message = format!("expected at most {LOG_PATTERNS_MAX} paths");
+            self.checks.error("plan_collection.log.include", message);
+        }
+        let mut include = Vec::new();
+        for path in &log.include {
+            match FilePattern::parse(path) {
+                Ok(pattern) => include.push(pattern),
+                Err(error) => self.checks.error("plan_collection.log.include", format!("{path}: {error}")),
+            }
+        }
+        let (bytes, record) = (log.max_bytes_per_collection, log.max_log_size);
+        if !LOG_BYTES.contains(&bytes.bytes()) {
+            let field = "plan_collection.log.max_bytes_per_collection";
+            self.checks.error(field, "expected a size from 64KiB to 1GiB");
+        }
+        if !LOG_RECORD_BYTES.contains(&record.bytes()) || record > bytes {
+            self.checks.error(
+                "plan_collection.log.max_log_size",
+                "expected a size from 4KiB to 16MiB, and no more than max_bytes_per_collection",
+            );
+        }
+        if include.is_empty() || !collects_plans(settings) {
+            if collects_plans(settings) && !settings.plan_collection.explain {
+                self.checks.error(
+                    "plan_collection.explain",
+                    "without it plans come from the log only; write its files in plan_collection.log.include",
+                );
+            }
+            return None;
+        }
+        let limits = TailLimits { bytes: bytes.as_usize(), record_bytes: record.as_usize() };
+        Some(PlanLog { include, format: log.format, limits })
     }
 
     fn query_sample(&mut self, settings: &Settings) -> Option<QuerySample> {
@@ -296,6 +346,11 @@ impl Validation {
     }
 }
 
+fn collects_plans(settings: &Settings) -> bool {
+    let by_event = settings.events.query_plan.enabled.unwrap_or(false);
+    settings.plan_collection.enabled.unwrap_or(by_event)
+}
+
 /// The metric whose name shares the longest beginning and is nearest in length.
 fn nearest(name: &str) -> &'static str {
     let shared = |metric: &str| metric.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
@@ -309,6 +364,7 @@ fn nearest(name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::LogFormatSetting;
 
     fn check(yaml: &str) -> Result<Validated<Config>, Vec<String>> {
         let settings: Settings = dbintel_config::from_yaml(yaml).expect("readable settings");
@@ -379,6 +435,27 @@ mod tests {
         let errors =
             check("username: otel\nplan_collection: {max_per_collection: 0, interval: 1ms}").unwrap_err();
         assert_eq!(errors.len(), 2, "{errors:?}");
+    }
+
+    #[test]
+    fn the_log_is_read_where_it_says_so_and_within_bounds() {
+        let log = |yaml: &str| {
+            check(&format!("username: otel\nplan_collection: {{enabled: true, {yaml}}}"))
+                .map(|v| v.config.plan_log)
+        };
+        assert_eq!(log("").unwrap(), None);
+        let read = log("explain: false, log: {include: [/var/log/pg/*.json, /b.log], format: jsonlog}")
+            .unwrap()
+            .unwrap();
+        assert_eq!((read.include.len(), read.format), (2, LogFormatSetting::Jsonlog));
+        assert_eq!((read.limits.bytes, read.limits.record_bytes), (16 << 20, 1 << 20));
+        let errors = |yaml: &str| log(yaml).unwrap_err().len();
+        assert_eq!(errors("explain: false"), 1);
+        assert_eq!(errors("log: {include: [relative/*.json, /var/*/a]}"), 2);
+        assert_eq!(errors("log: {include: [/a], max_log_size: 1MiB, max_bytes_per_collection: 512KiB}"), 1);
+        assert_eq!(errors("log: {include: [/a], max_log_size: 1KiB, max_bytes_per_collection: 1KiB}"), 2);
+        let off = check("username: otel\nplan_collection: {log: {include: [/a]}}").unwrap().config;
+        assert_eq!((off.plans, off.plan_log), (None, None));
     }
 
     #[test]

@@ -183,6 +183,22 @@ impl Probes {
         });
     }
 
+    /// Every statement that is remembered.
+    #[must_use]
+    pub fn known(&self) -> Vec<Candidate> {
+        self.known.values().map(|probe| probe.candidate.clone()).collect()
+    }
+
+    /// Nothing is explained: what has no plan has none for this reason, whoever asked for it.
+    pub fn not_explained(&mut self, reason: MissingPlan) {
+        self.requests.clear();
+        let kept = Some(MissingPlan::StatementKind);
+        for probe in self.known.values_mut().filter(|probe| probe.missing.is_some() && probe.missing != kept)
+        {
+            probe.missing = Some(reason);
+        }
+    }
+
     /// How many statements have no plan, for every reason there is.
     #[must_use]
     pub fn missing(&self) -> Vec<(MissingPlan, usize)> {
@@ -221,7 +237,9 @@ impl Probes {
         if candidate.text.is_some() {
             probe.candidate = candidate;
         }
-        if probe.candidate.text.as_ref().is_some_and(|text| !KINDS.contains(&text.kind)) {
+        // The log can have a plan of any kind of statement.
+        let is_without = probe.missing.is_some();
+        if is_without && probe.candidate.text.as_ref().is_some_and(|text| !KINDS.contains(&text.kind)) {
             // So that it takes no place in a round.
             (probe.missing, probe.due) = (Some(MissingPlan::StatementKind), now.plus(MAX_RETRY));
         }

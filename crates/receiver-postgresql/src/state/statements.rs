@@ -61,6 +61,9 @@ pub struct Entry {
     pub mark: i64,
 }
 
+/// By how much a sum of many times can be off, as a share of it.
+const MAX_RELATIVE_ROUNDING: f64 = 1e-9;
+
 /// One reading.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -340,11 +343,24 @@ impl Entry {
             pairs.fold(true, |grew, (now, before)| grew && (before.is_nan() || now >= before));
         let extremes_held = self.stats_since.is_some()
             || earlier.times.calls == 0.0
-            || (self.min_ms <= earlier.min_ms && self.max_ms >= earlier.max_ms);
+            || (self.min_ms <= earlier.min_ms
+                && self.max_ms >= earlier.max_ms
+                && self.extremes_hold_the_mean_since(earlier));
         counters_grew
             && extremes_held
             && self.times.calls >= earlier.times.calls
             && self.times.total_ms >= earlier.times.total_ms
+    }
+
+    /// Whether the executions since took no less in the mean than the shortest of all, and no more than the longest.
+    fn extremes_hold_the_mean_since(&self, earlier: &Self) -> bool {
+        let executions = self.times.calls - earlier.times.calls;
+        if executions <= 0.0 {
+            return true;
+        }
+        let mean_ms = (self.times.total_ms - earlier.times.total_ms) / executions;
+        let rounding = MAX_RELATIVE_ROUNDING * self.times.total_ms / executions;
+        mean_ms >= self.min_ms - rounding && mean_ms <= self.max_ms + rounding
     }
 }
 

@@ -17,6 +17,7 @@ use dbintel_pipeline::memory::Holding;
 use dbintel_pipeline::telemetry::definitions;
 
 use super::connections::Leased;
+use super::plan_log::LoggedPlans;
 use super::schedule::Poll;
 use super::shared::Shared;
 use crate::query::error::QueryError;
@@ -35,6 +36,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(super) struct PlansLoop {
     targets: BTreeMap<Text, Arc<Target>>,
+    logged: LoggedPlans,
     /// Bytes of what is remembered of the candidates.
     held: Holding,
 }
@@ -47,11 +49,12 @@ impl PlansLoop {
     /// Nothing visited yet.
     pub(super) fn new(shared: &Shared) -> Self {
         let account = Text::from(format!("receiver {} plans", shared.server.receiver));
-        Self { targets: BTreeMap::new(), held: shared.accounts.hold(account) }
+        let logged = LoggedPlans::new(shared.config.plan_log.as_ref());
+        Self { targets: BTreeMap::new(), logged, held: shared.accounts.hold(account) }
     }
 
     async fn round(&mut self, shared: &Shared) -> Result<(), QueryError> {
-        let Some(config) = shared.config.plans else { return Ok(()) };
+        let Some(config) = shared.config.plans.filter(|config| config.explain) else { return Ok(()) };
         let candidates = shared.plans.lock().due(shared.clock.monotonic(), config.max_per_collection);
         let candidates: Vec<Candidate> =
             candidates.into_iter().filter(|candidate| is_wanted(shared, candidate)).collect();
@@ -368,6 +371,8 @@ impl Poll for PlansLoop {
         if let Some(names) = shared.databases.get() {
             self.targets.retain(|name, _| names.contains(name));
         }
+        // What the log has need not be asked for.
+        self.logged.read(shared).await;
         let part = Part::server("plan texts");
         let mut records = Vec::new();
         match self.round(shared).await {

@@ -278,6 +278,7 @@ async fn read_catalogue(
     let ask = leased.ask(target, Purpose::Catalogue, "settings");
     let settings = objects::settings(&mut leased.connection, limits);
     let settings = shared.admitted(ask, settings, Values::len).await?;
+    *shared.line_prefix.lock() = settings.get("log_line_prefix").cloned();
     if let Some(before) = &seen.accepted.settings {
         records
             .extend(changes::of_values(ChangeKind::Setting, None, before, &settings).into_iter().map(boxed));

@@ -45,6 +45,8 @@ pub(super) struct Shared {
     pub(super) databases: Databases,
     /// Statements whose plans are wanted.
     pub(super) plans: Mutex<Probes>,
+    /// `log_line_prefix`, once it was read.
+    pub(super) line_prefix: Mutex<Option<Text>>,
     door: Door,
     admission: Arc<dyn Admission>,
     status: StatusHandle,
@@ -128,6 +130,7 @@ impl Shared {
             target: Arc::new(Target::server(Arc::clone(&server))),
             databases: Databases::default(),
             plans: Mutex::new(Probes::every(config.plans.map_or(Duration::MAX, |plans| plans.reprobe))),
+            line_prefix: Mutex::default(),
             gaps: Mutex::default(),
             carried: Mutex::default(),
             config,

@@ -70,6 +70,8 @@ reasons! {
     PrunedToNothing, "pruned_to_nothing", Rarely, "With nulls as parameters partitions were left out of the plan, so that it is not the one that runs.";
     PlanTooLarge, "plan_too_large", Rarely, "The plan is larger than is read.";
     ReadOnlyNode, "read_only_node", NextInterval, "It writes, and a standby plans no statement that writes.";
+    NotLogged, "not_logged", Soon, "The server's log is the only way (`explain: false`), and it has held no plan of it yet.";
+    LogNotReachable, "log_not_reachable", Soon, "The server's log is the only way (`explain: false`), and it cannot be read.";
     ServerError, "server_error", NextInterval, "The server answered with another error.";
 }
 

@@ -199,3 +199,33 @@ fn values_are_planned_for_once_in_their_interval_or_when_asked_for() {
     clock.advance(HOUR);
     assert!(probes.wants_values(&key(1), clock.monotonic()));
 }
+
+#[test]
+fn where_nothing_is_explained_what_the_log_lacks_has_its_reason() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = three(&clock);
+    probes.observe(&mut [query(4, 1.0, "vacuum a")], clock.monotonic());
+    probes.request(key(5), clock.monotonic());
+    probes.explained(&key(1), clock.monotonic());
+    probes.not_explained(MissingPlan::LogNotReachable);
+    let reasons = [1, 2, 5, 4].map(|id| probes.reason(&key(id)));
+    let not_reachable = Some(MissingPlan::LogNotReachable);
+    assert_eq!(reasons, [None, not_reachable, not_reachable, Some(MissingPlan::StatementKind)]);
+    assert!(probes.requests.is_empty());
+    probes.not_explained(MissingPlan::NotLogged);
+    assert_eq!(probes.reason(&key(2)), Some(MissingPlan::NotLogged));
+    assert_eq!(probes.known().len(), 5);
+}
+
+#[test]
+fn a_statement_that_cannot_be_explained_keeps_the_plan_it_has_from_the_log() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = Probes::every(HOUR);
+    let mut prepared = [query(1, 1.0, "prepare p as select 1")];
+    probes.observe(&mut prepared, clock.monotonic());
+    assert_eq!(probes.reason(&key(1)), Some(MissingPlan::StatementKind));
+    probes.explained(&key(1), clock.monotonic());
+    probes.observe(&mut prepared, clock.monotonic());
+    assert_eq!(probes.reason(&key(1)), None);
+    assert_eq!(due(&probes, &clock, 9), [0; 0]);
+}

@@ -90,6 +90,20 @@ fn a_fall_of_any_counter_is_another_incarnation() {
     check(&before, &after, &[(1, 14.0, Exactness::LowerBound)]);
 }
 
+/// Nine executions of 40 ms, a reset that the server does not date, seven of 80 ms and four of 1 ms: every number grew, but
+/// two executions of 102 ms there cannot have been.
+#[test]
+fn a_mean_beyond_the_extremes_is_another_incarnation() {
+    let of = |calls: f64, total_ms: f64, min_ms: f64, max_ms: f64| Entry {
+        min_ms,
+        max_ms,
+        ..entry(calls, total_ms, None)
+    };
+    let before = snapshot(100, &[(1, of(9.0, 360.0, 40.0, 40.0))]);
+    let after = snapshot(200, &[(1, of(11.0, 564.0, 1.0, 80.0))]);
+    check(&before, &after, &[(1, 11.0, Exactness::LowerBound)]);
+}
+
 #[test]
 fn with_evictions_the_difference_is_a_lower_bound_without_moments() {
     let before = snapshot(100, &[(1, entry(10.0, 50.0, None))]);

@@ -1,0 +1,52 @@
+//! `stderr`: lines for people, with a prefix that the administrator chooses.
+
+use std::borrow::Cow;
+
+use super::prefix::Line;
+use super::{LinePrefix, LogRecord};
+
+/// What lines begin with, after their prefix, that belong to the message before them. In other languages than English
+/// they are other words; then each is a record of its own.
+const ADDITIONS: [&str; 7] = ["DETAIL", "HINT", "QUERY", "CONTEXT", "LOCATION", "BACKTRACE", "STATEMENT"];
+const CONTEXT: &str = "CONTEXT";
+
+/// The record in these lines.
+pub(super) fn record<'a>(prefix: &LinePrefix, text: &'a str) -> Option<LogRecord<'a>> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let (first, further) = text.split_once('\n').map_or((text, None), |(first, more)| (first, Some(more)));
+    let Line { mut record, message, .. } = prefix.line(first)?;
+    let message = without_sqlstate(message);
+    record.message = Cow::Borrowed(message);
+    let Some(further) = further else { return Some(record) };
+    let (mut whole, mut in_message) = (String::from(message), true);
+    for line in further.split('\n') {
+        match line.strip_prefix('\t') {
+            Some(line) if in_message => {
+                whole.push('\n');
+                whole.push_str(line);
+            }
+            Some(_) => {}
+            None => {
+                in_message = false;
+                record.has_context |= prefix.line(line).is_some_and(|line| line.label == CONTEXT);
+            }
+        }
+    }
+    record.message = Cow::Owned(whole);
+    Some(record)
+}
+
+/// Whether the line adds something to the message before it.
+pub(super) fn is_addition(prefix: &LinePrefix, line: &[u8]) -> bool {
+    let line = String::from_utf8_lossy(line);
+    let may_be = ADDITIONS.iter().any(|label| line.contains(label));
+    may_be && prefix.line(&line).is_some_and(|line| ADDITIONS.contains(&line.label))
+}
+
+/// With `log_error_verbosity = verbose` the code stands before the message.
+fn without_sqlstate(message: &str) -> &str {
+    let after = message.split_once(": ").filter(|(code, _)| {
+        code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+    });
+    after.map_or(message, |(_, message)| message)
+}
