@@ -119,11 +119,13 @@ const SETTINGS: &str = "SELECT s.setting FROM (SELECT 'search_path=' || reset_va
 /// What planning would touch: relations that the names can mean, with what views and partitions lead to.
 ///
 /// Of these: locks it takes, locks there are for one transaction, whether row security is on, whether it reaches a
-/// function that is not the server's nor an extension's, or a volatile one outside the catalogue; and `track`.
+/// function that is not the server's nor an extension's, or a volatile one outside the catalogue; `track`; and whether
+/// planning could ask another server. What has no name in a text counts wherever it is: casts, defaults of domains, keys
+/// of partitions, expressions with statistics.
 const PREFLIGHT: &str = "WITH RECURSIVE reached AS (\
        SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
        WHERE c.relname = ANY($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' \
-         AND n.nspname = ANY($4) AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
+         AND n.nspname = ANY($3) AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
      UNION SELECT further.oid FROM reached r CROSS JOIN LATERAL (\
        SELECT inhrelid AS oid FROM pg_inherits WHERE inhparent = r.oid \
        UNION ALL SELECT d.refobjid FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass \
@@ -134,11 +136,15 @@ const PREFLIGHT: &str = "WITH RECURSIVE reached AS (\
        UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k JOIN bounded b ON b.oid = k.conrelid \
        UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i JOIN bounded b ON b.oid = i.indrelid), \
      functions AS (SELECT p.oid, true AS named FROM pg_proc p \
-         WHERE p.proname = ANY($2) AND p.pronamespace <> 'pg_catalog'::regnamespace \
+         WHERE p.proname = ANY($1) AND p.pronamespace <> 'pg_catalog'::regnamespace \
        UNION ALL SELECT o.oprcode, false FROM pg_operator o \
-         WHERE o.oprname = ANY($3) AND o.oprnamespace <> 'pg_catalog'::regnamespace \
+         WHERE o.oprname = ANY($2) AND o.oprnamespace <> 'pg_catalog'::regnamespace \
        UNION ALL SELECT d.refobjid, false FROM parts JOIN pg_depend d ON d.classid = parts.class \
-         AND d.objid = parts.oid AND d.refclassid = 'pg_proc'::regclass), \
+         AND d.objid = parts.oid AND d.refclassid = 'pg_proc'::regclass \
+       UNION ALL SELECT d.refobjid, false FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass \
+         AND (d.classid IN ('pg_cast'::regclass, 'pg_type'::regclass, 'pg_statistic_ext'::regclass) \
+           OR d.classid = 'pg_class'::regclass \
+             AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.objid AND c.relkind = 'p'))), \
      judged AS (SELECT f.named, p.provolatile, EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass \
          AND e.objid = p.oid AND e.deptype = 'e') AS of_extension \
        FROM functions f JOIN pg_proc p ON p.oid = f.oid WHERE p.pronamespace <> 'pg_catalog'::regnamespace) \
@@ -148,7 +154,11 @@ const PREFLIGHT: &str = "WITH RECURSIVE reached AS (\
        EXISTS (SELECT FROM bounded b JOIN pg_class c ON c.oid = b.oid WHERE c.relrowsecurity), \
        EXISTS (SELECT FROM judged j WHERE CASE WHEN j.named THEN j.provolatile = 'v' OR NOT j.of_extension \
          ELSE j.provolatile <> 'v' AND NOT j.of_extension END), \
-       current_setting('pg_stat_statements.track', true)";
+       current_setting('pg_stat_statements.track', true), \
+       EXISTS (SELECT FROM bounded b JOIN pg_foreign_table t ON t.ftrelid = b.oid \
+         JOIN pg_foreign_server s ON s.oid = t.ftserver JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw \
+         WHERE w.fdwname NOT IN ('postgres_fdw', 'file_fdw') OR EXISTS (SELECT FROM unnest(s.srvoptions || t.ftoptions) option \
+           WHERE option LIKE 'use\\_remote\\_estimate=%' AND option <> 'use_remote_estimate=false'))";
 
 /// Schemas that have tables of these names.
 const SCHEMAS: &str = "SELECT DISTINCT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -445,12 +455,11 @@ impl Session<'_> {
     }
 
     async fn preflight(&mut self, path: &str) -> Result<Result<(), MissingPlan>, QueryError> {
-        let Vetted { names, functions, operators, .. } = self.vetted;
+        let Vetted { names, operators, .. } = self.vetted;
         let mut schemas = schemas_of(path);
         schemas.extend(names.iter().cloned());
         let arguments = arguments(|arguments| {
             arguments.add(names)?;
-            arguments.add(functions)?;
             arguments.add(operators)?;
             arguments.add(schemas)
         })?;
@@ -465,6 +474,8 @@ impl Session<'_> {
                 Err(MissingPlan::TooManyLocks)
             } else if row.try_get(4)? {
                 Err(MissingPlan::Function)
+            } else if row.try_get(6)? {
+                Err(MissingPlan::ForeignTable)
             } else if row.try_get(3)? {
                 Err(MissingPlan::RowSecurity)
             } else {

@@ -25,6 +25,12 @@ CREATE MATERIALIZED VIEW shop.per_customer AS SELECT customer_id, sum(total) AS 
 CREATE TABLE public.hidden (id int);
 CREATE TABLE public.guarded (id int); ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
 CREATE TABLE public.marks (id int);
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (port '1');
+CREATE SERVER asked FOREIGN DATA WRAPPER postgres_fdw OPTIONS (port '1', use_remote_estimate 'true');
+CREATE FOREIGN TABLE shop.distant (id int) SERVER elsewhere;
+CREATE FOREIGN TABLE shop.asked_about (id int) SERVER asked;
+CREATE FUNCTION shop.shown(shop.customer) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1.name';
 CREATE SEQUENCE public.effects;
 CREATE TABLE public.wide (id int, at int) PARTITION BY LIST (id);
 CREATE FUNCTION leaves_a_mark(n int) RETURNS int LANGUAGE plpgsql VOLATILE AS
@@ -161,6 +167,9 @@ pub const WITHOUT: &[(&str, &str)] = &[
     ("SELECT leaves_a_mark(1)", "function"),
     ("SELECT raises(3)", "function"),
     ("SELECT n FROM behind", "function"),
+    ("SELECT c.shown FROM customer c WHERE c.id = 1", "function"),
+    // The server leaves the table out for `false`, and would ask the other server for a parameter.
+    ("SELECT id FROM asked_about WHERE false", "foreign_table"),
     ("SELECT at FROM wide WHERE at = 3", "too_many_locks"),
     ("SELECT v FROM short_lived WHERE v = 1", "object_missing"),
 ];

@@ -76,7 +76,7 @@ fn script(text: &str, collector: &str) -> String {
 
 /// [`PREFLIGHT`] with the variables of the function for what is bound, in lines.
 fn preflight() -> String {
-    let variables = [("$1", "names"), ("$2", "names"), ("$3", "operators"), ("$4", "schemas")];
+    let variables = [("$1", "names"), ("$2", "operators"), ("$3", "schemas")];
     let text = variables.iter().fold(PREFLIGHT.to_owned(), |text, (from, to)| text.replace(from, to));
     let mut lines = vec![INDENTATION.to_owned()];
     for word in text.split(' ') {

@@ -5,7 +5,8 @@
 --   DBI02  the text does not begin like a statement that has a plan
 --   DBI03  what the text names cannot be told from it
 --   DBI04  planning could run a function that is neither the server's nor an extension's, row security is on for a table,
---          or the caller owns something here
+--          planning could ask another server, or the
+--          caller owns something here
 DECLARE
     line_ends CONSTANT text := chr(10) || chr(13);
     -- Blanks, opening parentheses and comments, then the verb. EXECUTE is not among the verbs: EXPLAIN runs its arguments.
@@ -53,15 +54,8 @@ BEGIN
         schemas := ARRAY(SELECT nspname::text FROM pg_namespace);
         IF EXISTS (SELECT FROM (
 {preflight}
-            ) AS touched (relations, indexes, locks, guarded, functions, track) WHERE touched.functions OR touched.guarded)
-            -- What has no name in a text: casts, defaults of domains, keys of partitions, expressions with statistics.
-            OR EXISTS (SELECT FROM pg_depend d JOIN pg_proc p ON p.oid = d.refobjid
-                WHERE d.refclassid = 'pg_proc'::regclass AND p.pronamespace <> 'pg_catalog'::regnamespace AND p.provolatile <> 'v'
-                AND (d.classid IN ('pg_cast'::regclass, 'pg_type'::regclass, 'pg_statistic_ext'::regclass)
-                    OR d.classid = 'pg_class'::regclass
-                        AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.objid AND c.relkind = 'p'))
-                AND NOT EXISTS (SELECT FROM pg_depend e
-                    WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')) THEN
+            ) AS touched (relations, indexes, locks, guarded, functions, track, elsewhere)
+                WHERE touched.functions OR touched.guarded OR touched.elsewhere) THEN
             RAISE EXCEPTION USING ERRCODE = 'DBI04';
         END IF;
 

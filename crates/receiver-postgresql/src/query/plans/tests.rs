@@ -51,8 +51,8 @@ fn bounds_in_sql_are_the_named_ones() {
 fn the_function_has_the_bounds_and_the_preflight_of_the_block() {
     let script = create_script("o'dd \"one\"");
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let preflight = PREFLIGHT.replace("ANY($1)", "ANY(names)").replace("ANY($2)", "ANY(names)");
-    let preflight = preflight.replace("ANY($3)", "ANY(operators)").replace("ANY($4)", "ANY(schemas)");
+    let preflight = PREFLIGHT.replace("ANY($1)", "ANY(names)").replace("ANY($2)", "ANY(operators)");
+    let preflight = preflight.replace("ANY($3)", "ANY(schemas)");
     assert!(words(&script).contains(&words(&preflight)), "{script}");
     assert!(script.contains(&format!("ERRCODE = '{DONE}'")) && !script.contains("ANALYZE"));
     for call in [function::CALL, sensitivity::CALL] {

@@ -15,10 +15,8 @@ const WHOLE_TABLE_FUNCTIONS: [&str; 3] = ["_to_xml", "_to_xmlschema", "_to_xml_a
 /// What a text names, as far as its tokens tell; rather too much than too little.
 #[derive(Default)]
 pub(super) struct Vetted {
-    /// Everything that can be a table or schema.
+    /// Everything that can be a table, a schema or a function, which can be called as if it were a column.
     pub(super) names: Vec<String>,
-    /// Everything that can be a function.
-    pub(super) functions: Vec<String>,
     /// Operators.
     pub(super) operators: Vec<String>,
     /// The highest parameter.
@@ -75,17 +73,15 @@ fn selects_into(all: &[Lexeme<'_>]) -> bool {
 }
 
 fn names(all: &[Lexeme<'_>]) -> Result<Vetted, MissingPlan> {
-    let (mut names, mut functions, mut operators) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut names, mut operators) = (BTreeSet::new(), BTreeSet::new());
     let mut parameters = 0;
     for (place, lexeme) in all.iter().enumerate() {
         match lexeme.kind {
             LexemeKind::Word | LexemeKind::QuotedIdentifier => {
                 let name = name(lexeme).ok_or(MissingPlan::TextUnreadable)?;
-                if all.get(place + 1).is_some_and(|next| next.kind == LexemeKind::Open) {
-                    if WHOLE_TABLE_FUNCTIONS.iter().any(|suffix| name.ends_with(suffix)) {
-                        return Err(MissingPlan::Function);
-                    }
-                    functions.insert(name.clone());
+                let is_called = all.get(place + 1).is_some_and(|next| next.kind == LexemeKind::Open);
+                if is_called && WHOLE_TABLE_FUNCTIONS.iter().any(|suffix| name.ends_with(suffix)) {
+                    return Err(MissingPlan::Function);
                 }
                 names.insert(name);
             }
@@ -103,7 +99,7 @@ fn names(all: &[Lexeme<'_>]) -> Result<Vetted, MissingPlan> {
         return Err(MissingPlan::TextTooLong);
     }
     let list = |set: BTreeSet<String>| set.into_iter().collect();
-    Ok(Vetted { names: list(names), functions: list(functions), operators: list(operators), parameters })
+    Ok(Vetted { names: list(names), operators: list(operators), parameters })
 }
 
 /// The name as the catalogue has it; `None` for one with Unicode escapes, which nothing here resolves.
@@ -174,7 +170,6 @@ mod tests {
             panic!("it may be explained");
         };
         assert!(vetted.names.contains(&"My \"T".to_owned()) && vetted.names.contains(&"x".to_owned()));
-        assert_eq!(vetted.functions, ["Q", "fun"]);
         assert_eq!(vetted.operators, ["==="]);
         assert_eq!(vetted.parameters, 12);
     }

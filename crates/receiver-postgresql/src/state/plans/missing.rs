@@ -59,6 +59,7 @@ reasons! {
     OwnStatementsTracked, "own_statements_tracked", NextInterval, "Our statements would fill pg_stat_statements: pg_stat_statements.track is not none for our role.";
     Superuser, "superuser", NextInterval, "Our role is a superuser; planning can run functions of other people, and they would run as superuser.";
     Function, "function", Rarely, "Planning could run a function, or reach one, that is neither the server's nor an extension's.";
+    ForeignTable, "foreign_table", Rarely, "Planning could ask another server about one of its foreign tables, or reads them in a way that is not known to be harmless.";
     RowSecurity, "row_security", NextInterval, "Row security is on for one of its tables; the plan would be that of our role's policies.";
     TooManyLocks, "too_many_locks", NextInterval, "Planning would lock more partitions and indexes than max_locks_per_transaction.";
     InsufficientPrivilege, "insufficient_privilege", NextInterval, "Our role lacks a privilege on one of its tables, or the owner of dbintel.explain does.";

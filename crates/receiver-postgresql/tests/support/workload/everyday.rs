@@ -49,6 +49,8 @@ pub const EVERYDAY: &[&str] = &[
     "SELECT c.id, l.* FROM customer c LEFT JOIN LATERAL (SELECT id, total FROM invoice i WHERE i.customer_id = c.id \
         ORDER BY total DESC LIMIT 2) l ON true WHERE c.id = 30",
     "SELECT e.kind, c.name FROM event e JOIN customer c ON c.id = e.kind WHERE e.at >= '2020-02-01'",
+    // A foreign table, of which the server asks nobody anything here.
+    "SELECT d.id FROM distant d WHERE false",
     // Grouping and windows.
     "SELECT state, count(*) FROM invoice GROUP BY state ORDER BY count(*) DESC",
     "SELECT state, count(*) FILTER (WHERE total > 100), avg(total) FROM invoice GROUP BY state HAVING count(*) > 1",
