@@ -1,6 +1,6 @@
 //! Changes: something that happened to the server, to which a later plan change or finding can point.
 
-use crate::{Attribute, Text, Timestamp, ValueRef};
+use crate::{Attribute, Text, Timestamp, Value, ValueRef};
 
 /// Something that happened to the server.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,7 +11,7 @@ pub struct Change {
     pub at: Option<Timestamp>,
     /// The database concerned; `None` for the whole server.
     pub database: Option<Text>,
-    /// The object concerned: a setting, a table as `schema.table`, an extension.
+    /// The object concerned: a setting, an extension; a table, index or statistics object as `schema.name`.
     pub subject: Option<Text>,
     /// The value before, where there is one.
     pub before: Option<Text>,
@@ -42,6 +42,64 @@ pub enum ChangeKind {
     Vacuum,
     /// A table got a new file: `TRUNCATE`, `VACUUM FULL`, `CLUSTER` or a rewriting `ALTER TABLE`.
     TableRewrite,
+    /// A table, index or statistics object was created, dropped or altered: [`OBJECT_FACT`], [`ACTION_FACT`] and
+    /// [`TABLE_FACT`] say which and what.
+    Ddl,
+}
+
+/// Fact of [`ChangeKind::Ddl`]: what kind of object it is, see [`DdlObject`].
+pub const OBJECT_FACT: &str = "dbintel.change.object";
+/// Fact of [`ChangeKind::Ddl`]: what was done to it, see [`DdlAction`].
+pub const ACTION_FACT: &str = "dbintel.change.action";
+/// Fact of [`ChangeKind::Ddl`]: the table, as `schema.table`, that an index or a statistics object is on.
+pub const TABLE_FACT: &str = "dbintel.change.table";
+/// Fact of [`ChangeKind::Setting`]: the role that has it of its own (`ALTER ROLE … SET`).
+pub const ROLE_FACT: &str = "postgresql.rolname";
+
+/// What kind of object was created, dropped or altered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DdlObject {
+    /// A table, partition, materialized view or foreign table.
+    Table,
+    /// An index.
+    Index,
+    /// A statistics object (`CREATE STATISTICS`).
+    Statistics,
+}
+
+/// What was done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DdlAction {
+    /// It is there and was not.
+    Created,
+    /// It was there and is not.
+    Dropped,
+    /// It is another than it was.
+    Altered,
+}
+
+impl DdlObject {
+    /// The object as an attribute value: closed set, lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Index => "index",
+            Self::Statistics => "statistics",
+        }
+    }
+}
+
+impl DdlAction {
+    /// The action as an attribute value: closed set, lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Dropped => "dropped",
+            Self::Altered => "altered",
+        }
+    }
 }
 
 impl ChangeKind {
@@ -58,6 +116,7 @@ impl ChangeKind {
             Self::Analyze => "analyze",
             Self::Vacuum => "vacuum",
             Self::TableRewrite => "table_rewrite",
+            Self::Ddl => "ddl",
         }
     }
 }
@@ -67,6 +126,23 @@ impl Change {
     #[must_use]
     pub const fn new(kind: ChangeKind) -> Self {
         Self { kind, at: None, database: None, subject: None, before: None, after: None, facts: Vec::new() }
+    }
+
+    /// A fact that is a text.
+    #[must_use]
+    pub fn text_fact(&self, key: &str) -> Option<&Text> {
+        let fact = self.facts.iter().find(|fact| &*fact.key == key)?;
+        if let Value::Text(text) = &fact.value { Some(text) } else { None }
+    }
+
+    /// The table concerned, as `schema.table`; `None` where it is about none.
+    #[must_use]
+    pub fn table(&self) -> Option<&Text> {
+        match self.kind {
+            ChangeKind::Analyze | ChangeKind::Vacuum | ChangeKind::TableRewrite => self.subject.as_ref(),
+            ChangeKind::Ddl => self.text_fact(TABLE_FACT).or(self.subject.as_ref()),
+            _ => None,
+        }
     }
 
     /// Calls `visit` with every attribute of the `dbintel.change` event that is known.

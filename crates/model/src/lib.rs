@@ -22,7 +22,7 @@ pub use attribute::{Attribute, Labels, Value, ValueRef};
 pub use catalogue::{
     CounterDefinition, EventDefinition, Instrument, MetricDefinition, NumberType, PointSource,
 };
-pub use change::{Change, ChangeKind};
+pub use change::{ACTION_FACT, Change, ChangeKind, DdlAction, DdlObject, OBJECT_FACT, ROLE_FACT, TABLE_FACT};
 pub use gap::{Gap, GapReason};
 pub use plan::{
     MAX_PLAN_CAUSES, NoPlan, PlanCause, PlanChange, PlanFingerprint, PlanFormat, PlanIdentity, PlanMissing,

@@ -180,7 +180,7 @@ impl PlanExtractor {
         // What is noticed with the plan is dated by the batch, a moment later.
         let until = observation.obtained_at.max(place.read_at);
         let window = PlanSpan { first: replaced.span.last, last: until };
-        let causes = self.changes.between(window, &observation.key.database, &old, &new);
+        let causes = self.changes.between(window, &observation.key, &old, &new);
         PlanChange {
             key: observation.key.clone(),
             text: observation.text.clone(),

@@ -18,6 +18,7 @@ pub mod node;
 pub mod objects;
 mod planning;
 pub mod plans;
+pub mod schema;
 pub mod sessions;
 pub(crate) mod sql;
 pub mod statements;

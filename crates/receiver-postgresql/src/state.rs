@@ -3,9 +3,11 @@
 pub mod blocking;
 pub mod changes;
 pub mod gaps;
+pub mod held_plans;
 pub mod moments;
 pub mod plan_log;
 pub mod plans;
+pub mod schema;
 pub mod start_times;
 pub mod statements;
 pub mod texts;

@@ -3,7 +3,10 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use dbintel_model::{Change, ChangeKind, MAX_PLAN_CAUSES, PlanCause, PlanSpan, Text, Timestamp};
+use dbintel_model::{
+    ACTION_FACT, Change, ChangeKind, DdlObject, MAX_PLAN_CAUSES, OBJECT_FACT, PlanCause, PlanSpan, QueryKey,
+    ROLE_FACT, TABLE_FACT, Text, Timestamp,
+};
 use dbintel_plan::tree::Plan;
 
 /// Changes that are remembered for one server.
@@ -28,8 +31,12 @@ pub(super) struct Recent {
     /// When it happened, or else when it was noticed.
     pub(super) at: Timestamp,
     pub(super) database: Option<Text>,
-    /// The table, where it is about one.
+    /// The table, where it is about one or about what is on one.
     pub(super) table: Option<Text>,
+    /// The index, where it is about one.
+    pub(super) index: Option<Text>,
+    /// The role, where it is about one.
+    pub(super) role: Option<Text>,
     pub(super) description: Text,
 }
 
@@ -38,30 +45,38 @@ pub(super) struct Recent {
 impl RecentChanges {
     /// Remembers a change that can have a part in planning. Says whether another had to go for it before its time.
     pub(super) fn note(&mut self, change: &Change, noticed_at: Timestamp) -> bool {
-        let Some(is_of_table) = is_of_table(change.kind) else { return false };
+        if change.kind == ChangeKind::StatisticsReset {
+            return false;
+        }
         let at = change.at.unwrap_or(noticed_at);
-        let table = change.subject.as_deref().filter(|_| is_of_table);
-        let table = table.map(|table| cut(table).to_owned().into());
-        let kind = Text::Static(change.kind.as_str());
-        let description = describe(change, at).into();
-        self.push(Recent { kind, at, database: change.database.clone(), table, description })
+        let is_of_index = change.text_fact(OBJECT_FACT).is_some_and(|of| **of == *DdlObject::Index.as_str());
+        let short = |text: &Text| Text::from(cut(text).to_owned());
+        self.push(Recent {
+            kind: Text::Static(change.kind.as_str()),
+            at,
+            database: change.database.clone(),
+            table: change.table().map(short),
+            index: change.subject.as_ref().filter(|_| is_of_index).map(short),
+            role: change.text_fact(ROLE_FACT).map(short),
+            description: describe(change, at).into(),
+        })
     }
 
     /// What happened from the last time of the old plan to now and may concern one of the plans.
-    pub(super) fn between(&self, window: PlanSpan, database: &str, old: &Plan<'_>, new: &Plan<'_>) -> Causes {
+    pub(super) fn between(&self, window: PlanSpan, key: &QueryKey, old: &Plan<'_>, new: &Plan<'_>) -> Causes {
         let mut causes = Causes::default();
-        let tables: HashSet<&str> = [old, new]
+        let named: HashSet<&str> = [old, new]
             .into_iter()
             .flat_map(Plan::nodes)
-            .filter_map(|node| node.relation.name.as_deref())
+            .flat_map(|node| [node.relation.name.as_deref(), node.index.as_deref()])
+            .flatten()
             .collect();
         for change in settings_between(old, new) {
             causes.add(change);
         }
         for change in self.changes.iter().rev() {
             let in_time = change.at >= window.first && change.at <= window.last;
-            let of_database = change.database.as_deref().is_none_or(|of| of == database);
-            if in_time && of_database && change.concerns(&tables) {
+            if in_time && change.is_of(key) && change.concerns(&named) {
                 let description = change.description.clone();
                 causes.add(PlanCause { kind: change.kind.clone(), description });
             }
@@ -87,24 +102,18 @@ impl RecentChanges {
     }
 }
 
-/// Whether a change of this kind is about one table; `None` where it has no part in planning.
-const fn is_of_table(kind: ChangeKind) -> Option<bool> {
-    match kind {
-        ChangeKind::Analyze | ChangeKind::Vacuum | ChangeKind::TableRewrite => Some(true),
-        ChangeKind::Restart
-        | ChangeKind::Failover
-        | ChangeKind::Version
-        | ChangeKind::Setting
-        | ChangeKind::Extension => Some(false),
-        ChangeKind::StatisticsReset => None,
-    }
-}
-
 fn describe(change: &Change, at: Timestamp) -> String {
     let mut text = change.kind.as_str().replace('_', " ");
-    if let Some(subject) = &change.subject {
+    let fact = |key| change.text_fact(key);
+    for word in [fact(OBJECT_FACT), change.subject.as_ref(), fact(ACTION_FACT)].into_iter().flatten() {
         text.push(' ');
-        text.push_str(cut(subject));
+        text.push_str(cut(word));
+    }
+    for (word, name) in [(" on ", fact(TABLE_FACT)), (" of role ", fact(ROLE_FACT))] {
+        if let Some(name) = name {
+            text.push_str(word);
+            text.push_str(cut(name));
+        }
     }
     let side = |side: &Option<Text>| side.as_deref().map(|text| cut(text).to_owned());
     match (side(&change.before), side(&change.after)) {
@@ -143,10 +152,18 @@ fn settings_between(old: &Plan<'_>, new: &Plan<'_>) -> Vec<PlanCause> {
 // === impl Recent ===
 
 impl Recent {
-    /// Whether it is about the whole server or about one of these tables. Plans name a table without its schema.
-    fn concerns(&self, tables: &HashSet<&str>) -> bool {
+    /// Whether it is about every database and role or about those of this statement.
+    fn is_of(&self, key: &QueryKey) -> bool {
+        let is = |of: &Option<Text>, own: &Text| of.as_ref().is_none_or(|of| **of == *cut(own));
+        self.database.as_ref().is_none_or(|of| *of == key.database) && is(&self.role, &key.user)
+    }
+
+    /// Whether it is about no table or index, or about one of these names of a plan, which names them without their schema.
+    fn concerns(&self, named: &HashSet<&str>) -> bool {
         let Some(table) = self.table.as_deref() else { return true };
-        tables.contains(table) || table.rsplit_once('.').is_some_and(|(_, name)| tables.contains(name))
+        [Some(table), self.index.as_deref()].into_iter().flatten().any(|name| {
+            named.contains(name) || name.rsplit_once('.').is_some_and(|(_, name)| named.contains(name))
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use super::statements::{Earlier, MAX_EARLIER_PLANS, Statement, StatementKey, Sta
 use super::stored::StoredPlan;
 
 /// First byte of a snapshot; another layout gets another one.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 /// Systems whose statements a snapshot can name.
 const SYSTEMS: [&str; 1] = ["postgresql"];
 /// The largest plan that is read back, before compression.
@@ -87,7 +87,9 @@ fn write_change(out: &mut Writer, change: &Recent) {
     out.text(&change.kind);
     out.time(change.at);
     out.maybe(change.database.as_deref(), Writer::text);
-    out.maybe(change.table.as_deref(), Writer::text);
+    for name in [&change.table, &change.index, &change.role] {
+        out.maybe(name.as_deref(), Writer::text);
+    }
     out.text(&change.description);
 }
 
@@ -97,6 +99,8 @@ fn read_change(from: &mut Reader<'_>) -> Result<Recent, Damaged> {
         at: from.time()?,
         database: from.maybe(Reader::text)?,
         table: from.maybe(Reader::text)?,
+        index: from.maybe(Reader::text)?,
+        role: from.maybe(Reader::text)?,
         description: from.text()?,
     })
 }

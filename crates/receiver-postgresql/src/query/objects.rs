@@ -10,7 +10,10 @@ use super::connection::{Connection, Limits};
 use super::error::QueryError;
 use super::meter::{Rows, Select};
 use super::sql::{arguments, micros};
-use crate::state::changes::{MAX_SETTINGS, MAX_TABLES, Resets, Table, Tables, Values};
+use crate::state::changes::{
+    MAX_ROLE_SETTINGS, MAX_SETTINGS, MAX_TABLES, MAX_VALUE_CHARS, Resets, RoleSetting, RoleSettings, Table,
+    Tables, Values,
+};
 
 /// Databases of managed services that are the provider's own and refuse or confuse a visitor.
 pub const SYSTEM_DATABASES: [&str; 6] =
@@ -77,6 +80,31 @@ async fn names(
 /// [`QueryError`]
 pub async fn settings(connection: &mut Connection, limits: Limits) -> Result<Values, QueryError> {
     values(connection, limits, "settings", &settings_text()).await
+}
+
+/// Settings that roles have in databases. The value of one with a dot in its name does not come: it is none of the
+/// server's, and anything can be in it.
+///
+/// # Errors
+/// [`QueryError`]
+pub async fn role_settings(connection: &mut Connection, limits: Limits) -> Result<RoleSettings, QueryError> {
+    let mut settings = RoleSettings::default();
+    let take = |row: &PgRow| {
+        let text = |index: usize| row.try_get::<String, _>(index).map(Text::from);
+        let value = row.try_get::<Option<String>, _>(3)?.map(Text::from);
+        let setting = RoleSetting { value, hash: row.try_get(4)? };
+        settings.values.insert((text(0)?, text(1)?, text(2)?), setting);
+        Ok(())
+    };
+    let select = role_settings_text();
+    connection
+        .stream("settings of roles", limits, Select::perhaps(&select), PgArguments::default(), take)
+        .await?;
+    if settings.values.len() > MAX_ROLE_SETTINGS {
+        settings.values.pop_last();
+        settings.is_cut = true;
+    }
+    Ok(settings)
 }
 
 /// When statistics other than those of `pg_stat_statements` were last reset, by view and database; unknown where they
@@ -194,6 +222,17 @@ fn settings_text() -> String {
     )
 }
 
+fn role_settings_text() -> String {
+    format!(
+        "SELECT coalesce(d.datname::text, ''), coalesce(r.rolname::text, ''), split_part(one, '=', 1), \
+         CASE WHEN split_part(one, '=', 1) NOT LIKE '%.%' THEN substr(one, strpos(one, '=') + 1, {MAX_VALUE_CHARS} + 1) END, \
+         hashtextextended(one, 0) FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) one \
+         LEFT JOIN pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_roles r ON r.oid = s.setrole \
+         ORDER BY 1, 2, 3 LIMIT {}",
+        MAX_ROLE_SETTINGS + 1
+    )
+}
+
 fn resets_text() -> String {
     format!(
         "SELECT 'pg_stat_database ' || s.datname, {} FROM pg_stat_database s WHERE s.datname IS NOT NULL \
@@ -217,12 +256,13 @@ fn tables_text() -> String {
 
 /// Every statement of this module, by the name of what it reads.
 #[must_use]
-pub(super) fn texts() -> [(&'static str, String, Rows); 8] {
+pub(super) fn texts() -> [(&'static str, String, Rows); 9] {
     [
         ("databases", DATABASES.to_owned(), Rows::Always),
         ("database names", DATABASE_NAMES.to_owned(), Rows::Always),
         ("role names", role_names_text(), Rows::Always),
         ("settings", settings_text(), Rows::Always),
+        ("settings of roles", role_settings_text(), Rows::Perhaps),
         ("resets", resets_text(), Rows::Always),
         ("extensions", EXTENSIONS.to_owned(), Rows::Always),
         ("tables", tables_text(), Rows::Perhaps),

@@ -8,7 +8,7 @@ use super::family_table::FAMILIES;
 use super::meter::{Rows, metered};
 use super::sessions::SessionsPlan;
 use super::statements::StatementsPlan;
-use super::{distress, node, objects, planning, plans, tracking};
+use super::{distress, node, objects, planning, plans, schema, tracking};
 
 /// A statement as it is sent. Values are bound as `$1`, `$2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,7 @@ pub fn templates(
     templates.push(read("node", &node::text(facts), Rows::Always));
     templates.push(read("distress", distress::DISTRESS, Rows::Always));
     templates.extend(objects::texts().iter().map(|(name, text, rows)| read(name, text, *rows)));
+    templates.extend(schema::texts(facts).iter().map(|(name, text, rows)| read(name, text, *rows)));
     for family in FAMILIES {
         if let Ok(plan) = family.plan(facts, &wanted) {
             templates.push(read(&format!("family {}", family.name), &plan.text, family.rows));

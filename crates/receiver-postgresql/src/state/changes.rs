@@ -5,17 +5,39 @@
 
 use std::collections::BTreeMap;
 
-use dbintel_model::{Attribute, Change, ChangeKind, Node, Text, Timestamp};
+use dbintel_model::{Attribute, Change, ChangeKind, Node, ROLE_FACT, Text, Timestamp};
 
 /// Settings that are compared. Their number is that of `pg_settings`, about 400.
 pub const MAX_SETTINGS: usize = 2_000;
+/// Settings of roles and databases that are compared.
+pub const MAX_ROLE_SETTINGS: usize = 10_000;
 /// Tables whose maintenance is followed per database.
 pub const MAX_TABLES: usize = 10_000;
+/// What leaves instead of a value that can hold a secret.
+const REDACTED: Text = Text::Static("[redacted]");
 /// Characters of a setting's value that leave.
-const MAX_VALUE_CHARS: usize = 200;
+pub const MAX_VALUE_CHARS: usize = 200;
 
 /// Settings and extension versions of one database or of the server: name to value.
 pub type Values = BTreeMap<Text, Text>;
+
+/// Settings that roles have in databases.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct RoleSettings {
+    /// By database, role (each empty where it is for all) and name.
+    pub values: BTreeMap<(Text, Text, Text), RoleSetting>,
+    /// Whether there are more.
+    pub is_cut: bool,
+}
+
+/// A setting of a role or database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleSetting {
+    /// Its value; `None` for a setting that the server does not define: anything can be in it.
+    pub value: Option<Text>,
+    /// Hash of name and value, which never leaves.
+    pub hash: i64,
+}
 
 /// When statistics were last reset: view (and database) to time.
 pub type Resets = BTreeMap<Text, Option<Timestamp>>;
@@ -111,6 +133,37 @@ pub fn of_values(kind: ChangeKind, database: Option<&Text>, before: &Values, now
     changed.map(change).collect()
 }
 
+/// What happened to the settings of roles and databases. Where a reading was cut, nothing is said of what only the other one
+/// has.
+#[must_use]
+pub fn of_role_settings(before: &RoleSettings, now: &RoleSettings) -> Vec<Change> {
+    let is_cut = before.is_cut || now.is_cut;
+    let new = now.values.keys().filter(|key| !before.values.contains_key(*key));
+    let changed = before.values.keys().chain(new).filter(|key| {
+        let (held, seen) = (before.values.get(*key), now.values.get(*key));
+        held != seen && (!is_cut || held.is_some() && seen.is_some())
+    });
+    let change = |key: &(Text, Text, Text)| {
+        let (database, role, name) = key;
+        let known = |name: &Text| Some(name.clone()).filter(|name| !name.is_empty());
+        Change {
+            database: known(database),
+            subject: Some(name.clone()),
+            before: before.values.get(key).map(|setting| setting.shown(name)),
+            after: now.values.get(key).map(|setting| setting.shown(name)),
+            facts: known(role).into_iter().map(|role| Attribute::new(ROLE_FACT, role)).collect(),
+            ..Change::new(ChangeKind::Setting)
+        }
+    };
+    changed.map(change).collect()
+}
+
+impl RoleSetting {
+    fn shown(&self, name: &str) -> Text {
+        self.value.as_ref().map_or(REDACTED, |value| shorten(name, value))
+    }
+}
+
 /// Values that can hold a secret or a command line leave as a mark only.
 fn shorten(name: &str, value: &Text) -> Text {
     const UNSAFE: [&str; 11] = [
@@ -128,7 +181,7 @@ fn shorten(name: &str, value: &Text) -> Text {
     ];
     let is_url_with_password = || value.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
     if UNSAFE.iter().any(|part| name.contains(part)) || value.contains("password") || is_url_with_password() {
-        return "[redacted]".into();
+        return REDACTED;
     }
     match value.char_indices().nth(MAX_VALUE_CHARS) {
         Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()).into(),
@@ -220,6 +273,40 @@ mod tests {
         assert!(redacted("ext.api_key", "abc") && redacted("ext.proxy", "http://me:abc@proxy"));
         assert!(redacted("ext.options", "host=a password=abc"));
         assert!(!redacted("ext.url", "http://proxy/") && !redacted("log_line_prefix", "%m [%p] "));
+    }
+
+    #[test]
+    fn settings_of_roles_are_compared_and_only_those_of_the_server_are_shown() {
+        let settings = |all: &[(&'static str, &'static str, &'static str, Option<&'static str>, i64)]| {
+            let setting =
+                |value: Option<&'static str>, hash| RoleSetting { value: value.map(Text::from), hash };
+            let values = all.iter().map(|(database, role, name, value, hash)| {
+                (((*database).into(), (*role).into(), (*name).into()), setting(*value, *hash))
+            });
+            RoleSettings { values: values.collect(), is_cut: false }
+        };
+        let before = settings(&[
+            ("", "web", "work_mem", Some("4MB"), 1),
+            ("app", "", "app.token", None, 2),
+            ("app", "web", "search_path", Some("a"), 3),
+        ]);
+        let now = settings(&[
+            ("", "web", "work_mem", Some("8MB"), 4),
+            ("app", "", "app.token", None, 5),
+            ("", "", "jit", Some("off"), 6),
+        ]);
+        let told = |before: &RoleSettings, now: &RoleSettings| -> Vec<String> {
+            let text = |text: &Option<Text>| text.as_deref().unwrap_or("-").to_owned();
+            let describe = |change: &Change| {
+                let role = change.text_fact(ROLE_FACT).cloned();
+                [&change.database, &role, &change.subject, &change.before, &change.after].map(text).join(" ")
+            };
+            of_role_settings(before, now).iter().map(describe).collect()
+        };
+        let altered = ["- web work_mem 4MB 8MB", "app - app.token [redacted] [redacted]"];
+        assert_eq!(told(&before, &now), [altered[0], altered[1], "app web search_path a -", "- - jit - off"]);
+        assert_eq!(told(&before, &RoleSettings { is_cut: true, ..now }), altered);
+        assert_eq!(told(&before, &before), [""; 0]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! those that a change concerns, then those that cost most time, each of them at most once in an interval. What could not
 //! be planned waits longer each time, by what the reason says about the chance that it will go better.
 
+mod concern;
 mod missing;
 
 use std::cmp::Reverse;
@@ -11,8 +12,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{Change, ChangeKind, Monotonic, Query, QueryKey, QueryText, Record};
+use dbintel_model::{Monotonic, PlanObservation, Query, QueryKey, QueryText, Record};
+use xxhash_rust::xxh3::xxh3_64;
 
+use self::concern::Concern;
 pub use self::missing::{MissingPlan, Retry};
 
 /// Statements that are remembered; those that ranked last longest ago go first.
@@ -71,6 +74,8 @@ struct Probe {
     for_values: Option<Monotonic>,
     /// `None` once it has a plan.
     missing: Option<MissingPlan>,
+    /// Hash of the last plan as the server gave it.
+    plan: Option<u64>,
 }
 
 impl Probes {
@@ -82,16 +87,16 @@ impl Probes {
 
     /// Takes in what a poll read: statements that rank, and changes. Tells each statement why it has no plan.
     pub fn observe(&mut self, records: &mut [Record], now: Monotonic) {
-        for record in records {
+        for record in &mut *records {
             match record {
                 Record::Query(query) if query.rank.is_some() => {
                     self.rank(query, now);
                     query.plan_missing = self.reason(&query.key).map(MissingPlan::told);
                 }
-                Record::Change(change) => self.change(change, now),
                 _ => {}
             }
         }
+        self.change(&Concern::of(records), now);
         self.make_room();
     }
 
@@ -136,6 +141,20 @@ impl Probes {
         self.settle(key, |probe| {
             (probe.missing, probe.failures, probe.postponed) = (None, 0, 0);
             (probe.probed, probe.due, probe.changed) = (Some(now), now.plus(interval), false);
+        });
+    }
+
+    /// Remembers the plan; says whether the statement had one before that was not the same to the byte.
+    pub fn is_another(&mut self, plan: &PlanObservation) -> bool {
+        let hash = xxh3_64(&plan.raw);
+        let before = self.known.get_mut(&id(&plan.key)).and_then(|probe| probe.plan.replace(hash));
+        before.is_some_and(|before| before != hash)
+    }
+
+    /// A plan of the statement was remembered and did not get through: it is wanted again, and another one than before.
+    pub fn lost(&mut self, key: &QueryKey, now: Monotonic) {
+        self.settle(key, |probe| {
+            (probe.plan, probe.due) = (probe.plan.map(|hash| !hash), now);
         });
     }
 
@@ -245,11 +264,11 @@ impl Probes {
         }
     }
 
-    fn change(&mut self, change: &Change, now: Monotonic) {
-        if matches!(change.kind, ChangeKind::StatisticsReset) {
+    fn change(&mut self, concern: &Concern<'_>, now: Monotonic) {
+        if concern.is_none() {
             return;
         }
-        for probe in self.known.values_mut().filter(|probe| probe.is_concerned_by(change)) {
+        for probe in self.known.values_mut().filter(|probe| concern.is_with(&probe.candidate)) {
             let earliest = probe.probed.map_or(now, |probed| probed.plus(MIN_PAUSE_AFTER_CHANGE)).max(now);
             (probe.changed, probe.due) = (true, probe.due.min(earliest));
         }
@@ -292,34 +311,8 @@ impl Probe {
             postponed: 0,
             for_values: None,
             missing: Some(MissingPlan::NotYetProbed),
+            plan: None,
         }
-    }
-
-    /// A change of a table concerns the statements whose text has its name; any other one those of its database.
-    fn is_concerned_by(&self, change: &Change) -> bool {
-        let key = &self.candidate.key;
-        if change.database.as_ref().is_some_and(|database| *database != key.database) {
-            return false;
-        }
-        let of_table =
-            matches!(change.kind, ChangeKind::Analyze | ChangeKind::Vacuum | ChangeKind::TableRewrite);
-        match (&change.subject, self.candidate.text.as_ref().and_then(|text| text.masked.as_ref())) {
-            (Some(subject), Some(text)) if of_table => {
-                let table = subject.rsplit('.').next().unwrap_or_default().trim_matches('"');
-                names(text, table)
-            }
-            _ => true,
-        }
-    }
-}
-
-/// Whether the name stands in the text as a word, or at all if it is one that must be quoted.
-fn names(text: &str, name: &str) -> bool {
-    let of_word = |c: char| c.is_alphanumeric() || c == '_';
-    if name.chars().all(of_word) {
-        text.split(|c| !of_word(c)).any(|word| word.eq_ignore_ascii_case(name))
-    } else {
-        text.contains(name)
     }
 }
 

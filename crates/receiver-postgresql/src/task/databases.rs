@@ -11,17 +11,23 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dbintel_model::{ChangeKind, GapReason, Node, Record, Target, Text, Timestamp};
 use dbintel_pipeline::admission::Purpose;
+use dbintel_pipeline::memory::Holding;
 
 use super::connections::Leased;
 use super::families::{Families, Turn};
+use super::held_plans;
 use super::schedule::{Due, Poll};
+use super::schema::{self, SchemaDue};
 use super::shared::Shared;
+use crate::query::connection::Limits;
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::family::Scope;
 use crate::query::objects;
 use crate::state::changes::{self, Tables, Values};
 use crate::state::gaps::Part;
+use crate::state::held_plans::CausesOf;
+use crate::state::schema::Schema;
 
 /// See the module.
 #[derive(Debug)]
@@ -31,6 +37,8 @@ pub(super) struct DatabasesLoop {
     max_kept: usize,
     /// Where the last poll came to an end, and why.
     stuck: Option<(Text, GapReason)>,
+    /// Bytes of the definitions of all databases.
+    held: Holding,
 }
 
 #[derive(Debug)]
@@ -42,6 +50,7 @@ struct Database {
     facts: Option<u64>,
     slow_due: Due,
     tables_due: Due,
+    schema_due: SchemaDue,
     accepted: Accepted,
 }
 
@@ -50,6 +59,14 @@ struct Accepted {
     node: Option<Arc<Node>>,
     tables: Option<Tables>,
     extensions: Option<Values>,
+    schema: Option<Arc<Schema>>,
+}
+
+/// What will have been accepted if this poll is.
+struct Seen {
+    accepted: Accepted,
+    /// Whether all was read that can change a plan.
+    causes_were_read: bool,
 }
 
 impl DatabasesLoop {
@@ -57,7 +74,8 @@ impl DatabasesLoop {
         let config = &shared.config;
         let others = 1 + usize::from(config.query_sample.is_some()) + usize::from(config.plans.is_some());
         let max_kept = shared.config.max_connections.saturating_sub(others).max(1);
-        Self { databases: BTreeMap::new(), max_kept, stuck: None }
+        let held = shared.accounts.hold(format!("receiver {} schema", shared.server.receiver).into());
+        Self { databases: BTreeMap::new(), max_kept, stuck: None, held }
     }
 
     /// Brings the list of databases up to date, and closes the connections that will not be kept.
@@ -120,6 +138,8 @@ impl Poll for DatabasesLoop {
             }
         }
         shared.offer(&shared.target, None, unvisited);
+        let schemas = self.databases.values().filter_map(|database| database.accepted.schema.as_ref());
+        self.held.set(schemas.map(|schema| schema.weight_bytes()).sum());
     }
 
     async fn close(&mut self) {
@@ -142,6 +162,7 @@ impl Database {
             facts: None,
             slow_due: Due::every(shared.config.size_interval),
             tables_due: Due::every(shared.config.catalogue_interval),
+            schema_due: SchemaDue::default(),
             accepted: Accepted::default(),
         }
     }
@@ -153,7 +174,7 @@ impl Database {
     async fn visit(&mut self, shared: &Shared, name: &Text) -> Result<(), GapReason> {
         let mut records = Vec::new();
         let part = Part::database(name, "database");
-        let mut answered = None;
+        let (mut answered, began) = (None, shared.clock.monotonic());
         let read = match self.connect(shared, name).await {
             Ok(mut leased) => match self.read(shared, &mut leased, &mut answered, &mut records).await {
                 Ok(seen) => {
@@ -171,10 +192,13 @@ impl Database {
         match read {
             Ok(seen) => {
                 shared.delivered(&part, &mut records);
-                let accepted = shared.offer(&self.target, answered, records);
+                let accepted = shared.offer(&self.target, answered.clone(), records);
                 self.families.starts.offered(accepted);
                 if accepted {
-                    self.accepted = seen;
+                    self.accepted = seen.accepted;
+                    if seen.causes_were_read {
+                        held_plans::causes_read(shared, CausesOf::Database(name), began, answered);
+                    }
                 }
                 Ok(())
             }
@@ -246,13 +270,19 @@ impl Database {
         leased: &mut Leased,
         answered: &mut Option<(Arc<Node>, Timestamp)>,
         records: &mut Vec<Record>,
-    ) -> Result<Accepted, QueryError> {
+    ) -> Result<Seen, QueryError> {
         let limits = shared.limits(&self.target);
         let (node, time) = leased.open_transaction(shared, &self.target, Purpose::Objects, limits).await?;
         let mut accepted = self.accepted.clone();
-        if self.accepted.node.as_ref().is_some_and(|before| !node.continues(before)) {
+        if let Some(before) = self.accepted.node.as_ref().filter(|before| !node.continues(before)) {
             self.families.starts.clear();
             accepted.tables = None;
+            // Nodes of one system have one schema.
+            let system = before.system_identifier.zip(node.system_identifier);
+            if system.is_none_or(|(before, now)| before != now) {
+                accepted.schema = None;
+            }
+            held_plans::forget(shared);
         }
         let node = Arc::new(node);
         *answered = Some((Arc::clone(&node), time));
@@ -281,8 +311,40 @@ impl Database {
                 self.read_extensions(shared, leased, &mut accepted, records).await?;
             }
         }
+        let schema_is_due = tables_are_due && self.schema_due.is_due(now);
+        let causes_were_read =
+            schema_is_due && self.read_schema(shared, leased, limits, &mut accepted, records).await?;
         shared.look_at_planning(&self.target, leased, limits).await?;
         leased.connection.end().await?;
-        Ok(accepted)
+        Ok(Seen { accepted, causes_were_read })
+    }
+
+    /// If it fails, the rest of the poll is good all the same. Says whether it was read.
+    async fn read_schema(
+        &mut self,
+        shared: &Shared,
+        leased: &mut Leased,
+        limits: Limits,
+        accepted: &mut Accepted,
+        records: &mut Vec<Record>,
+    ) -> Result<bool, QueryError> {
+        let part = Part::database(&leased.connection.database, "schema");
+        let before = accepted.schema.clone();
+        let (target, due) = (Arc::clone(&self.target), &mut self.schema_due);
+        match schema::read(shared, leased, &target, due, before.as_ref(), records).await {
+            Ok(schema) => {
+                shared.delivered(&part, records);
+                accepted.schema = Some(schema);
+                Ok(true)
+            }
+            Err(error) if error.connection_usable => {
+                shared.missing(&part, &error, records);
+                if !error.was_denied() {
+                    leased.begin(limits).await?;
+                }
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 }

@@ -17,6 +17,7 @@ use dbintel_pipeline::memory::Holding;
 use dbintel_pipeline::telemetry::definitions;
 
 use super::connections::Leased;
+use super::held_plans::{self, MAX_PLANS_PER_BATCH};
 use super::plan_log::LoggedPlans;
 use super::schedule::Poll;
 use super::shared::Shared;
@@ -26,9 +27,6 @@ use crate::state::gaps::Part;
 use crate::state::plans::{Candidate, MissingPlan};
 use crate::state::texts::TextKey;
 
-/// Batches of a round hold so many plans at most: each plan can be a megabyte.
-const MAX_PLANS_PER_BATCH: usize = 4;
-
 /// The longest wait for a permit, on a connection without a transaction.
 const MAX_PAUSE: Duration = Duration::from_secs(15);
 
@@ -37,7 +35,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(15);
 pub(super) struct PlansLoop {
     targets: BTreeMap<Text, Arc<Target>>,
     logged: LoggedPlans,
-    /// Bytes of what is remembered of the candidates.
+    /// Bytes of what is remembered of the candidates, and of plans that wait.
     held: Holding,
 }
 
@@ -121,7 +119,7 @@ impl PlansLoop {
             }
             match explained {
                 Ok((from, explained, sensitivity)) => {
-                    records.push(settle(shared, candidate, from.1, explained));
+                    records.extend(settle(shared, candidate, from.1, explained));
                     records.extend(sensitivity.map(|found| Record::PlanSensitivity(Box::new(found))));
                     node = Some(from);
                 }
@@ -273,8 +271,8 @@ fn limit_reached(reason: MissingPlan) -> QueryError {
     QueryError { sqlstate: Some(sqlstate.into()), ..QueryError::new(gap, reason.description()) }
 }
 
-/// Counts what came of a statement, and makes the record.
-fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Explained) -> Record {
+/// Counts what came of a statement, and makes the record, unless the plan waits for its causes.
+fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Explained) -> Option<Record> {
     let now = shared.clock.monotonic();
     match explained {
         Ok(plan) => {
@@ -285,7 +283,7 @@ fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Ex
                 ("identity", Text::Static(plan.identity.as_str())),
             ];
             shared.registry.counter(&definitions::PLANS_OBTAINED, labels).increment();
-            Record::Plan(Box::new(PlanObservation {
+            let plan = PlanObservation {
                 key: candidate.key.clone(),
                 text: candidate.text.clone(),
                 rung: plan.rung,
@@ -293,9 +291,10 @@ fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Ex
                 format: PlanFormat::PostgresqlJson,
                 raw: plan.raw,
                 obtained_at: time,
-            }))
+            };
+            held_plans::record(shared, plan)
         }
-        Err(reason) => failure(shared, candidate, reason, Some(time)),
+        Err(reason) => Some(failure(shared, candidate, reason, Some(time))),
     }
 }
 
@@ -373,6 +372,7 @@ impl Poll for PlansLoop {
         }
         // What the log has need not be asked for.
         self.logged.read(shared).await;
+        held_plans::let_overdue_go(shared);
         let part = Part::server("plan texts");
         let mut records = Vec::new();
         match self.round(shared).await {
@@ -380,7 +380,7 @@ impl Poll for PlansLoop {
             Err(error) => shared.missing(&part, &error, &mut records),
         }
         shared.offer(&shared.target, None, records);
-        self.held.set(shared.plans.lock().held_bytes());
+        self.held.set(shared.plans.lock().held_bytes() + shared.held_plans.lock().held_bytes());
         show(shared);
     }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dbintel_model::{Change, ChangeKind, GapReason, Node, Record, Target, Text, Timestamp};
 use dbintel_pipeline::admission::{DistressSignals, Purpose};
+use dbintel_pipeline::telemetry::definitions;
 
 use super::connections::Leased;
 use super::families::{Families, Turn};
+use super::held_plans;
 use super::schedule::{Due, Poll};
 use super::shared::Shared;
 use super::statements::Statements;
@@ -18,8 +20,9 @@ use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::family::Scope;
 use crate::query::{distress, objects, sql_identifier};
-use crate::state::changes::{self, Resets, Values};
+use crate::state::changes::{self, Resets, RoleSettings, Values};
 use crate::state::gaps::Part;
+use crate::state::held_plans::CausesOf;
 
 /// See the module.
 #[derive(Debug)]
@@ -44,6 +47,7 @@ pub(super) struct ServerLoop {
 struct Accepted {
     node: Option<Arc<Node>>,
     settings: Option<Values>,
+    role_settings: Option<RoleSettings>,
     resets: Option<Resets>,
     extensions: Option<Values>,
 }
@@ -93,7 +97,8 @@ impl ServerLoop {
     ) -> Result<Seen, QueryError> {
         let limits = shared.limits(&shared.target);
         let (node, time) = leased.open_transaction(shared, &shared.target, Purpose::Server, limits).await?;
-        let mut seen = Seen { node: Arc::new(node), accepted: self.accepted.clone() };
+        let accepted = self.accepted.clone();
+        let mut seen = Seen { node: Arc::new(node), accepted, causes_were_read: false };
         *answered = Some((Arc::clone(&seen.node), time));
         self.compare_node(shared, &mut seen, records);
         self.look_for_distress(shared, leased, limits).await?;
@@ -102,6 +107,7 @@ impl ServerLoop {
             let looked = self.look_again(shared, leased).await;
             settle(shared, leased, "abilities", looked, records).await?;
             let catalogue = read_catalogue(shared, leased, &mut seen, records).await;
+            seen.causes_were_read = catalogue.is_ok();
             settle(shared, leased, "catalogue", catalogue, records).await?;
         }
         if self.metrics_due.take(now) {
@@ -176,6 +182,7 @@ impl ServerLoop {
             if !seen.node.continues(before) {
                 self.families.starts.clear();
                 self.statements.forget_texts();
+                held_plans::forget(shared);
             }
         }
         seen.accepted.node = Some(Arc::clone(&seen.node));
@@ -186,6 +193,8 @@ impl ServerLoop {
 struct Seen {
     node: Arc<Node>,
     accepted: Accepted,
+    /// Whether all settings were read.
+    causes_were_read: bool,
 }
 
 #[async_trait]
@@ -194,6 +203,7 @@ impl Poll for ServerLoop {
         let mut records = Vec::new();
         let part = Part::server("server");
         self.statements.discard_pending();
+        let began = shared.clock.monotonic();
         let mut leased = match self.connect(shared).await {
             Ok(leased) => leased,
             Err(error) => {
@@ -209,11 +219,14 @@ impl Poll for ServerLoop {
                 shared.reached();
                 shared.delivered(&part, &mut records);
                 self.leased = shared.done(leased).await;
-                let accepted = shared.offer(&shared.target, answered, records);
+                let accepted = shared.offer(&shared.target, answered.clone(), records);
                 self.families.starts.offered(accepted);
                 if accepted {
                     self.accepted = seen.accepted;
                     self.statements.commit(shared);
+                    if seen.causes_were_read {
+                        held_plans::causes_read(shared, CausesOf::Server, began, answered);
+                    }
                 }
             }
             Err(error) => {
@@ -284,6 +297,16 @@ async fn read_catalogue(
             .extend(changes::of_values(ChangeKind::Setting, None, before, &settings).into_iter().map(boxed));
     }
     seen.accepted.settings = Some(settings);
+    let ask = leased.ask(target, Purpose::Catalogue, "settings of roles");
+    let settings = objects::role_settings(&mut leased.connection, limits);
+    let settings = shared.admitted(ask, settings, |settings| settings.values.len()).await?;
+    if settings.is_cut {
+        shared.count(&definitions::LIMIT_REACHED, "limit", "role_settings", 1);
+    }
+    if let Some(before) = &seen.accepted.role_settings {
+        records.extend(changes::of_role_settings(before, &settings).into_iter().map(boxed));
+    }
+    seen.accepted.role_settings = Some(settings);
     let ask = leased.ask(target, Purpose::Catalogue, "resets");
     let resets = objects::resets(&mut leased.connection, limits);
     let resets = shared.admitted(ask, resets, Resets::len).await?;

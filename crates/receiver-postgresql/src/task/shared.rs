@@ -21,6 +21,7 @@ use crate::query::connection::Limits;
 use crate::query::error::QueryError;
 use crate::query::meter::Meter;
 use crate::state::gaps::{Gaps, Part};
+use crate::state::held_plans::HeldPlans;
 use crate::state::plans::Probes;
 
 /// Gaps of refused batches that are kept for the next one.
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     pub(super) plans: Mutex<Probes>,
     /// `log_line_prefix`, once it was read.
     pub(super) line_prefix: Mutex<Option<Text>>,
+    /// Plans that wait for what may have changed them.
+    pub(super) held_plans: Mutex<HeldPlans>,
     door: Door,
     admission: Arc<dyn Admission>,
     status: StatusHandle,
@@ -131,6 +134,7 @@ impl Shared {
             databases: Databases::default(),
             plans: Mutex::new(Probes::every(config.plans.map_or(Duration::MAX, |plans| plans.reprobe))),
             line_prefix: Mutex::default(),
+            held_plans: Mutex::default(),
             gaps: Mutex::default(),
             carried: Mutex::default(),
             config,

@@ -28,6 +28,7 @@ use dbintel_pipeline::{
     Supervised, Supervisor, WeightedQueue,
 };
 use dbintel_processors::circuit_breaker::{self, CircuitBreakerSettings, Guard, GuardContext, ProcessGate};
+use dbintel_processors::plan_extractor::{PlanCache, PlanExtractor, PlanExtractorConfig};
 use dbintel_receiver_postgresql::config::{Settings, validate};
 use dbintel_receiver_postgresql::{PostgresqlReceiver, server};
 use parking_lot::Mutex;
@@ -68,6 +69,18 @@ fn tap(plans: Plans) -> ProcessorFactory {
     ProcessorFactory { id: "tap".into(), build: Arc::new(move || Box::new(Tap(Arc::clone(&plans)))) }
 }
 
+fn extractor(clock: &Arc<dyn Clock>, registry: &Registry, accounts: &MemoryAccounts) -> ProcessorFactory {
+    let (id, config) = (Text::Static("plan_extractor"), PlanExtractorConfig::default());
+    let cache = PlanCache::new(&id, &config, Arc::clone(clock), accounts);
+    let (of_chain, registry, accounts) = (id.clone(), registry.clone(), accounts.clone());
+    let receiver = Text::Static("postgresql");
+    let build = move || -> Box<dyn Processor> {
+        let (id, registry) = (of_chain.clone(), registry.clone());
+        Box::new(PlanExtractor::new(id, &receiver, config, cache.clone(), registry, &accounts))
+    };
+    ProcessorFactory { id, build: Arc::new(build) }
+}
+
 /// A running receiver.
 pub struct Watched {
     pub registry: Registry,
@@ -94,6 +107,15 @@ impl Watched {
 
     /// Starts a receiver with this configuration, and with this one of what stands before the server.
     pub fn start_guarded(yaml: &str, guard: &str) -> Self {
+        Self::start_with(yaml, guard, false)
+    }
+
+    /// Starts a receiver whose plans a `plan_extractor` makes events of.
+    pub fn start_extracting(yaml: &str) -> Self {
+        Self::start_with(yaml, GENEROUS, true)
+    }
+
+    fn start_with(yaml: &str, guard: &str, extracting: bool) -> Self {
         let settings: Settings = dbintel_config::from_yaml(yaml).expect("readable settings");
         let config = validate(&settings).expect("valid settings").config;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -105,11 +127,13 @@ impl Watched {
         let (requests, receiver_requests) = mpsc::channel(16);
         let (plans, asking) = (Plans::default(), requests.clone());
         let id = Text::from("postgresql");
+        let mut chain = vec![tap(Arc::clone(&plans))];
+        chain.extend(extracting.then(|| extractor(&clock, &registry, &accounts)));
         let lane = Lane::start(
             LaneContext {
                 id: id.clone(),
                 limits: LaneLimits { queue: QueueLimits { max_bytes: 64 << 20, max_items: 64 } },
-                chain: vec![tap(Arc::clone(&plans))],
+                chain,
                 sinks: vec![Sink {
                     input: Arc::clone(&input),
                     signals: Signals::ALL,
@@ -213,6 +237,15 @@ impl Watched {
             drop(delivery);
         }
         self.seen.clear();
+    }
+
+    /// Takes in what has come and was not waited for, and then one more reading of the statements: what the lane had taken
+    /// before is there.
+    pub async fn catch_up(&mut self) {
+        while let Some(delivery) = self.input.try_pop() {
+            self.seen.push(delivery.batch);
+        }
+        self.readings(1).await;
     }
 
     /// Every batch so far.
@@ -349,6 +382,13 @@ pub fn gaps(batches: &[Arc<Batch>]) -> impl Iterator<Item = &Gap> {
 pub fn changes(batches: &[Arc<Batch>]) -> impl Iterator<Item = &dbintel_model::Change> {
     records(batches).filter_map(|record| match record {
         Record::Change(change) => Some(&**change),
+        _ => None,
+    })
+}
+
+pub fn plan_changes(batches: &[Arc<Batch>]) -> impl Iterator<Item = &dbintel_model::PlanChange> {
+    records(batches).filter_map(|record| match record {
+        Record::PlanChange(change) => Some(&**change),
         _ => None,
     })
 }

@@ -1,5 +1,6 @@
 //! In a lane, with changes of the server beside the plans.
 
+use dbintel_model::{ACTION_FACT, Attribute, OBJECT_FACT, ROLE_FACT, TABLE_FACT};
 use dbintel_pipeline::memory::MemoryState;
 use dbintel_pipeline::overrides::Overrides;
 use dbintel_pipeline::status::{ComponentKind, StatusBoard};
@@ -93,6 +94,68 @@ async fn a_change_names_what_else_changed_between_the_two_plans() {
     );
     assert_eq!(attribute(back, "dbintel.plan.change.cause_kinds").as_deref(), Some("none_known"));
     assert_eq!(attribute(back, "dbintel.plan.change.seen_before").as_deref(), Some("true"));
+}
+
+fn with(facts: &[(&'static str, &'static str)], record: Record) -> Record {
+    let Record::Change(mut change) = record else { panic!("{record:?}") };
+    change.facts.extend(facts.iter().map(|(key, value)| Attribute::new(*key, *value)));
+    Record::Change(change)
+}
+
+fn ddl(object: &'static str, name: &'static str, table: Option<&'static str>) -> Record {
+    let table = table.map(|table| (TABLE_FACT, table));
+    let facts: Vec<_> = [(OBJECT_FACT, object), (ACTION_FACT, "dropped")].into_iter().chain(table).collect();
+    with(&facts, change(ChangeKind::Ddl, name, None))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_created_or_dropped_is_a_cause_where_a_plan_names_it_or_its_table() {
+    let records = vec![
+        ddl("table", "public.orders", None),
+        ddl("index", "public.orders_9", Some("public.orders")),
+        ddl("index", "public.orders_1", None),
+        ddl("statistics", "public.orders", Some("public.customers")),
+        ddl("index", "public.customers_1", Some("public.customers")),
+        ddl("table", "public.customers", None),
+    ];
+    let batches = vec![plan_at(1, 10), batch(records, seconds(20)), plan_at(2, 30)];
+    let (records, _) = sent(true, batches).await;
+    let change = records.iter().find(|record| matches!(record, Record::PlanChange(_))).unwrap();
+    assert_eq!(attribute(change, "dbintel.plan.change.cause_kinds").as_deref(), Some("ddl"));
+    let causes = attribute(change, "dbintel.plan.change.causes").unwrap();
+    let causes: Vec<_> = causes.lines().filter_map(|line| line.split(", noticed").next()).collect();
+    assert_eq!(
+        causes,
+        [
+            // By the index of the old plan.
+            "ddl index public.orders_1 dropped",
+            "ddl index public.orders_9 dropped on public.orders",
+            "ddl table public.orders dropped",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_setting_of_a_role_or_database_is_a_cause_for_the_statements_of_both() {
+    let setting =
+        |name, facts: &[(&'static str, &'static str)]| with(facts, change(ChangeKind::Setting, name, None));
+    let elsewhere = |record| {
+        let Record::Change(mut change) = record else { panic!("{record:?}") };
+        change.database = Some("other".into());
+        Record::Change(change)
+    };
+    let records = vec![
+        setting("of_app", &[(ROLE_FACT, "app")]),
+        setting("of_another", &[(ROLE_FACT, "another")]),
+        elsewhere(setting("of_app_elsewhere", &[(ROLE_FACT, "app")])),
+        setting("of_all", &[]),
+    ];
+    let batches = vec![plan_at(1, 10), batch(records, seconds(20)), plan_at(2, 30)];
+    let (records, _) = sent(true, batches).await;
+    let change = records.iter().find(|record| matches!(record, Record::PlanChange(_))).unwrap();
+    let causes = attribute(change, "dbintel.plan.change.causes").unwrap();
+    let causes: Vec<_> = causes.lines().filter_map(|line| line.split(", noticed").next()).collect();
+    assert_eq!(causes, ["setting of_all", "setting of_app of role app"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use dbintel_model::catalogue::STATEMENT_COUNTERS;
-use dbintel_model::{Clock as _, Counters, Exactness, Interval, ManualClock, Timestamp};
+use dbintel_model::{
+    Attribute, Change, ChangeKind, Clock as _, Counters, Exactness, Interval, ManualClock, PlanFormat,
+    PlanIdentity, PlanRung, ROLE_FACT, TABLE_FACT, Timestamp,
+};
 
 use super::*;
 
@@ -96,6 +99,53 @@ fn a_change_moves_the_statements_of_its_table_to_the_front_but_not_too_soon() {
     probes.explained(&key(3), clock.monotonic());
     probes.observe(&mut change(ChangeKind::StatisticsReset, None), clock.monotonic());
     assert_eq!(due(&probes, &clock, 9), [2, 1]);
+}
+
+#[test]
+fn ddl_moves_the_statements_of_its_table_and_a_setting_those_of_its_role() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = three(&clock);
+    for id in [1, 2, 3] {
+        probes.explained(&key(id), clock.monotonic());
+    }
+    clock.advance(MIN_PAUSE_AFTER_CHANGE);
+    let mut observe = |kind, subject: &'static str, facts: &[(&'static str, &'static str)]| {
+        let facts = facts.iter().map(|(key, value)| Attribute::new(*key, *value)).collect();
+        let (database, subject) = (Some("app".into()), Some(subject.into()));
+        let change = Change { database, subject, facts, ..Change::new(kind) };
+        probes.observe(&mut [Record::Change(Box::new(change))], clock.monotonic());
+        due(&probes, &clock, 9)
+    };
+    let ddl = ChangeKind::Ddl;
+    assert_eq!(observe(ddl, "public.other_idx", &[(TABLE_FACT, "public.other")]), [0; 0]);
+    assert_eq!(observe(ChangeKind::Setting, "work_mem", &[(ROLE_FACT, "other")]), [0; 0]);
+    assert_eq!(observe(ddl, "public.some_idx", &[(TABLE_FACT, "public.b")]), [2]);
+    assert_eq!(observe(ddl, "public.c", &[]), [2, 3]);
+    assert_eq!(observe(ddl, "public.the a", &[]), [2, 3], "in quotes, and in no text");
+    assert_eq!(observe(ChangeKind::Setting, "work_mem", &[(ROLE_FACT, "web")]), [2, 3, 1]);
+}
+
+#[test]
+fn a_plan_is_another_one_if_its_bytes_are() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = three(&clock);
+    let mut is_another = |query_id, raw: &[u8]| {
+        probes.is_another(&PlanObservation {
+            key: key(query_id),
+            text: None,
+            rung: PlanRung::Generic,
+            identity: PlanIdentity::Proven,
+            format: PlanFormat::PostgresqlJson,
+            raw: raw.into(),
+            obtained_at: Timestamp::default(),
+        })
+    };
+    let seen = [(1, b"a"), (1, b"a"), (1, b"b"), (1, b"b"), (2, b"c"), (99, b"x"), (99, b"y")];
+    assert_eq!(
+        seen.map(|(id, raw)| is_another(id, raw)),
+        [false, false, true, false, false, false, false],
+        "the first one is no other one, and of what is not followed nothing is known"
+    );
 }
 
 #[test]

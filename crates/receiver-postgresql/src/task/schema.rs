@@ -1,0 +1,73 @@
+//! The definitions of one database: read when it is time, compared with what was known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbintel_model::{Monotonic, Record, Target};
+use dbintel_pipeline::admission::Purpose;
+use dbintel_pipeline::telemetry::definitions;
+
+use super::connections::Leased;
+use super::shared::Shared;
+use crate::query::error::QueryError;
+use crate::query::schema as query;
+use crate::state::schema::{Definitions, Reading, Schema};
+
+/// After a reading the next one waits this many times as long as it took the server: a thousandth of one core at most,
+/// however many objects there are.
+const WAIT_PER_READ_DURATION: u32 = 1_000;
+
+/// When the next reading may be.
+#[derive(Debug, Default)]
+pub(super) struct SchemaDue {
+    next: Option<Monotonic>,
+}
+
+impl SchemaDue {
+    pub(super) fn is_due(&self, now: Monotonic) -> bool {
+        self.next.is_none_or(|next| next <= now)
+    }
+
+    fn was_read(&mut self, now: Monotonic, took: Duration) {
+        self.next = Some(now.plus(took.saturating_mul(WAIT_PER_READ_DURATION)));
+    }
+}
+
+/// Reads what is due to be read; gives what is known now, and adds to the records what happened since `before`. Runs in the
+/// transaction that is open.
+pub(super) async fn read(
+    shared: &Shared,
+    leased: &mut Leased,
+    target: &Target,
+    due: &mut SchemaDue,
+    before: Option<&Arc<Schema>>,
+    records: &mut Vec<Record>,
+) -> Result<Arc<Schema>, QueryError> {
+    let limits = shared.limits(target);
+    let ask = leased.ask(target, Purpose::Catalogue, "schema marks");
+    let reading = query::marks(&mut leased.connection, limits);
+    let rows = |reading: &Reading| reading.marks.len();
+    let (reading, mut took) = shared.timed(ask, reading, rows).await?;
+    if reading.is_cut {
+        shared.count(&definitions::LIMIT_REACHED, "limit", "schema_objects", 1);
+    }
+    let wanted = Schema::wanted(before.map(AsRef::as_ref), &reading);
+    let mut found = Definitions::new();
+    if !wanted.is_empty() {
+        let ask = leased.ask(target, Purpose::Catalogue, "schema");
+        let asking = query::definitions(&mut leased.connection, limits, &leased.facts, &wanted);
+        let (read, more) = shared.timed(ask, asking, Definitions::len).await?;
+        (found, took) = (read, took + more);
+    }
+    due.was_read(shared.clock.monotonic(), took);
+    if let Some(before) = before.filter(|before| found.is_empty() && before.is(&reading)) {
+        return Ok(Arc::clone(before));
+    }
+    let step = Schema::step(before.map(AsRef::as_ref), &leased.connection.database, &reading, &found);
+    let reached = [("schema_changes", step.left as u64), ("schema_bytes", u64::from(step.schema.is_full()))];
+    for (limit, times) in reached.into_iter().filter(|(_, times)| *times > 0) {
+        shared.count(&definitions::LIMIT_REACHED, "limit", limit, times);
+    }
+    records.extend(step.changes.into_iter().map(|change| Record::Change(Box::new(change))));
+    Ok(Arc::new(step.schema))
+}
