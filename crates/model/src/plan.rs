@@ -145,6 +145,12 @@ impl PlanRung {
     /// Every rung, from the closest to what runs to the furthest.
     pub const ALL: [Self; 4] = [Self::Actual, Self::Custom, Self::Generic, Self::GenericNulls];
 
+    /// Whether a statement can have several plans on this rung at the same time, by the values of its parameters.
+    #[must_use]
+    pub const fn depends_on_values(self) -> bool {
+        matches!(self, Self::Actual | Self::Custom)
+    }
+
     /// As an attribute value: closed set, lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -115,6 +115,13 @@ pub static PLAN_PARSER_P99_LATENCY: SelfMetric = SelfMetric {
     kind: Gauge,
 };
 
+/// Plans that statements went back to.
+pub static PLAN_EXTRACTOR_ALTERNATIONS: SelfMetric = SelfMetric {
+    name: "plan_extractor_alternations_total",
+    help: "Plans that a statement went to and fro between, on rungs where plans depend on values; nothing leaves for them.",
+    kind: Counter,
+};
+
 /// Events of plans that left, by reason.
 pub static PLAN_EXTRACTOR_EVENTS: SelfMetric = SelfMetric {
     name: "plan_extractor_events_total",
@@ -314,6 +321,7 @@ pub static ALL: &[&SelfMetric] = &[
     &PLAN_PARSER_CACHE_HIT_RATE,
     &PLAN_PARSER_CACHE_EVICTED,
     &PLAN_PARSER_P99_LATENCY,
+    &PLAN_EXTRACTOR_ALTERNATIONS,
     &PLAN_EXTRACTOR_EVENTS,
     &PLAN_EXTRACTOR_STATEMENTS,
     &PLAN_STORE_COMPRESSION_RATIO,

@@ -93,6 +93,9 @@ pub(super) enum Verdict {
     First,
     /// Another than the one before.
     Changed(Box<Replaced>),
+    /// Another than the one before, where the statement has several: it had this one before, or has had so many that
+    /// nobody can say.
+    Alternated,
 }
 
 /// The plan that is no longer the current one.
@@ -314,6 +317,7 @@ impl Track {
             self.plan = Arc::clone(&extracted.plan);
             return (Verdict::Same, 0);
         }
+        let has_many = self.earlier.len() >= MAX_EARLIER_PLANS;
         let seen_before =
             self.earlier.iter().position(|earlier| earlier.fingerprint.exact == extracted.fingerprint.exact);
         let seen_before =
@@ -339,7 +343,10 @@ impl Track {
         self.known_since = seen_before.map_or(at, |span| span.first);
         self.changed_at = Some(at);
         self.changes += 1;
-        (Verdict::Changed(Box::new(replaced)), u64::from(forgotten))
+        // Going to and fro between them is how it runs, and no news.
+        let is_news = !observation.rung.depends_on_values() || seen_before.is_none() && !has_many;
+        let verdict = if is_news { Verdict::Changed(Box::new(replaced)) } else { Verdict::Alternated };
+        (verdict, u64::from(forgotten))
     }
 
     fn weight_bytes(&self) -> usize {

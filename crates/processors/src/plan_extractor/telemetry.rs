@@ -92,6 +92,11 @@ impl Telemetry {
         self.hits.push(1.0);
     }
 
+    /// A statement went to another one of its plans.
+    pub(super) fn alternated(&self) {
+        self.registry.counter(&definitions::PLAN_EXTRACTOR_ALTERNATIONS, self.labels.clone()).increment();
+    }
+
     /// An event leaves.
     pub(super) fn event(&self, reason: &'static str) {
         self.count(&definitions::PLAN_EXTRACTOR_EVENTS, "reason", reason, 1);

@@ -200,22 +200,50 @@ fn a_plan_leaves_when_it_is_first_seen_or_another_one() {
 #[test]
 fn coming_back_to_an_earlier_plan_is_a_change_that_says_so() {
     let mut fixture = fixture("{}");
-    let custom = PlanRung::Custom;
+    let generic = PlanRung::Generic;
     let first = fixture.clock.now().plus(Duration::from_secs(1));
-    fixture.see(1, custom, &plan(1, 1));
-    fixture.see(1, custom, &plan(2, 1));
+    fixture.see(1, generic, &plan(1, 1));
+    fixture.see(1, generic, &plan(2, 1));
     for _ in 0..3 {
-        let back = fixture.see(1, custom, &plan(1, 1)).1.unwrap();
+        let back = fixture.see(1, generic, &plan(1, 1)).1.unwrap();
         assert_eq!(back.seen_before.map(|span| span.first), Some(first));
-        assert!(fixture.see(1, custom, &plan(2, 1)).1.unwrap().seen_before.is_some());
+        assert!(fixture.see(1, generic, &plan(2, 1)).1.unwrap().seen_before.is_some());
     }
     for number in 3..4 + u32::try_from(MAX_EARLIER_PLANS).unwrap() {
-        assert_eq!(fixture.see(1, custom, &plan(number, 1)).1.unwrap().seen_before, None);
+        assert_eq!(fixture.see(1, generic, &plan(number, 1)).1.unwrap().seen_before, None);
     }
-    let forgotten = fixture.see(1, custom, &plan(1, 1)).1.unwrap();
+    let forgotten = fixture.see(1, generic, &plan(1, 1)).1.unwrap();
     assert_eq!(forgotten.seen_before, None);
     let limit = fixture.limit("plan_history");
     assert!(limit >= Some(1.0), "{limit:?}");
+}
+
+/// With other values another plan: a set of them, in which only a new one is news.
+#[test]
+fn where_plans_depend_on_values_going_to_and_fro_is_no_change() {
+    let mut fixture = fixture("{}");
+    let actual = PlanRung::Actual;
+    assert_eq!(fixture.see(1, actual, &plan(1, 1)).0, Some(PlanNews::FirstSeen));
+    assert!(fixture.see(1, actual, &plan(2, 1)).1.is_some());
+    for _ in 0..5 {
+        assert_eq!(fixture.see(1, actual, &plan(1, 1)), (None, None));
+        assert_eq!(fixture.see(1, actual, &plan(2, 1)), (None, None));
+    }
+    assert!(fixture.see(1, actual, &plan(3, 1)).1.is_some());
+    assert_eq!(fixture.value("plan_extractor_alternations_total", &[]), Some(10.0));
+    // Every interval bears the plan that ran last.
+    let record = fixture.run(vec![query(1)]).remove(0);
+    let third = attribute(&record, "dbintel.plan.fingerprint");
+    fixture.see(1, actual, &plan(2, 1));
+    let record = fixture.run(vec![query(1)]).remove(0);
+    assert_ne!(attribute(&record, "dbintel.plan.fingerprint"), third);
+    // Of more plans than are remembered none is news.
+    let all = 4..4 + u32::try_from(2 * MAX_EARLIER_PLANS).unwrap();
+    let told = all.filter(|number| fixture.see(1, actual, &plan(*number, 1)).1.is_some()).count();
+    assert_eq!(told, MAX_EARLIER_PLANS - 2);
+    for number in 1..4 {
+        assert_eq!(fixture.see(1, actual, &plan(number, 1)), (None, None));
+    }
 }
 
 #[test]

@@ -48,6 +48,10 @@ pub const MAX_PLAN_BYTES: i64 = 1_048_576;
 pub const STATEMENT_TIMEOUT_MAX: Duration = Duration::from_millis(500);
 /// The longest `lock_timeout` of a transaction that explains.
 pub const LOCK_TIMEOUT_MAX: Duration = Duration::from_millis(100);
+/// The longest transaction that explains, however many search paths and rewritten texts it tries.
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// First version with `transaction_timeout`.
+const TRANSACTION_TIMEOUT_SINCE: u32 = 170_000;
 /// Search paths that are tried, the role's own included.
 const MAX_PATHS: usize = 4;
 /// Tables, views and partitions that are followed before it is said that there are too many.
@@ -370,7 +374,11 @@ impl Session<'_> {
         let path = settings.iter().rev().find(|(name, _)| name == SEARCH_PATH);
         let path = path.map_or_else(|| "public".to_owned(), |(_, path)| self.without_user(path));
         let planner = |(name, _): &(String, String)| PLANNER_SETTINGS.contains(&name.as_str());
-        let (names, values): (Vec<_>, Vec<_>) = settings.into_iter().filter(planner).unzip();
+        let mut applied: Vec<_> = settings.into_iter().filter(planner).collect();
+        if self.facts.version_number >= TRANSACTION_TIMEOUT_SINCE {
+            applied.push(("transaction_timeout".to_owned(), TRANSACTION_TIMEOUT.as_millis().to_string()));
+        }
+        let (names, values): (Vec<_>, Vec<_>) = applied.into_iter().unzip();
         if !names.is_empty() {
             let arguments = arguments(|arguments| {
                 arguments.add(names)?;
