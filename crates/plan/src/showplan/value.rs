@@ -84,6 +84,20 @@ pub(super) fn is_type(text: &str) -> bool {
         })
 }
 
+/// A name as it can be written: it may hold any character, and redaction must not make it another one.
+pub(super) fn name(text: Cow<'_, str>) -> Cow<'_, str> {
+    let writable = |char: char| !char.is_ascii_control() && !matches!(char, '\u{fffe}' | '\u{ffff}');
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || text.chars().all(writable) {
+        return text;
+    }
+    let written = |char: char| match char {
+        '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
+        _ if char < ' ' => ' ',
+        _ => char,
+    };
+    text.chars().map(written).collect::<String>().into()
+}
+
 /// Appends `text` as the value of an attribute.
 pub(super) fn write(text: &str, out: &mut String) {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'&' | b'<' | b'>' | b'"')) {

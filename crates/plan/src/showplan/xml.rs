@@ -8,7 +8,10 @@ use quick_xml::{
     events::{Event, attributes::Attributes},
 };
 
-use super::{attribute::Attribute, value};
+use super::{
+    attribute::{Attribute, Rule},
+    value,
+};
 use crate::{Budget, PlanProblems, ProblemKind};
 
 /// The most elements that may be open at once. A node takes two, and expressions nest within.
@@ -70,6 +73,7 @@ impl<'a> Tag<'a> {
                 continue;
             }
             match value::unescaped(attribute.value) {
+                Some(value) if known.property() == Rule::Name => take(known, value::name(value), problems),
                 Some(value) => take(known, value, problems),
                 None => problems.add(ProblemKind::UnknownEntity, self.at),
             }
