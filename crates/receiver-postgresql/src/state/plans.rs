@@ -28,6 +28,10 @@ pub const MIN_PAUSE_AFTER_CHANGE: Duration = Duration::from_secs(300);
 const RETRY_SOON: Duration = Duration::from_secs(60);
 /// The longest wait before a probe that failed is tried again, unless something changes.
 const MAX_RETRY: Duration = Duration::from_secs(24 * 3_600);
+/// By how many times the work of an execution must have gone up or down to be a step, and by how many blocks.
+const STEP: (f64, f64) = (2.0, 16.0);
+/// Executions of a reading from which its work is taken.
+const MIN_CALLS_FOR_WORK: i64 = 5;
 /// Doublings of the wait that are counted.
 const MAX_DOUBLINGS: u32 = 16;
 
@@ -66,6 +70,8 @@ struct Probe {
     probed: Option<Monotonic>,
     due: Monotonic,
     changed: bool,
+    /// Blocks it touched in each execution, in the last reading that had enough of them.
+    blocks_per_call: Option<f64>,
     /// Failures in a row, for the back-off.
     failures: u32,
     /// Times in a row that it was its turn and nothing was asked.
@@ -252,6 +258,9 @@ impl Probes {
             .or_insert_with(|| Probe::new(Candidate { key: query.key.clone(), text: None }, now));
         probe.total_time_ms = query.total_time_ms;
         probe.seen = now;
+        if probe.work_stepped(query) {
+            probe.bring_forward(now);
+        }
         // A text that was dropped meanwhile is still the statement's.
         if candidate.text.is_some() {
             probe.candidate = candidate;
@@ -269,8 +278,7 @@ impl Probes {
             return;
         }
         for probe in self.known.values_mut().filter(|probe| concern.is_with(&probe.candidate)) {
-            let earliest = probe.probed.map_or(now, |probed| probed.plus(MIN_PAUSE_AFTER_CHANGE)).max(now);
-            (probe.changed, probe.due) = (true, probe.due.min(earliest));
+            probe.bring_forward(now);
         }
     }
 
@@ -307,12 +315,36 @@ impl Probe {
             probed: None,
             due: now,
             changed: false,
+            blocks_per_call: None,
             failures: 0,
             postponed: 0,
             for_values: None,
             missing: Some(MissingPlan::NotYetProbed),
             plan: None,
         }
+    }
+
+    /// It is to be probed next, but not again and again.
+    fn bring_forward(&mut self, now: Monotonic) {
+        let earliest = self.probed.map_or(now, |probed| probed.plus(MIN_PAUSE_AFTER_CHANGE)).max(now);
+        (self.changed, self.due) = (true, self.due.min(earliest));
+    }
+
+    /// Whether an execution touches far more or fewer blocks than in the reading before, as one with another plan does.
+    #[allow(clippy::cast_precision_loss, reason = "executions of an interval")]
+    fn work_stepped(&mut self, query: &Query) -> bool {
+        let blocks = |column| query.counters.get(column);
+        let (Some(hit), Some(read)) = (blocks("shared_blks_hit"), blocks("shared_blks_read")) else {
+            return false;
+        };
+        if query.calls < MIN_CALLS_FOR_WORK {
+            return false;
+        }
+        let now = (hit + read) / query.calls as f64;
+        let (times, more) = STEP;
+        self.blocks_per_call.replace(now).is_some_and(|before| {
+            (now - before).abs() >= more && (now >= before * times || before >= now * times)
+        })
     }
 }
 

@@ -279,3 +279,38 @@ fn a_statement_that_cannot_be_explained_keeps_the_plan_it_has_from_the_log() {
     assert_eq!(probes.reason(&key(1)), None);
     assert_eq!(due(&probes, &clock, 9), [0; 0]);
 }
+
+/// A reading in which each of so many executions touched so many blocks.
+fn reading(query_id: i64, calls: i64, blocks: f64) -> Record {
+    let Record::Query(mut query) = query(query_id, 1.0, "select * from a") else { unreachable!() };
+    let value = |column: &str| match column {
+        "shared_blks_hit" => blocks * calls as f64 - 1.0,
+        "shared_blks_read" => 1.0,
+        _ => f64::NAN,
+    };
+    let values: Vec<f64> = STATEMENT_COUNTERS.iter().map(|definition| value(definition.column)).collect();
+    (query.calls, query.counters) = (calls, Counters::new(&STATEMENT_COUNTERS, &values));
+    Record::Query(query)
+}
+
+#[test]
+fn a_step_of_the_work_moves_a_statement_to_the_front_once() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = Probes::every(HOUR);
+    let read = |probes: &mut Probes, calls, blocks| {
+        probes.observe(&mut [reading(1, calls, blocks)], clock.monotonic());
+        due(probes, &clock, 9) == [1]
+    };
+    assert!(read(&mut probes, 100, 10.0), "it was never probed");
+    probes.explained(&key(1), clock.monotonic());
+    assert!(!read(&mut probes, 100, 19.0), "within the usual");
+    assert!(!read(&mut probes, 2, 500.0), "too few executions to tell");
+    clock.advance(MIN_PAUSE_AFTER_CHANGE / 2);
+    assert!(!read(&mut probes, 100, 60.0), "a step, but it was probed a moment ago");
+    clock.advance(MIN_PAUSE_AFTER_CHANGE / 2);
+    assert!(read(&mut probes, 100, 61.0), "the step is not forgotten");
+    probes.explained(&key(1), clock.monotonic());
+    clock.advance(MIN_PAUSE_AFTER_CHANGE);
+    assert!(!read(&mut probes, 100, 60.0), "it stays so");
+    assert!(read(&mut probes, 100, 12.0), "and back");
+}
