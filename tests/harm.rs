@@ -18,7 +18,8 @@ use dbintel_testkit::workload::distinct_statements_of_size;
 use dbintel_tests::AdminPorts;
 use sqlx::{ConnectOptions as _, Executor as _, PgConnection};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than the first wait of a breaker because of slots, a minute and some.
+const PATIENCE: Duration = Duration::from_secs(150);
 /// What the process may use; the default of a sidecar in `deploy/kubernetes`.
 const MEMORY_LIMIT_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 

@@ -157,7 +157,13 @@ async fn leaves_nothing(cluster: &Cluster, xids_before: i64) {
     let ours = "SELECT count(*) FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid WHERE r.rolname = 'dbintel'";
     assert_eq!(cluster.scalar::<i64>("postgres", ours).await, 0);
     let log = cluster.log();
-    let lines: Vec<_> = log.lines().filter(|line| line.starts_with("by dbintel")).collect();
+    // On a busy machine a statement of ours can reach its limit: the server logs its text, which is constant.
+    let ours = |line: &&str| {
+        line.starts_with("by dbintel")
+            && !line.contains("canceling statement due to statement timeout")
+            && !line.contains("STATEMENT:  SELECT q.*, clock_timestamp() - statement_timestamp()")
+    };
+    let lines: Vec<_> = log.lines().filter(ours).collect();
     assert!(lines.is_empty(), "{lines:#?}");
     assert!(!log.contains("canary") && !log.contains("EXPLAIN"), "{log}");
 }
