@@ -205,9 +205,10 @@ impl fmt::Display for PlanFingerprint {
 
 /// Thirty-two lower-case hexadecimal digits, without allocating.
 fn hexadecimal(value: u128, digits: &mut [u8; 32]) -> &str {
-    for (index, digit) in digits.iter_mut().enumerate() {
-        let nibble = value >> (124 - 4 * index) & 0xf;
-        *digit = char::from_digit(u32::try_from(nibble).unwrap_or(0), 16).map_or(b'0', |digit| digit as u8);
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(value.to_be_bytes()) {
+        *pair = [digit(byte >> 4), digit(byte & 0xf)];
     }
     std::str::from_utf8(digits).unwrap_or_default()
 }
