@@ -201,7 +201,7 @@ pub(crate) fn cpu_ns(pid: i32) -> Option<u64> {
 const COUNTERS: &str = "statements: counters";
 
 /// A few words for a statement of the receiver, by what only it contains; the first that fits wins.
-const WORDS: [(&str, &str); 43] = [
+const WORDS: [(&str, &str); 45] = [
     ("octet_length(query)", "statements: texts"),
     ("FROM \"public\".pg_stat_statements(", COUNTERS),
     ("dealloc", "statements: info"),
@@ -209,6 +209,8 @@ const WORDS: [(&str, &str); 43] = [
     ("pg_control_system", "node"),
     ("has_parameter_privilege", "connect: parameter privileges"),
     ("has_function_privilege", "connect: abilities"),
+    ("hashtextextended(concat_ws", "schema marks"),
+    ("LEFT JOIN pg_collation", "schema definitions"),
     ("pg_attribute", "connect: columns"),
     ("pg_backend_pid()::int8", "connect: backend pid"),
     ("pg_catalog.set_config", "connect: sqlx"),

@@ -17,6 +17,7 @@ mod session;
 mod target;
 mod text;
 mod time;
+mod visit;
 
 pub use attribute::{Attribute, Labels, Value, ValueRef};
 pub use catalogue::{
@@ -36,3 +37,4 @@ pub use session::{Blocking, Session};
 pub use target::{Node, ResourceLayout, Server, Target};
 pub use text::Text;
 pub use time::{Clock, ManualClock, Monotonic, Rfc3339, SystemClock, Timestamp};
+pub use visit::AttributeSizes;

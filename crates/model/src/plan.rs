@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub use self::change::{MAX_PLAN_CAUSES, PlanCause, PlanChange, PlanSpan};
 pub use self::event::{PlanNews, PlanNumbers, QueryPlan};
 pub use self::sensitivity::{PlanOutline, PlanSensitivity};
+use crate::visit::{Rendering, Visitor, hexadecimal};
 use crate::{QueryKey, QueryText, Timestamp, ValueRef};
 
 /// A plan as it was obtained. Raw bytes hold literals and never leave: `plan_extractor` makes of them what does.
@@ -179,9 +180,9 @@ impl PlanIdentity {
 // === impl PlanReference ===
 
 impl PlanReference {
-    pub(crate) fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
-        visit("dbintel.plan.rung", ValueRef::Text(self.rung.as_str()));
-        self.fingerprint.visit(["dbintel.plan.fingerprint", "dbintel.plan.shape"], visit);
+    pub(crate) fn visit(&self, visitor: &mut impl Visitor) {
+        visitor.value("dbintel.plan.rung", ValueRef::Text(self.rung.as_str()));
+        self.fingerprint.visit_as(["dbintel.plan.fingerprint", "dbintel.plan.shape"], visitor);
     }
 }
 
@@ -190,8 +191,12 @@ impl PlanReference {
 impl PlanFingerprint {
     /// Gives both levels, each by its name: exact, shape.
     fn visit(&self, names: [&str; 2], visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
-        for (name, value) in names.into_iter().zip([self.exact, self.shape]) {
-            visit(name, ValueRef::Text(hexadecimal(value, &mut [0; 32])));
+        self.visit_as(names, &mut Rendering(visit));
+    }
+
+    fn visit_as(&self, names: [&str; 2], visitor: &mut impl Visitor) {
+        for (name, hash) in names.into_iter().zip([self.exact, self.shape]) {
+            visitor.hash128(name, hash);
         }
     }
 }
@@ -199,28 +204,6 @@ impl PlanFingerprint {
 /// The exact level, as it leaves.
 impl fmt::Display for PlanFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(hexadecimal(self.exact, &mut [0; 32]))
-    }
-}
-
-/// Thirty-two lower-case hexadecimal digits, without allocating.
-fn hexadecimal(value: u128, digits: &mut [u8; 32]) -> &str {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(value.to_be_bytes()) {
-        *pair = [digit(byte >> 4), digit(byte & 0xf)];
-    }
-    std::str::from_utf8(digits).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fingerprints_have_thirty_two_digits() {
-        for value in [0, 1, 0xff, 0x0123_4567_89ab_cdef_0011_2233_4455_6677, u128::MAX] {
-            assert_eq!(hexadecimal(value, &mut [0; 32]), format!("{value:032x}"));
-        }
+        f.write_str(hexadecimal(self.exact.to_be_bytes(), &mut [0; 32]))
     }
 }

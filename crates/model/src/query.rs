@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{CounterDefinition, NumberType, PlanMissing, PlanReference, Text, Timestamp, ValueRef};
+use crate::visit::{Rendering, Visitor};
+use crate::{
+    AttributeSizes, CounterDefinition, NumberType, PlanMissing, PlanReference, Text, Timestamp, ValueRef,
+};
 
 /// What one statement did between two snapshots of the server's statement statistics.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,29 +121,41 @@ impl Query {
     /// Names and units are those of OpenTelemetry contrib's receiver (total times in seconds); what it lacks is below
     /// `dbintel.`.
     pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
-        self.key.for_each_attribute(visit);
+        self.visit(&mut Rendering(visit));
+    }
+
+    /// How large these attributes are.
+    #[must_use]
+    pub fn attribute_sizes(&self) -> AttributeSizes {
+        let mut sizes = AttributeSizes::default();
+        self.visit(&mut sizes);
+        sizes
+    }
+
+    fn visit(&self, visitor: &mut impl Visitor) {
+        self.key.visit(visitor);
         if let Some(text) = &self.text {
-            text.for_each_attribute(visit);
+            text.visit(visitor);
         }
-        visit("postgresql.calls", ValueRef::Int(self.calls));
-        visit("postgresql.total_exec_time", ValueRef::Double(self.total_time_ms / 1e3));
-        self.counters.for_each_attribute(visit);
+        visitor.value("postgresql.calls", ValueRef::Int(self.calls));
+        visitor.value("postgresql.total_exec_time", ValueRef::Double(self.total_time_ms / 1e3));
+        self.counters.visit(visitor);
         if let Some(moments) = &self.moments {
-            visit("dbintel.query.mean_exec_time", ValueRef::Double(moments.mean_ms));
+            visitor.value("dbintel.query.mean_exec_time", ValueRef::Double(moments.mean_ms));
             if let Some(variance) = moments.variance_ms2 {
-                visit("dbintel.query.variance_exec_time", ValueRef::Double(variance));
+                visitor.value("dbintel.query.variance_exec_time", ValueRef::Double(variance));
             }
         }
-        visit("dbintel.query.exactness", ValueRef::Text(self.exactness.as_str()));
-        visit("dbintel.interval.start", ValueRef::Text(self.interval.start.to_rfc3339().as_str()));
-        visit("dbintel.interval.end", ValueRef::Text(self.interval.end.to_rfc3339().as_str()));
+        visitor.value("dbintel.query.exactness", ValueRef::Text(self.exactness.as_str()));
+        visitor.time("dbintel.interval.start", self.interval.start);
+        visitor.time("dbintel.interval.end", self.interval.end);
         if let Some(rank) = self.rank {
-            visit("dbintel.query.rank", ValueRef::Int(i64::from(rank)));
+            visitor.value("dbintel.query.rank", ValueRef::Int(i64::from(rank)));
         }
         match (&self.plan, &self.plan_missing) {
-            (Some(plan), _) => plan.for_each_attribute(visit),
+            (Some(plan), _) => plan.visit(visitor),
             // One that it had before is still the best that is known.
-            (None, Some(missing)) => visit("dbintel.plan.missing", ValueRef::Text(missing.reason)),
+            (None, Some(missing)) => visitor.value("dbintel.plan.missing", ValueRef::Text(missing.reason)),
             (None, None) => {}
         }
     }
@@ -157,13 +172,17 @@ impl Query {
 
 impl QueryKey {
     pub(crate) fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
-        visit("db.system.name", ValueRef::Text(self.system));
-        visit("db.namespace", ValueRef::Text(&self.database));
-        visit("postgresql.rolname", ValueRef::Text(&self.user));
-        visit("userid", ValueRef::Text(itoa::Buffer::new().format(self.user_id)));
-        visit("postgresql.queryid", ValueRef::Text(itoa::Buffer::new().format(self.query_id)));
+        self.visit(&mut Rendering(visit));
+    }
+
+    fn visit(&self, visitor: &mut impl Visitor) {
+        visitor.value("db.system.name", ValueRef::Text(self.system));
+        visitor.value("db.namespace", ValueRef::Text(&self.database));
+        visitor.value("postgresql.rolname", ValueRef::Text(&self.user));
+        visitor.decimal("userid", self.user_id.into());
+        visitor.decimal("postgresql.queryid", self.query_id);
         if let Some(toplevel) = self.toplevel {
-            visit("dbintel.query.toplevel", ValueRef::Bool(toplevel));
+            visitor.value("dbintel.query.toplevel", ValueRef::Bool(toplevel));
         }
     }
 }
@@ -173,19 +192,23 @@ impl QueryKey {
 impl QueryText {
     /// Calls `visit` with the text's attributes.
     pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+        self.visit(&mut Rendering(visit));
+    }
+
+    fn visit(&self, visitor: &mut impl Visitor) {
         if let Some(masked) = &self.masked {
-            visit("db.query.text", ValueRef::Text(masked));
+            visitor.value("db.query.text", ValueRef::Text(masked));
         }
         if let Some(summary) = &self.summary {
-            visit("db.query.summary", ValueRef::Text(summary));
+            visitor.value("db.query.summary", ValueRef::Text(summary));
         }
         if let Some(operation) = self.operation {
-            visit("db.operation.name", ValueRef::Text(operation));
+            visitor.value("db.operation.name", ValueRef::Text(operation));
         }
-        visit("dbintel.query.fingerprint", ValueRef::Text(hexadecimal(self.fingerprint, &mut [0; 16])));
-        visit("dbintel.query.kind", ValueRef::Text(self.kind));
+        visitor.hash64("dbintel.query.fingerprint", self.fingerprint);
+        visitor.value("dbintel.query.kind", ValueRef::Text(self.kind));
         if self.truncated {
-            visit("dbintel.query.text.truncated", ValueRef::Bool(true));
+            visitor.value("dbintel.query.text.truncated", ValueRef::Bool(true));
         }
     }
 
@@ -196,15 +219,6 @@ impl QueryText {
             + self.masked.as_ref().map_or(0, |text| text.len())
             + self.summary.as_ref().map_or(0, |text| text.len())
     }
-}
-
-/// Sixteen lower-case hexadecimal digits, without allocating.
-fn hexadecimal(value: u64, digits: &mut [u8; 16]) -> &str {
-    for (index, digit) in digits.iter_mut().enumerate() {
-        let nibble = value >> (60 - 4 * index) & 0xf;
-        *digit = char::from_digit(u32::try_from(nibble).unwrap_or(0), 16).map_or(b'0', |digit| digit as u8);
-    }
-    std::str::from_utf8(digits).unwrap_or_default()
 }
 
 // === impl Exactness ===
@@ -250,8 +264,8 @@ impl Counters {
         discarded
     }
 
-    /// Calls `visit` with every counter that is known, in the unit of its attribute.
-    pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+    /// Every counter that is known, in the unit of its attribute.
+    fn visit(&self, visitor: &mut impl Visitor) {
         for (definition, value) in self.definitions.iter().zip(&self.values) {
             let Some(attribute) = definition.attribute else {
                 continue;
@@ -261,8 +275,8 @@ impl Counters {
             }
             match definition.number {
                 #[allow(clippy::cast_possible_truncation, reason = "a counter of whole numbers below 2^53")]
-                NumberType::Int => visit(attribute, ValueRef::Int(*value as i64)),
-                NumberType::Double => visit(attribute, ValueRef::Double(*value * definition.scale)),
+                NumberType::Int => visitor.value(attribute, ValueRef::Int(*value as i64)),
+                NumberType::Double => visitor.value(attribute, ValueRef::Double(*value * definition.scale)),
             }
         }
     }
@@ -272,17 +286,5 @@ impl PartialEq for Counters {
     fn eq(&self, other: &Self) -> bool {
         self.values.len() == other.values.len()
             && self.values.iter().zip(&other.values).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fingerprints_have_sixteen_digits() {
-        for value in [0, 1, 0xff, 0x0123_4567_89ab_cdef, u64::MAX] {
-            assert_eq!(hexadecimal(value, &mut [0; 16]), format!("{value:016x}"));
-        }
     }
 }

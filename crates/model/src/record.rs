@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::catalogue::{self, EventDefinition, MetricDefinition};
+use crate::visit::Visitor as _;
 use crate::{
-    Change, Gap, Labels, NoPlan, Node, PlanChange, PlanObservation, PlanSensitivity, Query, QueryPlan,
-    Session, Target, Timestamp, ValueRef,
+    AttributeSizes, Change, Gap, Labels, NoPlan, Node, PlanChange, PlanObservation, PlanSensitivity, Query,
+    QueryPlan, Session, Target, Timestamp, ValueRef,
 };
 
 /// What a receiver read from one target in one poll.
@@ -179,6 +180,17 @@ impl Record {
             Self::PlanChange(change) => change.for_each_attribute(visit),
             Self::PlanSensitivity(sensitivity) => sensitivity.for_each_attribute(visit),
         }
+    }
+
+    /// How large the attributes of the log record are.
+    #[must_use]
+    pub fn attribute_sizes(&self) -> AttributeSizes {
+        if let Self::Query(query) = self {
+            return query.attribute_sizes();
+        }
+        let mut sizes = AttributeSizes::default();
+        self.for_each_attribute(&mut |key, value| sizes.value(key, value));
+        sizes
     }
 
     /// Bytes this record keeps alive, its own size included.

@@ -15,7 +15,7 @@ pub struct Timestamp(u64);
 
 /// A time as text, held in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rfc3339([u8; 27]);
+pub struct Rfc3339([u8; Self::BYTES]);
 
 /// A point on a clock that never goes back. Only differences have a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -120,6 +120,9 @@ impl fmt::Display for Timestamp {
 // === impl Rfc3339 ===
 
 impl Rfc3339 {
+    /// Every one is this long.
+    pub const BYTES: usize = 27;
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -18,7 +18,7 @@ use dbintel_model::{
 };
 use dbintel_receiver_postgresql::config::{Settings, validate};
 use dbintel_receiver_postgresql::query::connection::Connection;
-use dbintel_receiver_postgresql::query::facts::Facts;
+use dbintel_receiver_postgresql::query::facts::{Facts, SeenColumns};
 use dbintel_receiver_postgresql::query::schema;
 use dbintel_receiver_postgresql::state::schema::{MAX_DEFINITIONS_PER_READ, Schema};
 use dbintel_testkit::postgres::{Cluster, Major, Options, StopMode};
@@ -325,7 +325,7 @@ async fn cost(major: Major) {
     let config = validate(&settings).unwrap().config;
     let mut connection = Connection::open(config.connect.clone(), "postgres".into()).await.unwrap();
     connection.begin(config.limits, "").await.unwrap();
-    let facts = Facts::read(&mut connection, config.limits, None).await.unwrap();
+    let facts = Facts::read(&mut connection, config.limits, &SeenColumns::default()).await.unwrap();
     let (mut known, mut readings) = (None, 0);
     loop {
         let _ = connection.meter().take();

@@ -98,7 +98,7 @@ impl PlanSensitivity {
 
 impl PlanOutline {
     fn visit(&self, [shape, cost, rows]: [&str; 3], visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
-        visit(shape, ValueRef::Text(hexadecimal(self.shape, &mut [0; 32])));
+        visit(shape, ValueRef::Text(hexadecimal(self.shape.to_be_bytes(), &mut [0; 32])));
         for (name, number) in [(cost, self.cost), (rows, self.rows)] {
             if let Some(number) = number {
                 visit(name, ValueRef::Double(number));

@@ -8,7 +8,7 @@
 //! from [`SESSIONS_SHARE`] of the limit on, texts of statements from [`TEXTS_SHARE`] on. Everything else always leaves,
 //! so the limit can be exceeded by it; the ratio then shows more than 1.
 
-use dbintel_model::{Attribute, Labels, MetricPoint, Monotonic, Record, Value, ValueRef};
+use dbintel_model::{Attribute, Labels, MetricPoint, Monotonic, Record, Value};
 
 /// Share of the limit that sessions may use, in percent.
 pub const SESSIONS_SHARE: u64 = 80;
@@ -119,17 +119,8 @@ pub(super) fn cost_of_series(series: usize, price_per_1000_per_month: f64) -> f6
 
 /// The size of an event.
 pub(super) fn event_bytes(record: &Record) -> usize {
-    let mut bytes = EVENT_BYTES;
-    record.for_each_attribute(&mut |key, value| {
-        bytes += ATTRIBUTE_BYTES
-            + key.len()
-            + match value {
-                ValueRef::Text(text) => text.len(),
-                ValueRef::Int(_) | ValueRef::Double(_) => 8,
-                ValueRef::Bool(_) => 1,
-            };
-    });
-    bytes
+    let sizes = record.attribute_sizes();
+    EVENT_BYTES + sizes.attributes * ATTRIBUTE_BYTES + sizes.bytes
 }
 
 /// The size of a point whose labels have this size.

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use dbintel_model::GapReason;
+use parking_lot::Mutex;
 use sqlx::Row as _;
 use sqlx::postgres::{PgArguments, PgRow};
 
@@ -16,7 +18,7 @@ use super::sql::identifier;
 /// What is known of one database of one server, for as long as the connection lasts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    columns: HashSet<(String, String)>,
+    columns: Arc<Columns>,
     /// Where `pg_stat_statements` is installed in this database: schema (quoted) and extension version.
     pub statements: Option<StatementsExtension>,
     /// Whether the library behind `pg_stat_statements` was loaded at server start.
@@ -41,6 +43,24 @@ pub struct Facts {
     pub plan_function: Option<PlanFunction>,
 }
 
+/// View and column.
+type Columns = HashSet<(String, String)>;
+
+/// Sets of columns that are remembered. One server needs two: its databases have the extension or not.
+const SEEN_COLUMNS_MAX: usize = 8;
+
+/// The columns of statistics views that were read before. They are the same wherever server and extension have the same
+/// versions, so that a connection more does not cost another look at the catalogue.
+#[derive(Debug, Default)]
+pub struct SeenColumns(Mutex<Vec<(Versions, Arc<Columns>)>>);
+
+/// What decides which columns there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Versions {
+    server: u32,
+    statements: Option<StatementsExtension>,
+}
+
 /// The installed extension.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StatementsExtension {
@@ -59,17 +79,18 @@ const COLUMNS: &str = "SELECT c.relname::text, a.attname::text \
        OR c.relname IN ('pg_stat_statements', 'pg_stat_statements_info') AND c.relnamespace = \
          (SELECT extnamespace FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'))";
 
-/// A setting of a library that is not loaded can have a value, yet it is not among `pg_settings`.
+/// A setting of a library that is not loaded can have a value, yet it is not among `pg_settings`, of which every look makes
+/// the server write out all of them: one does for both.
 const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
      has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') \
        AND has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE'), \
      pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), \
-     EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.track'), \
+     s.preloaded, \
      current_setting('is_superuser') = 'on', \
      (SELECT n.nspname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
        WHERE e.extname = 'pg_stat_statements'), \
      (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'), \
-     (SELECT setting::int8 FROM pg_settings WHERE name = 'track_activity_query_size'), \
+     s.activity_text_bytes::int8, \
      getdatabaseencoding() = 'UTF8', pg_backend_pid()::int8, \
      (SELECT has_schema_privilege(extnamespace, 'USAGE') FROM pg_catalog.pg_extension \
        WHERE extname = 'pg_stat_statements'), \
@@ -84,7 +105,9 @@ const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
          bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')) AS may_execute \
        FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
          JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
-       WHERE n.nspname = 'dbintel' AND p.proname IN ('explain', 'explain_value')) f";
+       WHERE n.nspname = 'dbintel' AND p.proname IN ('explain', 'explain_value')) f, \
+       (SELECT bool_or(name = 'pg_stat_statements.track') AS preloaded, \
+         max(setting) FILTER (WHERE name = 'track_activity_query_size') AS activity_text_bytes FROM pg_settings) s";
 
 const PARAMETER_PRIVILEGES: &str = "SELECT has_parameter_privilege('pg_stat_statements.track', 'SET')";
 
@@ -96,15 +119,15 @@ pub(super) const TEXTS: [(&str, &str); 3] =
 const PARAMETER_PRIVILEGES_SINCE: u32 = 150_000;
 
 impl Facts {
-    /// Looks at the database the connection is in. Runs in the transaction that is open. What was seen `before` in it
-    /// spares the server a look at the columns, unless the server or the extension has another version now.
+    /// Looks at the database the connection is in. Runs in the transaction that is open. Columns that were `seen` with
+    /// the same versions of server and extension are not read again.
     ///
     /// # Errors
     /// [`QueryError`]
     pub async fn read(
         connection: &mut Connection,
         limits: Limits,
-        before: Option<&Self>,
+        seen: &SeenColumns,
     ) -> Result<Self, QueryError> {
         let read = connection.first("abilities", limits, ABILITIES, abilities).await?;
         let (mut facts, backend_pid) =
@@ -112,18 +135,19 @@ impl Facts {
         connection.backend_pid = Some(backend_pid);
         facts.may_untrack = facts.statements_preloaded
             && (facts.is_superuser || may_set_track(connection, limits, facts.version_number).await?);
-        let same = |before: &&Self| {
-            before.version_number == facts.version_number && before.statements == facts.statements
-        };
-        if let Some(before) = before.filter(same) {
-            facts.columns.clone_from(&before.columns);
+        let versions = Versions { server: facts.version_number, statements: facts.statements.clone() };
+        if let Some(columns) = seen.get(&versions) {
+            facts.columns = columns;
             return Ok(facts);
         }
+        let mut columns = Columns::new();
         let take = |row: &PgRow| {
-            facts.columns.insert((row.try_get(0)?, row.try_get(1)?));
+            columns.insert((row.try_get(0)?, row.try_get(1)?));
             Ok(())
         };
         connection.stream("columns", limits, Select::always(COLUMNS), PgArguments::default(), take).await?;
+        facts.columns = Arc::new(columns);
+        seen.add(versions, &facts.columns);
         Ok(facts)
     }
 
@@ -162,7 +186,31 @@ impl Facts {
     pub(crate) fn with_columns(columns: &[(&str, &str)]) -> Self {
         let columns =
             columns.iter().map(|(view, column)| ((*view).to_owned(), (*column).to_owned())).collect();
-        Self { columns, ..Self::default() }
+        Self { columns: Arc::new(columns), ..Self::default() }
+    }
+}
+
+// === impl SeenColumns ===
+
+impl SeenColumns {
+    /// Forgets them all: a statement has shown that what was seen holds no longer.
+    pub fn forget(&self) {
+        self.0.lock().clear();
+    }
+
+    fn get(&self, versions: &Versions) -> Option<Arc<Columns>> {
+        let seen = self.0.lock();
+        seen.iter().find(|(of, _)| of == versions).map(|(_, columns)| Arc::clone(columns))
+    }
+
+    /// The oldest goes if there is no room.
+    fn add(&self, versions: Versions, columns: &Arc<Columns>) {
+        let mut seen = self.0.lock();
+        seen.retain(|(of, _)| *of != versions);
+        if seen.len() >= SEEN_COLUMNS_MAX {
+            seen.remove(0);
+        }
+        seen.push((versions, Arc::clone(columns)));
     }
 }
 

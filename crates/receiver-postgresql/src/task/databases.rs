@@ -235,7 +235,7 @@ impl Database {
     async fn look_again(&mut self, shared: &Shared, leased: &mut Leased) -> Result<(), QueryError> {
         let ask = leased.ask(&self.target, Purpose::Catalogue, "abilities");
         let limits = shared.limits(&self.target);
-        let facts = Facts::read(&mut leased.connection, limits, Some(&leased.facts));
+        let facts = Facts::read(&mut leased.connection, limits, &shared.connections.columns);
         let facts = shared.admitted(ask, facts, |_| 1).await?;
         if facts != leased.facts {
             leased.facts = facts;

@@ -245,6 +245,7 @@ impl Shared {
         if !leased.is_outdated {
             return Some(leased);
         }
+        self.connections.columns.forget();
         self.connections.close(leased).await;
         None
     }
