@@ -67,6 +67,8 @@ pub struct Latency {
     pub p99_ms: f64,
     /// The longest.
     pub worst_ms: f64,
+    /// The longest pause the machine imposed, for as long, on a thread that did nothing but read the clock.
+    pub machine_pause_ms: f64,
     /// Bytes in use at the beginning, and medians of the first and last third.
     pub live: LiveBytes,
 }
@@ -179,6 +181,7 @@ fn half_load(
         back.send(batch).expect("room for all of them");
     }
     let door = running.door.clone();
+    let machine_pause_ms = longest_pause_ms(seconds);
     let mut watched = Watched::new(batches as usize);
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -195,7 +198,19 @@ fn half_load(
         });
         runtime.block_on(watched.run(running, &tickets, &back, batches));
     });
-    watched.conclude(records_per_second)
+    Latency { machine_pause_ms, ..watched.conclude(records_per_second) }
+}
+
+/// The longest time between two readings of the clock, one right after the other.
+fn longest_pause_ms(seconds: Duration) -> f64 {
+    let begun = Instant::now();
+    let (mut before, mut longest) = (begun, Duration::ZERO);
+    while before - begun < seconds {
+        let now = Instant::now();
+        longest = longest.max(now - before);
+        before = now;
+    }
+    longest.as_secs_f64() * 1e3
 }
 
 /// What the consumer sees. Its memory is all taken at the beginning.
@@ -257,6 +272,7 @@ impl Watched {
             median_ms: self.latencies_ms[batches / 2],
             p99_ms: self.latencies_ms[batches * 99 / 100],
             worst_ms: self.latencies_ms[batches - 1],
+            machine_pause_ms: 0.0,
             live,
         }
     }

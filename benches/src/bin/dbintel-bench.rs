@@ -78,7 +78,7 @@ async fn main() {
     }
     if wanted("known") {
         say("known: one server, 5,000 statements known, 500 active in every interval");
-        let window = Window { polls: extent.choose(6, 18), active: SOME_ACTIVE };
+        let window = Window { polls: extent.choose(12, 36), active: SOME_ACTIVE };
         report.known = Some(steady::measure(&servers, window).await);
     }
     if wanted("steady") {

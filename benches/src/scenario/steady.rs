@@ -20,6 +20,8 @@ pub const INTERVAL: Duration = Duration::from_secs(10);
 const AFTER_POLL: Duration = Duration::from_millis(1_500);
 /// How often the end of a poll is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Sizes and catalogue are read once in so many polls.
+const POLLS_PER_MINUTE: u32 = 6;
 /// Polls before the window.
 const WARM_UP_POLLS: f64 = 8.0;
 /// How long the first polls may take.
@@ -73,6 +75,9 @@ pub struct Steady {
     pub gaps: f64,
     /// What the collector cost the databases in the window, mean of all servers.
     pub database: DatabaseTime,
+    /// The same of each minute of the window. A minute has every part of a poll in full; what differs between them is
+    /// the machine.
+    pub database_by_minute: Vec<DatabaseTime>,
     /// What it cost to connect, and the first poll, which reads the texts of all statements.
     pub database_at_start: DatabaseTime,
     /// Time our statements took per poll of one server, by the collector's own account (`/metrics`).
@@ -123,6 +128,8 @@ struct Measured {
     after: Reading,
     watched: Watched,
     loops: Loops,
+    /// At the end of each minute.
+    minutes: Vec<Vec<Account>>,
 }
 
 async fn in_window(collector: &Collector, sink: &OtlpSink, servers: &[Server], window: Window) -> Measured {
@@ -130,7 +137,7 @@ async fn in_window(collector: &Collector, sink: &OtlpSink, servers: &[Server], w
     let before = read(collector, sink, servers).await;
     let begun = Instant::now();
     let looking = async {
-        let mut loops = Loops::default();
+        let (mut loops, mut minutes) = (Loops::default(), Vec::new());
         for poll in 1..=window.polls {
             // Just before the end of each interval, when its poll has long ended.
             let at = begun + INTERVAL * poll - Duration::from_millis(200);
@@ -140,12 +147,16 @@ async fn in_window(collector: &Collector, sink: &OtlpSink, servers: &[Server], w
                 let label = format!("loop=\"{name}\"");
                 durations.push(page.max("dbintel_poll_duration_seconds", &[&label]) * 1e3);
             }
+            if poll.is_multiple_of(POLLS_PER_MINUTE) {
+                minutes.push(accounts(servers).await);
+            }
         }
-        loops
+        (loops, minutes)
     };
-    let (watched, loops) = tokio::join!(watch(collector, begun + INTERVAL * window.polls), looking);
+    let (watched, (loops, minutes)) =
+        tokio::join!(watch(collector, begun + INTERVAL * window.polls), looking);
     let after = read(collector, sink, servers).await;
-    Measured { before, after, watched, loops }
+    Measured { before, after, watched, loops, minutes }
 }
 
 async fn read(collector: &Collector, sink: &OtlpSink, servers: &[Server]) -> Reading {
@@ -182,13 +193,17 @@ fn differences(now: &[Account], then: &[Account], polls: f64) -> DatabaseTime {
 
 impl Steady {
     fn new(servers: usize, window: Window, database_at_start: DatabaseTime, measured: &Measured) -> Self {
-        let Measured { before, after, watched, loops } = measured;
+        let Measured { before, after, watched, loops, minutes } = measured;
         let grown = |name: &str| after.page.sum(name, &[]) - before.page.sum(name, &[]);
         let polls = server_polls(&after.page) - server_polls(&before.page);
         let polls_per_server = polls / servers as f64;
         let wire_bytes = after.totals.accepted_wire_bytes - before.totals.accepted_wire_bytes;
         let lost = LOSSES.iter().map(|name| after.page.sum(name, &[]));
         let [server_loop_ms, databases_loop_ms] = loops.clone();
+        let begins = std::iter::once(&before.accounts).chain(minutes);
+        let per_minute = f64::from(POLLS_PER_MINUTE);
+        let database_by_minute =
+            minutes.iter().zip(begins).map(|(now, then)| differences(now, then, per_minute)).collect();
         Self {
             servers,
             active_statements: window.active,
@@ -203,9 +218,17 @@ impl Steady {
             lost_records: lost.fold(0.0, |sum, lost| sum + lost),
             gaps: after.page.sum("dbintel_gaps", &[]),
             database: differences(&after.accounts, &before.accounts, polls_per_server),
+            database_by_minute,
             database_at_start,
             own_account_ms_per_poll: grown("dbintel_database_time_seconds") / polls * 1e3,
         }
+    }
+
+    /// The minute in which the machine got into the way least.
+    #[must_use]
+    pub fn best_minute(&self) -> &DatabaseTime {
+        let best = self.database_by_minute.iter().min_by(|a, b| a.ms_per_poll.total_cmp(&b.ms_per_poll));
+        best.unwrap_or(&self.database)
     }
 
     /// Median duration of the loop with the statements.
