@@ -264,7 +264,11 @@ impl Counters {
         discarded
     }
 
-    /// Every counter that is known, in the unit of its attribute.
+    /// Calls `visit` with every counter that is known, in the unit of its attribute.
+    pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+        self.visit(&mut Rendering(visit));
+    }
+
     fn visit(&self, visitor: &mut impl Visitor) {
         for (definition, value) in self.definitions.iter().zip(&self.values) {
             let Some(attribute) = definition.attribute else {

@@ -42,6 +42,8 @@ pub struct Family {
     pub of_all_roles: bool,
     /// Whether it is read only every `size_collection.collection_interval`, because it costs much or changes slowly.
     pub slow: bool,
+    /// Whether it is read as rarely while it has no row: what it is about is there for long, or not at all.
+    pub rarely_if_empty: bool,
     /// What it means when a value is NULL, where it means that the value could not be had.
     pub null_means: Option<NullMeans>,
 }

@@ -34,6 +34,7 @@ const PLAIN: Family = Family {
     of_all_roles: false,
     null_means: None,
     slow: false,
+    rarely_if_empty: false,
 };
 
 /// A family of objects of one database, which may have none.
@@ -264,6 +265,7 @@ pub static FAMILIES: &[Family] = &[
         // Replicas behind one address are one client to OpenTelemetry contrib: the furthest behind speaks for all.
         name: "replication",
         rows: Rows::Perhaps,
+        rarely_if_empty: true,
         from: "pg_stat_replication r",
         labels: &[Label::Plain("replication_client", "coalesce(host(r.client_addr), 'unix')")],
         columns: &[
@@ -284,6 +286,7 @@ pub static FAMILIES: &[Family] = &[
     Family {
         name: "replication_slots",
         rows: Rows::Perhaps,
+        rarely_if_empty: true,
         from: "pg_replication_slots s",
         labels: &[
             Label::Plain("postgresql.replication_slot.name", "s.slot_name"),
@@ -305,6 +308,7 @@ pub static FAMILIES: &[Family] = &[
     Family {
         name: "recovery",
         rows: Rows::Perhaps,
+        rarely_if_empty: true,
         from: "(SELECT) one",
         columns: &[
             column("replay_delay", "extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())"),

@@ -1,5 +1,6 @@
 //! Reading the families of one database: plans made once per connection, then row after row.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use dbintel_model::{GapReason, Record, Target, Text, Timestamp};
@@ -25,6 +26,8 @@ const MAX_TIMEOUTS: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct Families {
     plans: Vec<FamilyPlan>,
+    /// Names of the families that had no row when they were read last.
+    empty: HashSet<&'static str>,
     /// Metrics that this server cannot have, families that our role may not see, and why.
     absent: Vec<(&'static str, QueryError)>,
     pub(super) starts: StartTimes,
@@ -34,6 +37,7 @@ impl Families {
     /// Plans for what the database has.
     pub(super) fn plan(&mut self, shared: &Shared, facts: &Facts, scope: Scope) {
         self.plans.clear();
+        self.empty.clear();
         self.absent.clear();
         for family in FAMILIES.iter().filter(|family| family.scope == scope) {
             if family.of_all_roles && !facts.may_read_all_stats {
@@ -71,10 +75,11 @@ impl Families {
         for (name, error) in &self.absent {
             shared.missing(&turn.part(name), error, records);
         }
-        let Self { plans, starts, .. } = self;
+        let Self { plans, empty, starts, .. } = self;
         let (mut timeouts, mut last_read) = (0, None);
         for (index, plan) in plans.iter().enumerate() {
-            if !turn.slow && plan.family.slow {
+            let rarely = plan.family.slow || plan.family.rarely_if_empty && empty.contains(plan.family.name);
+            if rarely && !turn.slow {
                 continue;
             }
             let part = turn.part(plan.family.name);
@@ -83,7 +88,14 @@ impl Families {
                 continue;
             }
             last_read = Some(index);
-            match read_family(shared, leased, turn, plan, starts, records).await {
+            let before = records.len();
+            let read = read_family(shared, leased, turn, plan, starts, records).await;
+            if read.is_ok() && records.len() == before {
+                empty.insert(plan.family.name);
+            } else {
+                empty.remove(plan.family.name);
+            }
+            match read {
                 Ok(None) => shared.delivered(&part, records),
                 Ok(Some(incomplete)) => shared.missing(&part, &incomplete, records),
                 Err(error) => {

@@ -83,6 +83,7 @@ impl ServerLoop {
             return Ok(leased);
         }
         let leased = shared.connect(&shared.target, &shared.config.connect_database).await?;
+        *shared.facts_of_server.lock() = Some(leased.facts.clone());
         self.plan(shared, &leased.facts);
         Ok(leased)
     }
@@ -156,6 +157,7 @@ impl ServerLoop {
         let limits = shared.limits(&shared.target);
         let facts = Facts::read(&mut leased.connection, limits, &shared.connections.columns);
         let facts = shared.admitted(ask, facts, |_| 1).await?;
+        *shared.facts_of_server.lock() = Some(facts.clone());
         if facts != leased.facts {
             leased.facts = facts;
             self.plan(shared, &leased.facts);

@@ -19,6 +19,7 @@ use super::connections::{Connections, Leased};
 use crate::config::Config;
 use crate::query::connection::Limits;
 use crate::query::error::QueryError;
+use crate::query::facts::Facts;
 use crate::query::meter::Meter;
 use crate::state::gaps::{Gaps, Part};
 use crate::state::held_plans::HeldPlans;
@@ -44,6 +45,8 @@ pub(super) struct Shared {
     pub(super) accounts: MemoryAccounts,
     /// Databases to visit.
     pub(super) databases: Databases,
+    /// What the database has that the server loop is connected to, for the other loop that visits it.
+    pub(super) facts_of_server: Mutex<Option<Facts>>,
     /// Statements whose plans are wanted.
     pub(super) plans: Mutex<Probes>,
     /// `log_line_prefix`, once it was read.
@@ -134,6 +137,7 @@ impl Shared {
             databases: Databases::default(),
             plans: Mutex::new(Probes::every(config.plans.map_or(Duration::MAX, |plans| plans.reprobe))),
             line_prefix: Mutex::default(),
+            facts_of_server: Mutex::default(),
             held_plans: Mutex::default(),
             gaps: Mutex::default(),
             carried: Mutex::default(),
