@@ -28,7 +28,7 @@ pub use gap::{Gap, GapReason};
 pub use plan::{
     MAX_PLAN_CAUSES, NoPlan, PlanCause, PlanChange, PlanFingerprint, PlanFormat, PlanIdentity, PlanMissing,
     PlanNews, PlanNumbers, PlanObservation, PlanOutline, PlanReference, PlanRung, PlanSensitivity, PlanSpan,
-    QueryPlan,
+    PlanTable, QueryPlan,
 };
 pub use query::{Counters, Exactness, Interval, Moments, Query, QueryKey, QueryText};
 pub use record::{Batch, MetricPoint, Number, Record, Signal};

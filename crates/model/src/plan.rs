@@ -3,6 +3,7 @@
 mod change;
 mod event;
 mod sensitivity;
+mod table;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ pub use self::change::{MAX_PLAN_CAUSES, PlanCause, PlanChange, PlanSpan};
 pub use self::event::{PlanNews, PlanNumbers, QueryPlan};
 pub use self::sensitivity::{PlanOutline, PlanSensitivity};
 use crate::visit::{Rendering, Visitor, hexadecimal};
+pub use self::table::PlanTable;
 use crate::{QueryKey, QueryText, Timestamp, ValueRef};
 
 /// A plan as it was obtained. Raw bytes hold literals and never leave: `plan_extractor` makes of them what does.
@@ -30,6 +32,8 @@ pub struct PlanObservation {
     pub raw: Arc<[u8]>,
     /// When it was obtained, by the server's clock.
     pub obtained_at: Timestamp,
+    /// Tables that the statement reaches, with their sizes; empty where they were not looked at.
+    pub tables: Arc<[PlanTable]>,
 }
 
 /// How a plan was obtained, from the closest to what runs to the furthest.
@@ -117,7 +121,9 @@ impl PlanObservation {
     /// Bytes this record keeps alive beyond its own size; shared ones are counted in full.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        self.raw.len() + self.text.as_ref().map_or(0, |text| text.weight_bytes())
+        self.raw.len()
+            + self.text.as_ref().map_or(0, |text| text.weight_bytes())
+            + self.tables.iter().map(PlanTable::weight_bytes).sum::<usize>()
     }
 }
 

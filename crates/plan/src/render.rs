@@ -33,12 +33,23 @@ impl Plan<'_> {
     /// ```
     #[must_use]
     pub fn render(&self) -> String {
+        self.render_with(&|_| None)
+    }
+
+    /// The same with what is to be said of nodes beside what the plan says, at the end of their lines. What is said there
+    /// must hold no literal.
+    #[must_use]
+    pub fn render_with(&self, note: &dyn Fn(&Node<'_>) -> Option<String>) -> String {
         let mut out = String::with_capacity(128 * self.nodes().len().min(64));
         let whole = self.root().and_then(work);
         let mut text = String::new();
         for (id, node) in self.ids().zip(self.nodes()) {
             text.clear();
             line(self, id, node, whole, &mut text);
+            if let Some(note) = note(node) {
+                let _ = write!(text, "  ({})", Plain(&note));
+            }
+            text.push('\n');
             conditions(node, &mut text);
             if out.len() + text.len() > MAX_RENDERED_BYTES {
                 let left = self.nodes().len() - id.index();
@@ -94,7 +105,6 @@ fn line(plan: &Plan<'_>, id: NodeId, node: &Node<'_>, whole: Option<(f64, &'stat
     {
         let _ = write!(out, "  << {:.0} % of {unit}", share * 100.0);
     }
-    out.push('\n');
 }
 
 /// What a node does, to what and by which index.

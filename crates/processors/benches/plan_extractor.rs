@@ -74,6 +74,7 @@ fn batch(raw: &str) -> Batch {
         format: PlanFormat::PostgresqlJson,
         raw: raw.as_bytes().into(),
         obtained_at: at,
+        tables: Arc::default(),
     };
     let target = Arc::new(Target::server(Arc::new(server)));
     let records = vec![Record::Plan(Box::new(observation))];

@@ -27,6 +27,7 @@ mod describe;
 mod extract;
 mod lru;
 mod nodes;
+mod sizes;
 mod snapshot;
 mod statements;
 mod stored;
@@ -162,7 +163,7 @@ impl PlanExtractor {
             fingerprint: extracted.fingerprint,
             obtained_at: observation.obtained_at,
             numbers: extracted.numbers,
-            summary: extracted.summary.clone(),
+            summary: describe::line(&extracted.scans, &extracted.counts, &observation.tables).into(),
             rules: extracted.rules.clone(),
             findings: extracted.findings.clone(),
             json: json.map(Text::from),
@@ -183,7 +184,7 @@ impl PlanExtractor {
         // What is noticed with the plan is dated by the batch, a moment later.
         let until = observation.obtained_at.max(place.read_at);
         let window = PlanSpan { first: replaced.span.last, last: until };
-        let causes = self.changes.between(window, &observation.key, &old, &new);
+        let causes = self.changes.between(window, observation, &old, &new);
         PlanChange {
             key: observation.key.clone(),
             text: observation.text.clone(),

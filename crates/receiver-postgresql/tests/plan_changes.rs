@@ -13,23 +13,16 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use dbintel_model::{Change, ChangeKind, PlanChange, PlanIdentity, PlanObservation, PlanRung, QueryKey};
+use dbintel_model::{
+    Change, ChangeKind, PlanChange, PlanIdentity, PlanObservation, PlanRung, PlanTable, QueryKey,
+};
 use dbintel_plan::{Budget, parse_postgresql};
-use dbintel_testkit::postgres::{Cluster, Major, Options};
-use sqlx::postgres::PgConnection;
+use dbintel_testkit::postgres::{Major, Options};
+use support::followed::{Followed, PATIENCE, PAUSE, PLANS, assert_cause, execute, kinds};
 use support::settings::{cluster, yaml};
-use support::{Watched, changes, plan_changes};
+use support::{Watched, changes, plan_changes, query_plans};
 
-const PLANS: (&str, &str) =
-    ("plan_collection", "{enabled: true, collection_interval: 1s, max_per_collection: 100}");
-/// Probes within which a change must show.
-const MAX_PROBES: usize = 2;
-/// How long the test waits between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
-/// How long it waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(180);
 const STATEMENT: &str = "SELECT note FROM item WHERE kind = $1";
 /// Of one kind are half of the rows, of the others a handful each.
 const ITEMS: &str = "CREATE ROLE web LOGIN; \
@@ -42,91 +35,10 @@ fn options() -> Options {
     Options::new().setting("autovacuum", "off").setting("pg_stat_statements.track", "all")
 }
 
-/// One statement whose plan is followed.
-struct Followed {
-    watched: Watched,
-    key: QueryKey,
-}
-
-impl Followed {
-    async fn start(cluster: &Cluster) -> Self {
-        let mut watched = Watched::start_extracting(&yaml(cluster.port(), &[PLANS]));
-        watched.baseline().await;
-        execute(&mut cluster.connect_as("web", "postgres").await, 1).await;
-        let key = watched.query("FROM item").await.key;
-        let mut followed = Self { watched, key };
-        // The first plan, and one more, by which the catalogue has been read.
-        followed.probe().await;
-        followed.watched.readings(2).await;
-        followed.probe().await;
-        assert_eq!(followed.changes(), []);
-        followed
-    }
-
-    fn plans(&self) -> Vec<PlanObservation> {
-        let plans = self.watched.plans.lock();
-        plans.iter().filter(|plan| plan.key.query_id == self.key.query_id).cloned().collect()
-    }
-
-    fn changes(&self) -> Vec<PlanChange> {
-        let own = |change: &&PlanChange| change.key.query_id == self.key.query_id;
-        plan_changes(self.watched.batches()).filter(own).cloned().collect()
-    }
-
-    /// One more plan, as the lane gets it. What came of it is there as well then.
-    async fn probe(&mut self) {
-        let before = self.plans().len();
-        self.watched.request_plan(self.key.clone()).await;
-        let waiting = async {
-            while self.plans().len() == before {
-                tokio::time::sleep(PAUSE).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("a plan comes");
-        self.watched.catch_up().await;
-    }
-
-    /// Does it, probes at once, and gives the one change that comes of it. The plan that waits for its causes is the first
-    /// one or the second.
-    async fn change(&mut self, cluster: &Cluster, what: &[&str]) -> PlanChange {
-        let before = self.changes().len();
-        for statement in what {
-            cluster.execute("postgres", statement).await;
-        }
-        let mut probes = 0;
-        while self.changes().len() == before {
-            assert!(probes < MAX_PROBES, "{what:?}: no change within {MAX_PROBES} probes");
-            self.probe().await;
-            probes += 1;
-        }
-        self.probe().await;
-        let changes = self.changes();
-        assert_eq!(changes.len(), before + 1, "{what:?}: {changes:#?}");
-        changes[before].clone()
-    }
-}
-
-/// As a client with a prepared statement does it.
-async fn execute(client: &mut PgConnection, times: usize) {
-    for _ in 0..times {
-        sqlx::query(STATEMENT).bind(0_i32).fetch_all(&mut *client).await.unwrap();
-    }
-}
-
-fn kinds(change: &PlanChange) -> BTreeSet<&str> {
-    change.causes.iter().map(|cause| &*cause.kind).collect()
-}
-
-fn assert_cause(change: &PlanChange, kind: &str, description: &str) {
-    let is =
-        change.causes.iter().any(|cause| &*cause.kind == kind && cause.description.starts_with(description));
-    assert!(is, "no {kind} {description}: {:#?}", change.causes);
-}
-
 async fn causes(major: Major) {
     let cluster = cluster(major, options()).await;
     cluster.execute("postgres", ITEMS).await;
-    let mut followed = Followed::start(&cluster).await;
+    let mut followed = Followed::start(&cluster, STATEMENT).await;
 
     let change = followed.change(&cluster, &["DROP INDEX item_kind"]).await;
     assert_cause(
@@ -171,10 +83,10 @@ async fn causes(major: Major) {
 
     // From a generic plan to one of values, or back: EXPLAIN without them does not show it, and nothing is made up.
     let told = followed.changes().len();
-    execute(&mut cluster.connect_as("web", "postgres").await, 12).await;
+    execute(&mut cluster.connect_as("web", "postgres").await, STATEMENT, 12).await;
     let forced = "ALTER ROLE web SET plan_cache_mode = force_custom_plan";
     cluster.execute("postgres", forced).await;
-    execute(&mut cluster.connect_as("web", "postgres").await, 2).await;
+    execute(&mut cluster.connect_as("web", "postgres").await, STATEMENT, 2).await;
     for _ in 0..2 {
         followed.probe().await;
     }
@@ -192,6 +104,112 @@ async fn a_change_is_told_once_with_its_cause() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_is_told_once_with_its_cause_on_16() {
     causes(Major::V16).await;
+}
+
+const CORRELATED: &str =
+    "SELECT count(*) FROM pair p JOIN other o ON o.id = p.other WHERE p.a = $1 AND p.b = $2";
+/// Two columns of which one follows from the other, which the planner does not know: it expects a two-hundredth of a
+/// two-hundredth of the rows.
+const PAIRS: &str = "CREATE ROLE web LOGIN; CREATE TABLE other (id int PRIMARY KEY, note text); \
+    INSERT INTO other SELECT n, repeat('note', 5) FROM generate_series(1, 20000) n; \
+    CREATE TABLE pair (a int, b int, other int); \
+    INSERT INTO pair SELECT n % 200, n % 200 + 1, n % 20000 + 1 FROM generate_series(1, 100000) n; \
+    CREATE INDEX ON pair (a); ANALYZE pair, other; GRANT SELECT ON pair, other TO web, dbintel";
+
+/// The planner learns of the correlation: one change, with the statistics object among its causes.
+async fn statistics(major: Major) {
+    let cluster = cluster(major, options()).await;
+    cluster.execute("postgres", PAIRS).await;
+    let mut followed = Followed::start(&cluster, CORRELATED).await;
+    let create = ["CREATE STATISTICS pair_of (dependencies) ON a, b FROM pair", "ANALYZE pair"];
+    let change = followed.change(&cluster, &create).await;
+    assert_cause(
+        &change,
+        "ddl",
+        "ddl statistics public.pair_of created on public.pair: now dependencies (a, b), noticed at",
+    );
+    assert!(kinds(&change).is_subset(&BTreeSet::from(["ddl", "analyze"])), "{major}: {:#?}", change.causes);
+    let change = followed.change(&cluster, &["DROP STATISTICS pair_of"]).await;
+    assert_cause(&change, "ddl", "ddl statistics public.pair_of dropped on public.pair: was dependencies");
+    followed.watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statistics_object_is_a_cause() {
+    tokio::join!(statistics(Major::V13), statistics(Major::V18));
+}
+
+const OF_PARTITIONS: &str = "SELECT note FROM event WHERE kind = $1";
+/// Partitions of partitions, so that a plan names what is two levels below the table of the statement.
+const EVENTS: &str = "CREATE ROLE web LOGIN; \
+    CREATE TABLE event (id int, kind int, note text) PARTITION BY RANGE (id); \
+    CREATE TABLE event_low PARTITION OF event FOR VALUES FROM (0) TO (20000) PARTITION BY RANGE (id); \
+    CREATE TABLE event_1 PARTITION OF event_low FOR VALUES FROM (0) TO (10000); \
+    CREATE TABLE event_2 PARTITION OF event_low FOR VALUES FROM (10000) TO (20000); \
+    CREATE TABLE elsewhere (id int, kind int, note text) PARTITION BY RANGE (id); \
+    CREATE TABLE elsewhere_1 PARTITION OF elsewhere FOR VALUES FROM (0) TO (10000); \
+    INSERT INTO event SELECT n, n % 2000, repeat('note', 20) FROM generate_series(0, 19999) n; \
+    CREATE INDEX event_kind ON event (kind); ANALYZE event; GRANT SELECT ON event TO web, dbintel";
+
+/// The plan names the partitions only; what is done to the tables they are partitions of is a cause.
+async fn partitions(major: Major) {
+    let cluster = cluster(major, options()).await;
+    cluster.execute("postgres", EVENTS).await;
+    let mut followed = Followed::start(&cluster, OF_PARTITIONS).await;
+    let plan = followed.plans().pop().unwrap();
+    let names: BTreeSet<_> = plan.tables.iter().map(PlanTable::qualified).collect();
+    let all = ["public.event", "public.event_1", "public.event_2", "public.event_low"];
+    assert_eq!(names, all.map(str::to_owned).into());
+    let first = plan.tables.iter().find(|table| *table.name == *"event_1").unwrap();
+    assert_eq!((first.rows, first.parent.as_deref()), (Some(10_000.0), Some("public.event_low")));
+    assert!(first.pages.is_some_and(|pages| pages > 0), "{first:?}");
+    let low = plan.tables.iter().find(|table| *table.name == *"event_low").unwrap();
+    assert_eq!((low.parent.as_deref(), low.pages), (Some("public.event"), None), "{low:?}");
+
+    let change =
+        followed.change(&cluster, &["DROP INDEX event_kind", "ALTER TABLE elsewhere ADD more int"]).await;
+    assert_cause(&change, "ddl", "ddl index public.event_kind dropped on public.event: was btree (kind)");
+    assert_cause(&change, "ddl", "ddl index public.event_1_kind_idx dropped on public.event_1");
+    let of_other = change.causes.iter().find(|cause| cause.description.contains("elsewhere"));
+    assert_eq!(of_other, None, "a table the statement does not reach");
+    let change = followed.change(&cluster, &["CREATE INDEX between_kind ON event_low (kind)"]).await;
+    assert_cause(&change, "ddl", "ddl index public.between_kind created on public.event_low");
+    followed.watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_done_to_a_partitioned_table_is_a_cause() {
+    tokio::join!(partitions(Major::V13), partitions(Major::V18));
+}
+
+/// Sizes are the planner's own, and none where it has none.
+async fn sizes(major: Major) {
+    let cluster = cluster(major, options()).await;
+    let tables = "CREATE ROLE web LOGIN; CREATE TABLE never (id int); INSERT INTO never VALUES (1); \
+        CREATE TABLE counted (id int); INSERT INTO counted SELECT generate_series(1, 5000); \
+        CREATE VIEW seen AS SELECT c.id FROM counted c; ANALYZE counted; \
+        GRANT SELECT ON never, seen TO web; GRANT SELECT ON never, counted, seen TO dbintel";
+    cluster.execute("postgres", tables).await;
+    let statement = "SELECT n.id FROM never n JOIN seen s ON s.id = n.id WHERE n.id = $1";
+    let followed = Followed::start(&cluster, statement).await;
+    let plan = followed.plans().pop().unwrap();
+    let size = |name: &str| {
+        let table = plan.tables.iter().find(|table| *table.name == *name).unwrap();
+        (table.rows, table.pages)
+    };
+    assert_eq!((size("never"), size("seen")), ((None, None), (None, None)), "{major}");
+    let pages: i64 =
+        cluster.scalar("postgres", "SELECT relpages::int8 FROM pg_class WHERE relname = 'counted'").await;
+    assert_eq!(size("counted"), (Some(5_000.0), Some(pages)), "{major}");
+    let told = format!("Seq Scan on counted (5000 rows in {pages} pages by pg_class)");
+    let summary = query_plans(followed.watched.batches()).map(|plan| plan.summary.clone()).next().unwrap();
+    assert!(summary.contains(&told) && !summary.contains("never ("), "{major}: {summary}");
+    followed.watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_has_the_size_of_its_table() {
+    tokio::join!(sizes(Major::V13), sizes(Major::V18));
 }
 
 /// A month of growth in so many steps.

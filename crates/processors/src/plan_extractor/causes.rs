@@ -1,11 +1,12 @@
 //! What else happened to the server lately, for the question what may have changed a plan.
 
-use std::collections::{HashSet, VecDeque};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use dbintel_model::{
-    ACTION_FACT, Change, ChangeKind, DdlObject, MAX_PLAN_CAUSES, OBJECT_FACT, PlanCause, PlanSpan, QueryKey,
-    ROLE_FACT, TABLE_FACT, Text, Timestamp,
+    ACTION_FACT, Change, ChangeKind, DdlObject, MAX_PLAN_CAUSES, OBJECT_FACT, PlanCause, PlanObservation,
+    PlanSpan, PlanTable, QueryKey, ROLE_FACT, TABLE_FACT, Text, Timestamp,
 };
 use dbintel_plan::tree::Plan;
 
@@ -63,14 +64,15 @@ impl RecentChanges {
     }
 
     /// What happened from the last time of the old plan to now and may concern one of the plans.
-    pub(super) fn between(&self, window: PlanSpan, key: &QueryKey, old: &Plan<'_>, new: &Plan<'_>) -> Causes {
-        let mut causes = Causes::default();
-        let named: HashSet<&str> = [old, new]
-            .into_iter()
-            .flat_map(Plan::nodes)
-            .flat_map(|node| [node.relation.name.as_deref(), node.index.as_deref()])
-            .flatten()
-            .collect();
+    pub(super) fn between(
+        &self,
+        window: PlanSpan,
+        observation: &PlanObservation,
+        old: &Plan<'_>,
+        new: &Plan<'_>,
+    ) -> Causes {
+        let (mut causes, key) = (Causes::default(), &observation.key);
+        let named = Named::by([old, new], observation);
         for change in settings_between(old, new) {
             causes.add(change);
         }
@@ -159,11 +161,52 @@ impl Recent {
     }
 
     /// Whether it is about no table or index, or about one of these names of a plan, which names them without their schema.
-    fn concerns(&self, named: &HashSet<&str>) -> bool {
+    fn concerns(&self, named: &Named<'_>) -> bool {
         let Some(table) = self.table.as_deref() else { return true };
-        [Some(table), self.index.as_deref()].into_iter().flatten().any(|name| {
-            named.contains(name) || name.rsplit_once('.').is_some_and(|(_, name)| named.contains(name))
-        })
+        [Some(table), self.index.as_deref()]
+            .into_iter()
+            .flatten()
+            .any(|name| named.has(name) || name.rsplit_once('.').is_some_and(|(_, name)| named.has(name)))
+    }
+}
+
+/// Names of tables and indexes that plans are about.
+struct Named<'a>(HashSet<Cow<'a, str>>);
+
+// === impl Named ===
+
+impl<'a> Named<'a> {
+    /// What the plans name, and what that is a part of: a plan names partitions only. Where it is not known what they are
+    /// partitions of, what the statement names.
+    fn by(plans: [&'a Plan<'a>; 2], observation: &'a PlanObservation) -> Self {
+        let nodes = plans.into_iter().flat_map(Plan::nodes);
+        let names = nodes.flat_map(|node| [node.relation.name.as_deref(), node.index.as_deref()]);
+        let mut named = Self(names.flatten().map(Cow::Borrowed).collect());
+        named.add_parents(&observation.tables);
+        if observation.tables.is_empty() {
+            let text = observation.text.as_ref().and_then(|text| text.masked.as_deref());
+            let words = text.unwrap_or_default().split(|c: char| !c.is_alphanumeric() && c != '_');
+            named.0.extend(words.map(|word| Cow::Owned(word.to_ascii_lowercase())));
+        }
+        named
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    /// What tables with these names are partitions of, and what that is, by their whole names.
+    fn add_parents(&mut self, tables: &'a [PlanTable]) {
+        let by_name: HashMap<String, &PlanTable> =
+            tables.iter().map(|table| (table.qualified(), table)).collect();
+        for table in tables.iter().filter(|table| self.has(&table.name)).collect::<Vec<_>>() {
+            let mut parent = table.parent.as_deref();
+            // It ends at one that is there, so that a circle, which no catalogue has, is none either.
+            while let Some(name) = parent.filter(|name| !self.has(name)) {
+                self.0.insert(Cow::Borrowed(name));
+                parent = by_name.get(name).and_then(|table| table.parent.as_deref());
+            }
+        }
     }
 }
 

@@ -3,26 +3,20 @@
 
 use std::fmt::{self, Write as _};
 
+use dbintel_model::PlanTable;
 use dbintel_plan::tree::{NodeId, Plan};
-use dbintel_plan::{Finding, Summary};
+use dbintel_plan::{Finding, ScanSummary, Summary};
+
+use super::sizes::size;
 
 /// Scans that the line about a plan names.
 pub const SUMMARY_SCANS_MAX: usize = 8;
 /// Bytes of a name in a line.
 const NAME_BYTES_MAX: usize = 64;
 
-/// What is in the plan, in one line.
-pub(super) fn summary(summary: &Summary) -> String {
+/// What is in the plan beside its first scans, which [`line`] puts before it.
+pub(super) fn counts(summary: &Summary) -> String {
     let mut line = String::new();
-    // Writing to a string cannot fail, here and below.
-    for scan in summary.scans.iter().take(SUMMARY_SCANS_MAX) {
-        let _ =
-            write!(line, "{} on {}", scan.operator.as_str(), Name(scan.relation.as_deref().unwrap_or("?")));
-        if let Some(index) = &scan.index {
-            let _ = write!(line, " by {}", Name(index));
-        }
-        line.push_str("; ");
-    }
     let scans = summary.scans.len().saturating_sub(SUMMARY_SCANS_MAX);
     let counts = [
         (u32::try_from(scans).unwrap_or(u32::MAX), "more kinds of scans"),
@@ -36,8 +30,28 @@ pub(super) fn summary(summary: &Summary) -> String {
         (summary.parallel.planned, "workers planned"),
     ];
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
+        // Writing to a string cannot fail, here and below.
         let _ = write!(line, "{count} {what}; ");
     }
+    line.truncate(line.trim_end_matches("; ").len());
+    line
+}
+
+/// What is in the plan, in one line: its first scans, with the sizes of their tables as far as they are known, and counts.
+pub(super) fn line(scans: &[ScanSummary], counts: &str, tables: &[PlanTable]) -> String {
+    let mut line = String::new();
+    for scan in scans {
+        let relation = scan.relation.as_deref();
+        let _ = write!(line, "{} on {}", scan.operator.as_str(), Name(relation.unwrap_or("?")));
+        if let Some(index) = &scan.index {
+            let _ = write!(line, " by {}", Name(index));
+        }
+        if let Some(size) = size(tables, scan.schema.as_deref(), relation) {
+            let _ = write!(line, " ({size})");
+        }
+        line.push_str("; ");
+    }
+    line.push_str(counts);
     line.truncate(line.trim_end_matches("; ").len());
     line
 }
@@ -52,14 +66,14 @@ pub(super) fn rules(summary: &Summary) -> String {
 
 /// A line for each rule that applies.
 pub(super) fn findings(plan: &Plan<'_>, summary: &Summary) -> String {
-    let mut lines: Vec<_> = summary.findings.iter().map(|finding| line(plan, finding)).collect();
+    let mut lines: Vec<_> = summary.findings.iter().map(|found| finding(plan, found)).collect();
     if summary.findings_not_listed > 0 {
         lines.push(format!("... and {} more", summary.findings_not_listed));
     }
     lines.join("\n")
 }
 
-fn line(plan: &Plan<'_>, finding: &Finding) -> String {
+fn finding(plan: &Plan<'_>, finding: &Finding) -> String {
     let mut line = format!("{} at {}", finding.rule.as_str(), At(plan, finding.node));
     for (index, evidence) in finding.evidence.iter().enumerate() {
         let before = if index == 0 { ": " } else { ", " };

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use dbintel_model::{PlanFingerprint, PlanNumbers, Text};
-use dbintel_plan::{Budget, PlanProblems, ProblemKind, parse_postgresql, redact_postgresql};
+use dbintel_plan::{Budget, PlanProblems, ProblemKind, ScanSummary, parse_postgresql, redact_postgresql};
 
-use super::describe;
+use super::describe::{self, SUMMARY_SCANS_MAX};
 use super::stored::StoredPlan;
 
 /// What is kept of a plan.
@@ -14,7 +14,9 @@ use super::stored::StoredPlan;
 pub(super) struct Extracted {
     pub(super) fingerprint: PlanFingerprint,
     pub(super) numbers: PlanNumbers,
-    pub(super) summary: Text,
+    /// Its first scans, and what else is in it.
+    pub(super) scans: Box<[ScanSummary]>,
+    pub(super) counts: Text,
     pub(super) rules: Text,
     pub(super) findings: Text,
     pub(super) plan: Arc<StoredPlan>,
@@ -81,9 +83,10 @@ pub(super) fn extract(
             nodes: summary.nodes,
             depth: summary.depth,
         },
-        summary: describe::summary(&summary).into(),
+        counts: describe::counts(&summary).into(),
         rules: describe::rules(&summary).into(),
         findings: describe::findings(&plan, &summary).into(),
+        scans: summary.scans.into_iter().take(SUMMARY_SCANS_MAX).collect(),
         plan: Arc::new(StoredPlan::new(redacted.json)),
     };
     (Ok(Arc::new(extracted)), problems)
@@ -105,11 +108,17 @@ impl Extracted {
     /// Bytes it takes.
     pub(super) fn weight_bytes(&self) -> usize {
         size_of::<Self>()
-            + self.summary.len()
+            + self.scans.iter().map(scan_bytes).sum::<usize>()
+            + self.counts.len()
             + self.rules.len()
             + self.findings.len()
             + self.plan.weight_bytes()
     }
+}
+
+fn scan_bytes(scan: &ScanSummary) -> usize {
+    let names = [&scan.schema, &scan.relation, &scan.index];
+    size_of::<ScanSummary>() + names.into_iter().flatten().map(|name| name.len()).sum::<usize>()
 }
 
 // === impl Unusable ===

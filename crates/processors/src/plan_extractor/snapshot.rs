@@ -164,6 +164,7 @@ fn read_track(from: &mut Reader<'_>) -> Result<Track, Damaged> {
         identity: if from.u8()? != 0 { PlanIdentity::Proven } else { PlanIdentity::Unproven },
         cost: from.maybe(|from| from.u64().map(f64::from_bits))?,
         plan: Arc::new(read_plan(from)?),
+        tables: Arc::default(),
         span: read_span(from)?,
         form: None,
         known_since: from.time()?,

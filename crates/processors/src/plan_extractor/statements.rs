@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dbintel_model::{
-    PlanFingerprint, PlanIdentity, PlanObservation, PlanReference, PlanRung, PlanSpan, QueryKey, QueryText,
-    Timestamp,
+    PlanFingerprint, PlanIdentity, PlanObservation, PlanReference, PlanRung, PlanSpan, PlanTable, QueryKey,
+    QueryText, Timestamp,
 };
 use dbintel_plan::root_cost;
 use xxhash_rust::xxh3::xxh3_64;
@@ -64,6 +64,8 @@ pub(super) struct Track {
     pub(super) identity: PlanIdentity,
     pub(super) cost: Option<f64>,
     pub(super) plan: Arc<StoredPlan>,
+    /// Tables it reaches, as they were when it was last seen; none where it comes from a predecessor.
+    pub(super) tables: Arc<[PlanTable]>,
     /// The form of the bytes it was read from last; `None` where it comes from a predecessor.
     pub(super) form: Option<u128>,
     /// From when on it is the current one, and when it was last seen.
@@ -247,6 +249,7 @@ impl Statement {
         track.identity = observation.identity;
         track.span.last = track.span.last.max(observation.obtained_at);
         track.cost = root_cost(&observation.raw).or(track.cost);
+        track.tables = Arc::clone(&observation.tables);
         true
     }
 
@@ -292,6 +295,7 @@ impl Track {
             identity: observation.identity,
             cost: extracted.numbers.total_cost,
             plan: Arc::clone(&extracted.plan),
+            tables: Arc::clone(&observation.tables),
             form,
             span: PlanSpan { first: at, last: at },
             known_since: at,
@@ -310,6 +314,7 @@ impl Track {
     ) -> (Verdict, u64) {
         let at = observation.obtained_at;
         self.identity = observation.identity;
+        self.tables = Arc::clone(&observation.tables);
         if extracted.fingerprint.exact == self.fingerprint.exact {
             self.form = form.or(self.form);
             self.span.last = self.span.last.max(at);
@@ -354,5 +359,6 @@ impl Track {
             + self.plan.weight_bytes()
             + self.previous.as_ref().map_or(0, |plan| plan.weight_bytes())
             + self.earlier.capacity() * size_of::<Earlier>()
+            + self.tables.iter().map(PlanTable::weight_bytes).sum::<usize>()
     }
 }

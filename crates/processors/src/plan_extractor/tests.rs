@@ -2,6 +2,7 @@
 
 mod lane;
 mod properties;
+mod tables;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +119,7 @@ fn observation(statement: i64, rung: PlanRung, raw: &str, obtained_at: Timestamp
         format: PlanFormat::PostgresqlJson,
         raw: raw.as_bytes().into(),
         obtained_at,
+        tables: Arc::default(),
     }))
 }
 

@@ -1,9 +1,11 @@
 //! Plans as pages show them.
 
-use dbintel_model::{PlanFingerprint, PlanRung, Text};
+use dbintel_model::{PlanFingerprint, PlanRung, PlanTable, Text};
 use dbintel_pipeline::{PlanDetails, PlanView};
+use dbintel_plan::tree::{Node, OperatorClass};
 use dbintel_plan::{Budget, diff, parse_postgresql};
 
+use super::sizes::size;
 use super::statements::{Statement, StatementKey, Statements, Track};
 use super::stored::StoredPlan;
 
@@ -60,16 +62,24 @@ fn details(track: &Track) -> PlanDetails {
         (format!("{exact:032x}").into(), times.into())
     });
     PlanDetails {
-        tree: tree(&track.plan),
-        previous: track.previous.as_ref().map(|plan| tree(plan)),
+        tree: tree(&track.plan, &track.tables),
+        previous: track.previous.as_ref().map(|plan| tree(plan, &[])),
         difference: difference.unwrap_or_default().into_iter().map(Text::from).collect(),
         earlier: earlier.collect(),
     }
 }
 
-fn tree(plan: &StoredPlan) -> Text {
+/// The plan, with the sizes of the tables it scans.
+fn tree(plan: &StoredPlan, tables: &[PlanTable]) -> Text {
     let json = plan.json();
-    parse_postgresql(json.as_bytes(), &mut Budget::unlimited()).plan.render().into()
+    let size_of_table = |node: &Node<'_>| {
+        let is_scan = node.operator.class() == OperatorClass::Scan;
+        let relation = &node.relation;
+        let size = size(tables, relation.schema.as_deref(), relation.name.as_deref()).filter(|_| is_scan)?;
+        Some(format!("table of {size}"))
+    };
+    let plan = parse_postgresql(json.as_bytes(), &mut Budget::unlimited()).plan;
+    plan.render_with(&size_of_table).into()
 }
 
 fn difference(old: &StoredPlan, new: &StoredPlan) -> Vec<String> {

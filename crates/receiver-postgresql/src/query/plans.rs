@@ -12,6 +12,7 @@
 //! * a text lives in a [`StatementText`] or [`Planned`] and nowhere else: not in records, logs or errors.
 
 mod function;
+mod preflight;
 mod rewrite;
 mod sensitivity;
 mod vet;
@@ -21,7 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{GapReason, PlanIdentity, PlanRung, QueryKey};
+use dbintel_model::{GapReason, PlanIdentity, PlanRung, PlanTable, QueryKey};
 use dbintel_plan::sql::{LexemeKind, lexemes};
 use sqlx::Arguments as _;
 use sqlx::Row as _;
@@ -29,6 +30,8 @@ use sqlx::postgres::PgRow;
 
 pub(super) use self::function::are_bodies;
 pub use self::function::{PlanFunction, create_script, drop_script};
+pub use self::preflight::MAX_PLAN_TABLES;
+use self::preflight::{FIRST_OF_TABLES, PREFLIGHT_WITH_SIZES, ReachedTables};
 use self::rewrite::{Guesses, rewrite};
 pub use self::sensitivity::{OfValue, Planned, PlannedValue, explain_value, outline};
 use self::vet::{Vetted, name, vet};
@@ -120,50 +123,6 @@ const SETTINGS: &str = "SELECT s.setting FROM (SELECT 'search_path=' || reset_va
        FROM pg_db_role_setting r, unnest(r.setconfig) one \
        WHERE r.setdatabase::int8 IN (0, $1) AND r.setrole::int8 IN (0, $2)) s ORDER BY s.strength";
 
-/// What planning would touch: relations that the names can mean, with what views and partitions lead to.
-///
-/// Of these: locks it takes, locks there are for one transaction, whether row security is on, whether it reaches a
-/// function that is not the server's nor an extension's, or a volatile one outside the catalogue; `track`; and whether
-/// planning could ask another server. What has no name in a text counts wherever it is: casts, defaults of domains, keys
-/// of partitions, expressions with statistics.
-const PREFLIGHT: &str = "WITH RECURSIVE reached AS (\
-       SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-       WHERE c.relname = ANY($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' \
-         AND n.nspname = ANY($3) AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
-     UNION SELECT further.oid FROM reached r CROSS JOIN LATERAL (\
-       SELECT inhrelid AS oid FROM pg_inherits WHERE inhparent = r.oid \
-       UNION ALL SELECT d.refobjid FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass \
-         AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass WHERE w.ev_class = r.oid) further), \
-     bounded AS MATERIALIZED (SELECT oid FROM reached LIMIT 5001), \
-     parts AS (SELECT 'pg_rewrite'::regclass AS class, w.oid FROM pg_rewrite w JOIN bounded b ON b.oid = w.ev_class \
-       UNION ALL SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef a JOIN bounded b ON b.oid = a.adrelid \
-       UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k JOIN bounded b ON b.oid = k.conrelid \
-       UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i JOIN bounded b ON b.oid = i.indrelid), \
-     functions AS (SELECT p.oid, true AS named FROM pg_proc p \
-         WHERE p.proname = ANY($1) AND p.pronamespace <> 'pg_catalog'::regnamespace \
-       UNION ALL SELECT o.oprcode, false FROM pg_operator o \
-         WHERE o.oprname = ANY($2) AND o.oprnamespace <> 'pg_catalog'::regnamespace \
-       UNION ALL SELECT d.refobjid, false FROM parts JOIN pg_depend d ON d.classid = parts.class \
-         AND d.objid = parts.oid AND d.refclassid = 'pg_proc'::regclass \
-       UNION ALL SELECT d.refobjid, false FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass \
-         AND (d.classid IN ('pg_cast'::regclass, 'pg_type'::regclass, 'pg_statistic_ext'::regclass) \
-           OR d.classid = 'pg_class'::regclass \
-             AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.objid AND c.relkind = 'p'))), \
-     judged AS (SELECT f.named, p.provolatile, EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass \
-         AND e.objid = p.oid AND e.deptype = 'e') AS of_extension \
-       FROM functions f JOIN pg_proc p ON p.oid = f.oid WHERE p.pronamespace <> 'pg_catalog'::regnamespace) \
-     SELECT (SELECT count(*) FROM bounded), \
-       (SELECT count(*) FROM pg_index i JOIN bounded b ON b.oid = i.indrelid), \
-       current_setting('max_locks_per_transaction')::int8, \
-       EXISTS (SELECT FROM bounded b JOIN pg_class c ON c.oid = b.oid WHERE c.relrowsecurity), \
-       EXISTS (SELECT FROM judged j WHERE CASE WHEN j.named THEN j.provolatile = 'v' OR NOT j.of_extension \
-         ELSE j.provolatile <> 'v' AND NOT j.of_extension END), \
-       current_setting('pg_stat_statements.track', true), \
-       EXISTS (SELECT FROM bounded b JOIN pg_foreign_table t ON t.ftrelid = b.oid \
-         JOIN pg_foreign_server s ON s.oid = t.ftserver JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw \
-         WHERE w.fdwname NOT IN ('postgres_fdw', 'file_fdw') OR EXISTS (SELECT FROM unnest(s.srvoptions || t.ftoptions) option \
-           WHERE option LIKE 'use\\_remote\\_estimate=%' AND option <> 'use_remote_estimate=false'))";
-
 /// Schemas that have tables of these names.
 const SCHEMAS: &str = "SELECT DISTINCT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relname = ANY($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\\_%' \
@@ -215,7 +174,7 @@ const EXPLAIN_PREPARED: &str = "DO $dbintel$ DECLARE preparation text := \
 pub struct StatementText(Result<String, MissingPlan>);
 
 /// A plan.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct ObtainedPlan {
     /// As the server gave it.
     pub raw: Arc<[u8]>,
@@ -225,6 +184,10 @@ pub struct ObtainedPlan {
     pub identity: PlanIdentity,
     /// What our function was asked, if it has parameters and the function planned it.
     pub planned: Option<Planned>,
+    /// Tables that the statement reaches, with their sizes, at most [`MAX_PLAN_TABLES`].
+    pub tables: Arc<[PlanTable]>,
+    /// Whether it reaches more.
+    pub reaches_more_tables: bool,
 }
 
 /// A plan, or why there is none.
@@ -243,7 +206,7 @@ pub fn plan_limits(limits: Limits) -> Limits {
 pub(super) fn texts(facts: &Facts) -> Vec<(&'static str, String, Rows)> {
     let constants = [
         ("plan: settings of role and database", SETTINGS, Rows::Perhaps),
-        ("plan: what planning would touch", PREFLIGHT, Rows::Always),
+        ("plan: what planning would touch", PREFLIGHT_WITH_SIZES, Rows::Always),
         ("plan: schemas", SCHEMAS, Rows::Perhaps),
         ("plan: apply settings", APPLY, Rows::Perhaps),
         ("plan: explain by the function", function::CALL, Rows::Always),
@@ -439,9 +402,23 @@ impl Session<'_> {
 
     /// Explains it with one search path, as it is and, if it cannot be read so, rewritten.
     async fn explain_in(&mut self, text: &str, path: &str) -> Result<Explained, QueryError> {
-        if let Err(reason) = self.preflight(path).await? {
-            return Ok(Err(reason));
-        }
+        let reached = match self.preflight(path).await? {
+            Ok(reached) => reached,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let explained = self.explain_as_it_is_or_rewritten(text, path).await?;
+        Ok(explained.map(|plan| ObtainedPlan {
+            tables: reached.tables,
+            reaches_more_tables: reached.is_cut,
+            ..plan
+        }))
+    }
+
+    async fn explain_as_it_is_or_rewritten(
+        &mut self,
+        text: &str,
+        path: &str,
+    ) -> Result<Explained, QueryError> {
         let parameters = self.vetted.parameters;
         let explained = self.explain_as(text, parameters, path).await?;
         let unreadable = [
@@ -462,7 +439,7 @@ impl Session<'_> {
         Ok(explained)
     }
 
-    async fn preflight(&mut self, path: &str) -> Result<Result<(), MissingPlan>, QueryError> {
+    async fn preflight(&mut self, path: &str) -> Result<Result<ReachedTables, MissingPlan>, QueryError> {
         let Vetted { names, operators, .. } = self.vetted;
         let mut schemas = schemas_of(path);
         schemas.extend(names.iter().cloned());
@@ -487,12 +464,18 @@ impl Session<'_> {
             } else if row.try_get(3)? {
                 Err(MissingPlan::RowSecurity)
             } else {
-                Ok(())
+                Ok(ReachedTables::of(row, FIRST_OF_TABLES)?)
             };
             Ok(())
         };
         self.connection
-            .stream("what planning would touch", self.limits, Select::always(PREFLIGHT), arguments, take)
+            .stream(
+                "what planning would touch",
+                self.limits,
+                Select::always(PREFLIGHT_WITH_SIZES),
+                arguments,
+                take,
+            )
             .await?;
         Ok(refused)
     }
@@ -543,7 +526,14 @@ impl Session<'_> {
         }
         let proven = identifier_of(&plan) == Some(self.key.query_id);
         let identity = if proven { PlanIdentity::Proven } else { PlanIdentity::Unproven };
-        Ok(ObtainedPlan { raw: plan.into_bytes().into(), rung, identity, planned: None })
+        Ok(ObtainedPlan {
+            raw: plan.into_bytes().into(),
+            rung,
+            identity,
+            planned: None,
+            tables: Arc::default(),
+            reaches_more_tables: false,
+        })
     }
 }
 

@@ -49,7 +49,7 @@ struct Held {
 impl HeldPlans {
     /// Holds a plan that was obtained before `now`; gives it back if there is no room.
     pub fn hold(&mut self, plan: PlanObservation, now: Monotonic) -> Option<PlanObservation> {
-        let bytes = plan.raw.len();
+        let bytes = plan.weight_bytes();
         if self.held.len() >= MAX_PLANS || self.bytes + bytes > MAX_BYTES {
             self.without_causes += 1;
             return Some(plan);
@@ -114,13 +114,15 @@ impl HeldPlans {
     fn take(&mut self, is_free: impl Fn(&Held) -> bool) -> Vec<PlanObservation> {
         let (free, held): (VecDeque<Held>, VecDeque<Held>) = self.held.drain(..).partition(is_free);
         self.held = held;
-        self.bytes = self.held.iter().map(|held| held.plan.raw.len()).sum();
+        self.bytes = self.held.iter().map(|held| held.plan.weight_bytes()).sum();
         free.into_iter().map(|held| held.plan).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use dbintel_model::{Clock as _, ManualClock, PlanFormat, PlanIdentity, PlanRung, QueryKey, Timestamp};
 
     use super::*;
@@ -143,6 +145,7 @@ mod tests {
             format: PlanFormat::PostgresqlJson,
             raw: vec![0; bytes].into(),
             obtained_at: Timestamp::default(),
+            tables: Arc::default(),
         }
     }
 

@@ -209,6 +209,7 @@ fn record(shared: &Shared, plan: &FoundPlan) -> Record {
         format: PlanFormat::PostgresqlJson,
         raw: Arc::clone(&plan.raw),
         obtained_at: plan.at.map_or(now, |at| at.min(now)),
+        tables: Arc::default(),
     }))
 }
 

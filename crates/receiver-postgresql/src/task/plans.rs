@@ -283,6 +283,9 @@ fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Ex
                 ("identity", Text::Static(plan.identity.as_str())),
             ];
             shared.registry.counter(&definitions::PLANS_OBTAINED, labels).increment();
+            if plan.reaches_more_tables {
+                shared.count(&definitions::LIMIT_REACHED, "limit", "plan_tables", 1);
+            }
             let plan = PlanObservation {
                 key: candidate.key.clone(),
                 text: candidate.text.clone(),
@@ -291,6 +294,7 @@ fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Ex
                 format: PlanFormat::PostgresqlJson,
                 raw: plan.raw,
                 obtained_at: time,
+                tables: plan.tables,
             };
             held_plans::record(shared, plan)
         }

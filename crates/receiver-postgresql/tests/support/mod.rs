@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod client;
+pub mod followed;
 pub mod load;
 pub mod pooler;
 pub mod proxy;
@@ -389,6 +390,13 @@ pub fn changes(batches: &[Arc<Batch>]) -> impl Iterator<Item = &dbintel_model::C
 pub fn plan_changes(batches: &[Arc<Batch>]) -> impl Iterator<Item = &dbintel_model::PlanChange> {
     records(batches).filter_map(|record| match record {
         Record::PlanChange(change) => Some(&**change),
+        _ => None,
+    })
+}
+
+pub fn query_plans(batches: &[Arc<Batch>]) -> impl Iterator<Item = &dbintel_model::QueryPlan> {
+    records(batches).filter_map(|record| match record {
+        Record::QueryPlan(plan) => Some(&**plan),
         _ => None,
     })
 }

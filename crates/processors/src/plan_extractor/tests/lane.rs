@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-fn change(kind: ChangeKind, subject: &'static str, at: Option<Timestamp>) -> Record {
+pub(super) fn change(kind: ChangeKind, subject: &'static str, at: Option<Timestamp>) -> Record {
     let (database, subject) = (Some("shop".into()), Some(subject.into()));
     Record::Change(Box::new(Change { database, subject, at, ..Change::new(kind) }))
 }

@@ -12,7 +12,8 @@ use sqlx::Arguments as _;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use super::{DONE, Explained, ObtainedPlan, PREFLIGHT, Planned, Session, generic};
+use super::preflight::PREFLIGHT;
+use super::{DONE, Explained, ObtainedPlan, Planned, Session, generic};
 use crate::query::error::QueryError;
 use crate::query::meter::Select;
 use crate::query::sql::{arguments, identifier, literal};

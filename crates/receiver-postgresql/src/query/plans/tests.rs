@@ -1,3 +1,4 @@
+use super::preflight::PREFLIGHT;
 use super::*;
 
 #[test]
@@ -39,6 +40,7 @@ fn a_text_does_not_show_in_debug_output() {
 #[test]
 fn bounds_in_sql_are_the_named_ones() {
     assert!(PREFLIGHT.contains(&format!("LIMIT {}", MAX_RELATIONS + 1)));
+    assert!(PREFLIGHT_WITH_SIZES.contains(&format!("LIMIT {}", MAX_PLAN_TABLES + 1)));
     assert!(RESULT.contains(&format!("<= {MAX_PLAN_BYTES} ")));
     for block in [EXPLAIN, EXPLAIN_GENERIC, EXPLAIN_PREPARED] {
         assert!(block.contains(&format!("ERRCODE = '{DONE}'")) && !block.contains("ANALYZE"));

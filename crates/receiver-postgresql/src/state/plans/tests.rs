@@ -138,6 +138,7 @@ fn a_plan_is_another_one_if_its_bytes_are() {
             format: PlanFormat::PostgresqlJson,
             raw: raw.into(),
             obtained_at: Timestamp::default(),
+            tables: Arc::default(),
         })
     };
     let seen = [(1, b"a"), (1, b"a"), (1, b"b"), (1, b"b"), (2, b"c"), (99, b"x"), (99, b"y")];
