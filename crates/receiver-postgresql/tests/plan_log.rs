@@ -28,9 +28,10 @@ use dbintel_processors::plan_extractor::{PlanCache, PlanExtractor, PlanExtractor
 use dbintel_receiver_postgresql::state::plan_log::Fate;
 use dbintel_testkit::postgres::{Cluster, Major, Options};
 use sqlx::postgres::PgConnection;
-use support::Watched;
 use support::client::{query_id, send};
+use support::followed::{assert_cause, kinds};
 use support::settings::{cluster, yaml};
+use support::{Watched, changes, plan_changes};
 
 const RECORDS: &str = "dbintel_plan_log_records_total";
 const MISSING: &str = "dbintel_plans_missing";
@@ -343,6 +344,59 @@ async fn a_generic_plan_after_a_custom_one_is_another_plan() {
     let changes = left.iter().filter(|record| matches!(record, Record::PlanChange(_))).count();
     assert_eq!(changes, 1, "{left:?}");
     watched.stop().await;
+}
+
+/// A plan of the log that is another one comes with what may have changed it, however soon after it the statement runs.
+async fn causes(major: Major) {
+    const STATEMENT: &str = "SELECT note FROM orders WHERE id = $1";
+    let cluster = cluster(major, options(major)).await;
+    cluster
+        .execute(
+            "postgres",
+            "CREATE INDEX orders_id ON orders (id); ALTER TABLE orders DROP CONSTRAINT orders_pkey",
+        )
+        .await;
+    let slow = ("catalogue_collection", "{collection_interval: 3s}");
+    let config = reading(&cluster, "pg.csv");
+    let config =
+        config.replace("catalogue_collection: {collection_interval: 1s}", &format!("{}: {}", slow.0, slow.1));
+    let mut watched = Watched::start_extracting(&config);
+    watched.baseline().await;
+    let mut client = cluster.connect("postgres").await;
+    bound(&mut client, STATEMENT, 1).await;
+    watched.query("FROM orders").await;
+    bound(&mut client, STATEMENT, 1).await;
+    watched.plan("FROM orders").await;
+    // The catalogue is followed as soon as a table that was created is told.
+    let mut tables = 0;
+    while changes(watched.batches()).next().is_none() {
+        tables += 1;
+        send(&mut client, &format!("CREATE TABLE mark_{tables} ()")).await;
+        watched.readings(4).await;
+    }
+    send(&mut client, "DROP INDEX orders_id").await;
+    bound(&mut client, STATEMENT, 1).await;
+    let change = watched.until("a change", |batches| plan_changes(batches).next().cloned()).await;
+    assert_cause(
+        &change,
+        "ddl",
+        "ddl index public.orders_id dropped on public.orders: was btree (id), noticed at",
+    );
+    assert_eq!((change.rung, kinds(&change)), (PlanRung::Actual, ["ddl"].into()), "{major}: {change:#?}");
+    // A plan it had before does not wait.
+    send(&mut client, "CREATE INDEX orders_id ON orders (id)").await;
+    bound(&mut client, STATEMENT, 1).await;
+    let alternations = [("processor", "plan_extractor")];
+    watched.until_own("plan_extractor_alternations_total", &alternations, |count| count == 1.0).await;
+    watched.catch_up().await;
+    assert_eq!(plan_changes(watched.batches()).count(), 1, "{major}");
+    assert_eq!(watched.own("dbintel_limit_reached_total", &[("limit", "held_plans")]), None);
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_plan_of_the_log_comes_with_its_causes() {
+    tokio::join!(causes(Major::V14), causes(Major::V18));
 }
 
 /// What our role may not explain has a plan all the same, and no reason for having none.

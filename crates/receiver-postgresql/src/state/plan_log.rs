@@ -81,6 +81,8 @@ pub struct FoundPlan {
     pub raw: Arc<[u8]>,
     /// When it was logged, if the record says so.
     pub at: Option<Timestamp>,
+    /// Its exact fingerprint.
+    pub fingerprint: u128,
 }
 
 /// What comes of reading the log once.
@@ -186,6 +188,7 @@ impl LogRound {
             identity: PlanIdentity::Proven,
             raw: plan.json.into_bytes().into(),
             at: record.time_micros.map(Timestamp::from_micros),
+            fingerprint,
         });
         Fate::Taken
     }

@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{Monotonic, PlanObservation, Query, QueryKey, QueryText, Record};
+use dbintel_model::{Monotonic, PlanObservation, PlanRung, Query, QueryKey, QueryText, Record};
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::concern::Concern;
@@ -35,6 +35,9 @@ const MIN_CALLS_FOR_WORK: i64 = 5;
 /// Doublings of the wait that are counted.
 const MAX_DOUBLINGS: u32 = 16;
 
+/// Different plans of a statement in the log that are remembered, as many as `plan_extractor` has in a set; of more the
+/// one that was met first is forgotten.
+pub const MAX_LOGGED_PLANS: usize = 9;
 /// Times a statement is postponed until the wait does not grow any more.
 const MAX_POSTPONED: u32 = 4;
 /// Kinds of statements that have a plan, as [`QueryText`] names them.
@@ -82,6 +85,8 @@ struct Probe {
     missing: Option<MissingPlan>,
     /// Hash of the last plan as the server gave it.
     plan: Option<u64>,
+    /// Exact fingerprints of plans that the log had of it; `None` as long as it had none.
+    logged: Option<VecDeque<u128>>,
 }
 
 impl Probes {
@@ -157,10 +162,32 @@ impl Probes {
         before.is_some_and(|before| before != hash)
     }
 
+    /// Remembers a plan of the log; says whether the log had plans of the statement before and not this one. It has
+    /// several at the same time, so that another one than the last is not yet news.
+    pub fn is_another_in_log(&mut self, key: &QueryKey, fingerprint: u128) -> bool {
+        let Some(probe) = self.known.get_mut(&id(key)) else { return false };
+        let is_first = probe.logged.is_none();
+        let logged = probe.logged.get_or_insert_default();
+        if logged.contains(&fingerprint) {
+            return false;
+        }
+        logged.push_back(fingerprint);
+        if logged.len() > MAX_LOGGED_PLANS {
+            logged.pop_front();
+        }
+        !is_first
+    }
+
     /// A plan of the statement was remembered and did not get through: it is wanted again, and another one than before.
-    pub fn lost(&mut self, key: &QueryKey, now: Monotonic) {
-        self.settle(key, |probe| {
-            (probe.plan, probe.due) = (probe.plan.map(|hash| !hash), now);
+    pub fn lost(&mut self, plan: &PlanObservation, now: Monotonic) {
+        self.settle(&plan.key, |probe| {
+            if plan.rung == PlanRung::Actual {
+                // It is not known which of them it was.
+                probe.logged.iter_mut().for_each(VecDeque::clear);
+            } else {
+                probe.plan = probe.plan.map(|hash| !hash);
+            }
+            probe.due = now;
         });
     }
 
@@ -241,7 +268,11 @@ impl Probes {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let text = |probe: &Probe| probe.candidate.text.as_ref().map_or(0, |text| text.weight_bytes());
-        self.known.values().map(|probe| size_of::<(ProbeKey, Probe)>() + text(probe)).sum::<usize>()
+        let logged = |probe: &Probe| probe.logged.as_ref().map_or(0, VecDeque::capacity) * size_of::<u128>();
+        self.known
+            .values()
+            .map(|probe| size_of::<(ProbeKey, Probe)>() + text(probe) + logged(probe))
+            .sum::<usize>()
             + self.requests.len() * size_of::<ProbeKey>()
     }
 
@@ -321,6 +352,7 @@ impl Probe {
             for_values: None,
             missing: Some(MissingPlan::NotYetProbed),
             plan: None,
+            logged: None,
         }
     }
 

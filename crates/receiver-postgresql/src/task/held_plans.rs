@@ -1,6 +1,6 @@
 //! Hands plans over: at once, or, where a plan is another one than before, with what may have changed it.
 //!
-//! See [`crate::state::held_plans`]. The plans loop brings them, and the loops that read causes let them go.
+//! See [`crate::state::held_plans`]. The plans loop brings them, from probes and from the log, and the loops that read causes let them go.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +17,16 @@ pub(super) const MAX_PLANS_PER_BATCH: usize = 4;
 /// A plan that was just obtained: the record to offer, unless the plan has to wait.
 pub(super) fn record(shared: &Shared, plan: PlanObservation) -> Option<Record> {
     let is_another = shared.plans.lock().is_another(&plan);
+    unless_held(shared, plan, is_another)
+}
+
+/// A plan that was found in the log, with its exact fingerprint: the same.
+pub(super) fn record_of_log(shared: &Shared, plan: PlanObservation, fingerprint: u128) -> Option<Record> {
+    let is_another = shared.plans.lock().is_another_in_log(&plan.key, fingerprint);
+    unless_held(shared, plan, is_another)
+}
+
+fn unless_held(shared: &Shared, plan: PlanObservation, is_another: bool) -> Option<Record> {
     let mut held = shared.held_plans.lock();
     let plan = if is_another || held.has(&plan.key) {
         held.hold(plan, shared.clock.monotonic())
@@ -57,7 +67,7 @@ pub(super) fn let_overdue_go(shared: &Shared) {
 /// Another node answers: what was obtained of the one before is forgotten, and asked for again.
 pub(super) fn forget(shared: &Shared) {
     for plan in shared.held_plans.lock().clear() {
-        shared.plans.lock().lost(&plan.key, shared.clock.monotonic());
+        shared.plans.lock().lost(&plan, shared.clock.monotonic());
     }
 }
 
@@ -72,7 +82,7 @@ fn offer(shared: &Shared, plans: Vec<PlanObservation>, answered: Option<&(Arc<No
             let records = plans.iter().map(|plan| Record::Plan(Box::new(plan.clone()))).collect();
             if !shared.offer(&target, answered.cloned(), records) {
                 let (mut probes, now) = (shared.plans.lock(), shared.clock.monotonic());
-                plans.iter().for_each(|plan| probes.lost(&plan.key, now));
+                plans.iter().for_each(|plan| probes.lost(plan, now));
             }
         }
     }

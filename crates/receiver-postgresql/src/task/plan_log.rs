@@ -9,12 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{GapReason, PlanFormat, PlanObservation, PlanRung, Record, Target, Text};
+use dbintel_model::{GapReason, PlanFormat, PlanObservation, PlanRung, Target, Text};
 use dbintel_pipeline::telemetry::definitions;
 use dbintel_plan::log::{LinePrefix, LogFormat, MARK};
 
 use tokio::task::JoinHandle;
 
+use super::held_plans;
 use super::shared::Shared;
 use crate::config::{LogFormatSetting, PlanLog};
 use crate::log::{LogError, Reading, Tail};
@@ -134,10 +135,20 @@ impl LoggedPlans {
             let new = || Arc::new(Target::database(Arc::clone(&shared.server), database.clone()));
             let target = Arc::clone(self.targets.entry(database.clone()).or_insert_with(new));
             for plans in batches(&plans) {
-                let records = plans.iter().map(|plan| record(shared, plan)).collect();
+                let (mut records, mut offered) = (Vec::new(), Vec::new());
+                for plan in plans {
+                    match held_plans::record_of_log(shared, observation(shared, plan), plan.fingerprint) {
+                        Some(record) => {
+                            records.push(record);
+                            offered.push(plan);
+                        }
+                        // It waits for what may have changed it.
+                        None => settle(shared, plan),
+                    }
+                }
                 // What the lane does not take is in the log no more; the statement is logged or explained again.
                 if shared.offer(&target, None, records) {
-                    plans.iter().for_each(|plan| settle(shared, plan));
+                    offered.into_iter().for_each(|plan| settle(shared, plan));
                 }
             }
         }
@@ -198,10 +209,10 @@ fn settle(shared: &Shared, plan: &FoundPlan) {
     shared.registry.counter(&definitions::PLANS_OBTAINED, labels).increment();
 }
 
-fn record(shared: &Shared, plan: &FoundPlan) -> Record {
+fn observation(shared: &Shared, plan: &FoundPlan) -> PlanObservation {
     // The log says its time in a zone whose name may mean nothing to us.
     let now = shared.clock.now();
-    Record::Plan(Box::new(PlanObservation {
+    PlanObservation {
         key: plan.candidate.key.clone(),
         text: plan.candidate.text.clone(),
         rung: PlanRung::Actual,
@@ -210,7 +221,7 @@ fn record(shared: &Shared, plan: &FoundPlan) -> Record {
         raw: Arc::clone(&plan.raw),
         obtained_at: plan.at.map_or(now, |at| at.min(now)),
         tables: Arc::default(),
-    }))
+    }
 }
 
 fn count(shared: &Shared, reading: &Reading, round: &LogRound) {
@@ -307,6 +318,7 @@ mod tests {
             identity: PlanIdentity::Proven,
             raw: vec![0; bytes].into(),
             at: None,
+            fingerprint: 1,
         }
     }
 

@@ -129,24 +129,47 @@ fn ddl_moves_the_statements_of_its_table_and_a_setting_those_of_its_role() {
 fn a_plan_is_another_one_if_its_bytes_are() {
     let clock = ManualClock::at(Timestamp::default());
     let mut probes = three(&clock);
-    let mut is_another = |query_id, raw: &[u8]| {
-        probes.is_another(&PlanObservation {
-            key: key(query_id),
-            text: None,
-            rung: PlanRung::Generic,
-            identity: PlanIdentity::Proven,
-            format: PlanFormat::PostgresqlJson,
-            raw: raw.into(),
-            obtained_at: Timestamp::default(),
-            tables: Arc::default(),
-        })
-    };
+    let mut is_another =
+        |query_id, raw: &[u8]| probes.is_another(&observation(query_id, PlanRung::Generic, raw));
     let seen = [(1, b"a"), (1, b"a"), (1, b"b"), (1, b"b"), (2, b"c"), (99, b"x"), (99, b"y")];
     assert_eq!(
         seen.map(|(id, raw)| is_another(id, raw)),
         [false, false, true, false, false, false, false],
         "the first one is no other one, and of what is not followed nothing is known"
     );
+}
+
+#[test]
+fn a_plan_of_the_log_is_another_one_if_it_is_new_in_the_set() {
+    let clock = ManualClock::at(Timestamp::default());
+    let mut probes = three(&clock);
+    let seen = [(1, 10), (1, 10), (1, 11), (1, 10), (1, 11), (2, 12), (99, 1), (99, 2)];
+    assert_eq!(
+        seen.map(|(id, plan)| probes.is_another_in_log(&key(id), plan)),
+        [false, false, true, false, false, false, false, false],
+        "the first one is no other one, and of what is not followed nothing is known"
+    );
+    let lost = observation(1, PlanRung::Actual, b"a");
+    probes.lost(&lost, clock.monotonic());
+    assert!(probes.is_another_in_log(&key(1), 11), "what was lost is another one again");
+    for plan in 0..MAX_LOGGED_PLANS as u128 {
+        assert!(probes.is_another_in_log(&key(1), 100 + plan));
+    }
+    assert!(!probes.is_another_in_log(&key(1), 100));
+    assert!(probes.is_another_in_log(&key(1), 11), "so many are remembered");
+}
+
+fn observation(query_id: i64, rung: PlanRung, raw: &[u8]) -> PlanObservation {
+    PlanObservation {
+        key: key(query_id),
+        text: None,
+        rung,
+        identity: PlanIdentity::Proven,
+        format: PlanFormat::PostgresqlJson,
+        raw: raw.into(),
+        obtained_at: Timestamp::default(),
+        tables: Arc::default(),
+    }
 }
 
 #[test]
