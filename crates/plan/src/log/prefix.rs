@@ -118,6 +118,22 @@ impl LinePrefix {
         if prefix.is_divided() { Ok(prefix) } else { Err(PrefixError::Undivided) }
     }
 
+    /// Whether lines say of which role, database and statement they are.
+    #[must_use]
+    pub fn names_statements(&self) -> bool {
+        [What::User, What::Database, What::QueryId].into_iter().all(|what| self.has(what))
+    }
+
+    /// Whether lines say the SQLSTATE of an error.
+    #[must_use]
+    pub fn names_errors(&self) -> bool {
+        self.has(What::Sqlstate)
+    }
+
+    fn has(&self, wanted: What) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Value(value) if value.what == wanted))
+    }
+
     /// The line of a session; `None` if it is not one.
     pub(super) fn line<'a>(&self, line: &'a str) -> Option<Line<'a>> {
         let mut steps = MAX_STEPS;

@@ -52,6 +52,12 @@ impl FilePattern {
         &self.directory
     }
 
+    /// The names of the files, as the pattern has them.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether it is the name of such a file. One that was packed is none.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

@@ -76,6 +76,16 @@ pub struct Tail {
     files: HashMap<FileId, Followed>,
 }
 
+// === impl LogError ===
+
+impl LogError {
+    /// Whether it is the rights on a file or directory that are missing.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Unreadable { error, .. } if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
 // === impl Tail ===
 
 impl Tail {

@@ -60,6 +60,9 @@ pub fn templates(
     }
     templates.push(read("sessions", SessionsPlan::new(facts).text(), Rows::Perhaps));
     templates.push(read("doctor: what the server measures", tracking::TRACKING, Rows::Always));
+    if with_plans {
+        templates.push(read("doctor: what the server logs", tracking::LOG_SETTINGS, Rows::Always));
+    }
     let explain = format!("{}…", planning::EXPLAIN);
     templates.push(plain("how long a statement above is planned that began late twice", explain));
     templates.push(plain("end", "ROLLBACK".to_owned()));

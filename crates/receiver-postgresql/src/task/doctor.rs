@@ -1,6 +1,8 @@
 //! What a person wants to know before the collector runs beside a server: whether it gets in, what would be better, and
 //! every statement it can send.
 
+mod plan_log;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use crate::query::plans::PlanFunction;
 use crate::query::sql::{identifier, literal};
 use crate::query::statements::StatementsPlan;
 use crate::query::templates::{Template, templates};
-use crate::query::tracking::{Tracking, tracking};
+use crate::query::tracking::{Tracking, log_settings, tracking};
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,12 +64,24 @@ async fn look(config: &Config, leased: &mut Leased) -> Result<Examination, Query
     let Leased { connection, facts, .. } = &mut *leased;
     let (node, _) = node::read(connection, limits, facts).await?;
     let tracking = tracking(connection, limits).await?;
+    let log = match &config.plans {
+        Some(_) => Some(log_settings(connection, limits).await?),
+        None => None,
+    };
     connection.end().await?;
+    let unread = match &config.plan_log {
+        Some(log) => plan_log::look_at_files(log).await,
+        None => None,
+    };
     let role = if node.in_recovery { "standby" } else { "primary" };
     let database = &config.connect_database;
+    let mut advice = advice(config, facts, &tracking);
+    if let Some(log) = log {
+        advice.extend(plan_log::advice(config.plan_log.as_ref(), unread.as_ref(), facts, &log));
+    }
     Ok(Examination {
         server: format!("PostgreSQL {}, {role}, as role {}", node.version, config.connect.username),
-        advice: advice(config, facts, &tracking),
+        advice,
         templates: templates(facts, database, limits, |metric| config.wants(metric), config.plans.is_some()),
     })
 }

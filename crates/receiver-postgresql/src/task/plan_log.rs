@@ -4,7 +4,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +26,7 @@ use crate::state::plans::MissingPlan;
 /// Bytes of the plans of a batch, beyond the first of them.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 /// How long a round waits for the files: a file system over a network can hang.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 const NO_IDENTIFIER: &str = "the plans in the log do not say their statements: set compute_query_id = on and, for stderr, \
      put %u, %d and %Q into log_line_prefix; before PostgreSQL 14 the log has no identifiers";
 const OTHER_FORMAT: &str = "the plans in the log are not in JSON; set auto_explain.log_format = json";
@@ -246,9 +245,9 @@ fn unreachable_because(what: &'static str) -> QueryError {
     QueryError::new(GapReason::LogNotReachable, what)
 }
 
-fn unreachable(error: &LogError) -> QueryError {
+pub(super) fn unreachable(error: &LogError) -> QueryError {
     let advice = match error {
-        LogError::Unreadable { error, .. } if error.kind() == ErrorKind::PermissionDenied => {
+        error if error.is_denied() => {
             "; let the collector's user read it: log_file_mode = 0640 and its membership in the group of the files, \
              and the directory readable for that group"
         }
