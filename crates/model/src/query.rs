@@ -34,6 +34,18 @@ pub struct Query {
     pub plan: Option<PlanReference>,
     /// Why the receiver has no plan of it, where plans are wanted and there is none.
     pub plan_missing: Option<PlanMissing>,
+    /// Executions that ended in an error, as far as the server's log was read and says so; `None` where it named none,
+    /// which does not mean that there was none.
+    pub errors: Option<QueryErrors>,
+}
+
+/// Executions that ended in an error, and are not among the calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryErrors {
+    /// All of them.
+    pub failed: u64,
+    /// Those that were cancelled, but not by request: `statement_timeout` and its like.
+    pub timed_out: u64,
 }
 
 /// Identity of a statement in the server's statistics.
@@ -151,6 +163,11 @@ impl Query {
         visitor.time("dbintel.interval.end", self.interval.end);
         if let Some(rank) = self.rank {
             visitor.value("dbintel.query.rank", ValueRef::Int(i64::from(rank)));
+        }
+        if let Some(errors) = &self.errors {
+            let count = |count: u64| ValueRef::Int(i64::try_from(count).unwrap_or(i64::MAX));
+            visit("dbintel.query.failed", count(errors.failed));
+            visit("dbintel.query.timed_out", count(errors.timed_out));
         }
         match (&self.plan, &self.plan_missing) {
             (Some(plan), _) => plan.visit(visitor),

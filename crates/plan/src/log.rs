@@ -49,6 +49,8 @@ pub struct LogRecord<'a> {
     pub database: Option<Cow<'a, str>>,
     /// The identifier of the statement the session runs, from version 14 on: that of the outermost one.
     pub query_id: Option<i64>,
+    /// `LOG`, `ERROR` and their like; in other languages than English other words.
+    pub severity: Option<Cow<'a, str>>,
     /// SQLSTATE.
     pub sqlstate: Option<Cow<'a, str>>,
     /// The message.
@@ -89,6 +91,7 @@ impl LogRecord<'_> {
             user: self.user.map(own),
             database: self.database.map(own),
             query_id: self.query_id,
+            severity: self.severity.map(own),
             sqlstate: self.sqlstate.map(own),
             message: own(self.message),
             has_context: self.has_context,
@@ -104,6 +107,7 @@ impl fmt::Debug for LogRecord<'_> {
             .field("user", &self.user)
             .field("database", &self.database)
             .field("query_id", &self.query_id)
+            .field("severity", &self.severity)
             .field("sqlstate", &self.sqlstate)
             .field("has_context", &self.has_context)
             .finish_non_exhaustive()

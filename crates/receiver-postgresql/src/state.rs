@@ -4,6 +4,7 @@ pub mod blocking;
 pub mod changes;
 pub mod gaps;
 pub mod held_plans;
+pub mod log_errors;
 pub mod moments;
 pub mod plan_log;
 pub mod plans;

@@ -5,6 +5,7 @@ mod databases;
 mod doctor;
 mod families;
 mod held_plans;
+mod log_errors;
 mod password;
 mod plan_log;
 mod plans;

@@ -12,6 +12,7 @@ const MAX_COLUMNS: usize = 64;
 const TIME: usize = 0;
 const USER: usize = 1;
 const DATABASE: usize = 2;
+const SEVERITY: usize = 11;
 const SQLSTATE: usize = 12;
 const MESSAGE: usize = 13;
 const CONTEXT: usize = 18;
@@ -34,6 +35,7 @@ pub(super) fn record(text: &str) -> Option<LogRecord<'_>> {
         user: take(USER),
         database: take(DATABASE),
         query_id: take(QUERY_ID).and_then(|id| query_id(&id)),
+        severity: take(SEVERITY),
         sqlstate: take(SQLSTATE),
         message: take(MESSAGE).unwrap_or_default(),
         has_context: take(CONTEXT).is_some(),

@@ -16,6 +16,7 @@ pub(super) fn record(line: &str) -> Option<LogRecord<'_>> {
             ("user", Value::String(text)) => record.user = Some(text),
             ("dbname", Value::String(text)) => record.database = Some(text),
             ("query_id", Value::Number(number)) => record.query_id = query_id(number),
+            ("error_severity", Value::String(text)) => record.severity = Some(text),
             ("state_code", Value::String(text)) => record.sqlstate = Some(text),
             ("message", Value::String(text)) => record.message = text,
             ("context", Value::String(_)) => record.has_context = true,

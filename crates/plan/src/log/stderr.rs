@@ -14,8 +14,10 @@ const CONTEXT: &str = "CONTEXT";
 pub(super) fn record<'a>(prefix: &LinePrefix, text: &'a str) -> Option<LogRecord<'a>> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let (first, further) = text.split_once('\n').map_or((text, None), |(first, more)| (first, Some(more)));
-    let Line { mut record, message, .. } = prefix.line(first)?;
-    let message = without_sqlstate(message);
+    let Line { mut record, label, message } = prefix.line(first)?;
+    let (code, message) = sqlstate(message);
+    record.severity = Some(Cow::Borrowed(label));
+    record.sqlstate = record.sqlstate.or(code.map(Cow::Borrowed));
     record.message = Cow::Borrowed(message);
     let Some(further) = further else { return Some(record) };
     let (mut whole, mut in_message) = (String::from(message), true);
@@ -44,9 +46,9 @@ pub(super) fn is_addition(prefix: &LinePrefix, line: &[u8]) -> bool {
 }
 
 /// With `log_error_verbosity = verbose` the code stands before the message.
-fn without_sqlstate(message: &str) -> &str {
-    let after = message.split_once(": ").filter(|(code, _)| {
+fn sqlstate(message: &str) -> (Option<&str>, &str) {
+    let divided = message.split_once(": ").filter(|(code, _)| {
         code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
     });
-    after.map_or(message, |(_, message)| message)
+    divided.map_or((None, message), |(code, message)| (Some(code), message))
 }

@@ -136,6 +136,7 @@ fn query(statement: i64) -> Record {
         rank: None,
         plan: None,
         plan_missing: None,
+        errors: None,
     }))
 }
 

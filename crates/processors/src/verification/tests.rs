@@ -127,6 +127,7 @@ fn query(text: &str) -> Query {
         rank: Some(1),
         plan: None,
         plan_missing: None,
+        errors: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which statement a plan of the server's log is of, and whether it says anything new.
+//! Which statement a plan of the server's log is of, and whether it says anything new; and which errors the log has.
 //!
 //! Promises:
 //! * a plan is of the statement whose identifier it has itself, from version 16 on with `auto_explain.log_verbose`;
@@ -8,7 +8,7 @@
 //! * nothing of the text or the parameters is kept;
 //! * what is kept of a round is bounded: plans of a statement, and plans and bytes of all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use dbintel_model::{PlanIdentity, Text, Timestamp};
@@ -16,6 +16,7 @@ use dbintel_plan::log::{AutoExplain, LogRecord, LoggedPlan, auto_explain};
 use dbintel_plan::sql::{LexemeKind, lexemes};
 use dbintel_plan::{Budget, ProblemKind, parse_postgresql};
 
+use super::log_errors::{LogErrors, error_code};
 use super::plans::{Candidate, ProbeKey};
 use super::texts::query_text;
 
@@ -93,6 +94,12 @@ pub struct LogRound {
     /// Exact fingerprints of what was kept.
     kept: HashMap<ProbeKey, Vec<u128>>,
     bytes: usize,
+    /// Databases whose errors are counted.
+    databases: HashSet<Text>,
+    /// The role whose errors are our own.
+    own_role: Text,
+    /// Errors that were met.
+    pub errors: LogErrors,
     /// Plans, in the order of the log.
     pub found: Vec<FoundPlan>,
     /// How many plans had which fate.
@@ -113,8 +120,19 @@ impl LogRound {
         Self { known, ..Self::default() }
     }
 
-    /// Takes the plan in a record; any other record is none of ours.
+    /// Counts errors as well: in these databases, of every role but this one. The log also has names of databases that
+    /// there are not.
+    #[must_use]
+    pub fn counting_errors(mut self, databases: impl IntoIterator<Item = Text>, own_role: Text) -> Self {
+        (self.databases, self.own_role) = (databases.into_iter().collect(), own_role);
+        self
+    }
+
+    /// Takes the plan or the error in a record; any other record is none of ours.
     pub fn take(&mut self, record: &LogRecord<'_>) {
+        if let Some(code) = error_code(record) {
+            return self.take_error(record, code);
+        }
         let fate = match auto_explain(&record.message) {
             None => return,
             Some(AutoExplain::OtherFormat) => Fate::OtherFormat,
@@ -125,6 +143,14 @@ impl LogRound {
             },
         };
         self.count(fate);
+    }
+
+    fn take_error(&mut self, record: &LogRecord<'_>, code: &str) {
+        let database = record.database.as_deref().and_then(|database| self.databases.get(database));
+        let is_own = record.user.as_deref() == Some(&*self.own_role);
+        let Some(database) = database.cloned().filter(|_| !is_own) else { return };
+        let statement = record.query_id.and_then(|id| self.candidate(&database, id, record.user.as_deref()?));
+        self.errors.note(&database, code, &record.message, statement.cloned().as_ref());
     }
 
     /// A record that holds a plan, by its bytes, cannot be read.
@@ -152,8 +178,7 @@ impl LogRound {
         let (Some(id), Some(database), Some(user)) = (id, &record.database, &record.user) else {
             return Err(Fate::NoIdentifier);
         };
-        let of_database = self.known.get(&(Text::from(database.to_string()), id));
-        let candidate = of_database.into_iter().flatten().find(|candidate| *candidate.key.user == **user);
+        let candidate = self.candidate(&Text::from(database.to_string()), id, user);
         let candidate = candidate.ok_or(Fate::UnknownStatement)?;
         let names_it = |text: &str| {
             let known = candidate.text.as_ref().filter(|known| !known.truncated);
@@ -163,6 +188,11 @@ impl LogRound {
             return Err(Fate::OtherStatement);
         }
         Ok(candidate.clone())
+    }
+
+    fn candidate(&self, database: &Text, query_id: i64, user: &str) -> Option<&Candidate> {
+        let of_database = self.known.get(&(database.clone(), query_id));
+        of_database.into_iter().flatten().find(|candidate| *candidate.key.user == *user)
     }
 
     fn keep(&mut self, candidate: Candidate, record: &LogRecord<'_>, plan: LoggedPlan<'_>) -> Fate {

@@ -15,6 +15,7 @@ use dbintel_plan::log::{LinePrefix, LogFormat, MARK};
 use tokio::task::JoinHandle;
 
 use super::held_plans;
+use super::log_errors::{CountedErrors, may_be_an_error};
 use super::shared::Shared;
 use crate::config::{LogFormatSetting, PlanLog};
 use crate::log::{LogError, Reading, Tail};
@@ -42,6 +43,7 @@ pub(super) struct LoggedPlans {
     tail: Option<Tail>,
     reading: Option<JoinHandle<Done>>,
     targets: BTreeMap<Text, Arc<Target>>,
+    errors: CountedErrors,
     /// Why plans that were met can be told to no statement.
     obstacle: Option<&'static str>,
 }
@@ -50,7 +52,14 @@ impl LoggedPlans {
     /// Nothing read yet.
     pub(super) fn new(config: Option<&PlanLog>) -> Self {
         let tail = config.map(|config| Tail::new(config.include.clone(), config.limits));
-        Self { config: config.cloned(), tail, reading: None, targets: BTreeMap::new(), obstacle: None }
+        Self {
+            config: config.cloned(),
+            tail,
+            reading: None,
+            targets: BTreeMap::new(),
+            errors: CountedErrors::default(),
+            obstacle: None,
+        }
     }
 
     /// Reads what has come.
@@ -86,6 +95,8 @@ impl LoggedPlans {
         };
         self.tail = Some(tail);
         count(shared, &reading, &round);
+        let mut round = round;
+        self.errors.tell(shared, std::mem::take(&mut round.errors));
         self.note_obstacle(&round);
         let error = reading.error.as_ref().map(unreachable).or_else(|| {
             let message = if misses_prefix { PREFIX_BAD } else { self.obstacle? };
@@ -183,13 +194,17 @@ fn begin(shared: &Shared, format: LogFormatSetting, mut tail: Tail) -> JoinHandl
     let mut statements = shared.plans.lock().known();
     statements.retain(|candidate| shared.config.wants_database(&candidate.key.database));
     let formats = Formats::new(shared.line_prefix.lock().as_deref());
+    let databases = shared.databases.get().unwrap_or_default();
+    let own_role = Text::from(shared.config.connect.username.clone());
     tokio::task::spawn_blocking(move || {
-        let mut round = LogRound::of(statements);
+        let mut round = LogRound::of(statements).counting_errors(databases, own_role);
         let reading = tail.read(&|path| formats.of(format, path), &mut |format, bytes| {
-            if holds_a_plan(bytes) {
+            let may_be_a_plan = holds_a_plan(bytes);
+            if may_be_a_plan || may_be_an_error(format, bytes) {
                 match format.record(bytes) {
                     Some(record) => round.take(&record),
-                    None => round.unreadable(),
+                    None if may_be_a_plan => round.unreadable(),
+                    None => {}
                 }
             }
         });

@@ -23,6 +23,7 @@ use crate::query::facts::Facts;
 use crate::query::meter::Meter;
 use crate::state::gaps::{Gaps, Part};
 use crate::state::held_plans::HeldPlans;
+use crate::state::log_errors::LogErrors;
 use crate::state::plans::Probes;
 
 /// Gaps of refused batches that are kept for the next one.
@@ -53,6 +54,8 @@ pub(super) struct Shared {
     pub(super) line_prefix: Mutex<Option<Text>>,
     /// Plans that wait for what may have changed them.
     pub(super) held_plans: Mutex<HeldPlans>,
+    /// Statements of which the log has errors, until they are read next.
+    pub(super) failed_statements: Arc<Mutex<LogErrors>>,
     door: Door,
     admission: Arc<dyn Admission>,
     status: StatusHandle,
@@ -139,6 +142,7 @@ impl Shared {
             line_prefix: Mutex::default(),
             facts_of_server: Mutex::default(),
             held_plans: Mutex::default(),
+            failed_statements: Arc::default(),
             gaps: Mutex::default(),
             carried: Mutex::default(),
             config,

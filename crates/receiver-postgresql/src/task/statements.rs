@@ -1,11 +1,12 @@
 //! Statement statistics: read, differenced, ranked, named, and given their texts.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use dbintel_model::catalogue::{self, STATEMENT_COUNTERS};
 use dbintel_model::{
-    Change, ChangeKind, Counters, GapReason, Labels, MetricPoint, Node, Number, Query, QueryKey, Record,
-    Text, Timestamp,
+    Change, ChangeKind, Counters, Exactness, GapReason, Interval, Labels, MetricPoint, Node, Number, Query,
+    QueryKey, Record, Text, Timestamp,
 };
 use dbintel_pipeline::admission::Purpose;
 use dbintel_pipeline::memory::{Holding, MemoryAccount};
@@ -19,6 +20,7 @@ use crate::query::facts::Facts;
 use crate::query::objects::{self, Names};
 use crate::query::statements::{Reading, StatementsPlan};
 use crate::state::gaps::Part;
+use crate::state::log_errors::{FailedStatement, LogErrors};
 use crate::state::start_times::{SeriesId, StartTimes};
 use crate::state::statements::{Delta, Difference, Eviction, Rebased, Snapshot, StatementDeltas};
 use crate::state::texts::{TEXT_CACHE_MAX_BYTES, TextCache};
@@ -30,6 +32,9 @@ pub(super) struct Statements {
     deltas: StatementDeltas,
     /// A reading whose records are on their way to the door.
     pending: Option<(Snapshot, Option<f64>)>,
+    /// Errors of statements that are on their way with that reading, and where they come from.
+    told_errors: Vec<FailedStatement>,
+    failed: Arc<Mutex<LogErrors>>,
     /// Shared with its account, which empties it when memory is short. Nothing else is done while it is locked.
     texts: Arc<Mutex<TextCache>>,
     databases: Names,
@@ -59,6 +64,8 @@ impl Statements {
             plan: None,
             deltas: StatementDeltas::default(),
             pending: None,
+            told_errors: Vec::new(),
+            failed: Arc::clone(&shared.failed_statements),
             texts,
             databases: Names::default(),
             roles: Names::default(),
@@ -77,6 +84,7 @@ impl Statements {
     /// Drops a reading that was not accepted, so that it is not taken for one that was.
     pub(super) fn discard_pending(&mut self) {
         self.set_pending(None);
+        self.failed.lock().put_back(std::mem::take(&mut self.told_errors));
     }
 
     fn set_pending(&mut self, pending: Option<(Snapshot, Option<f64>)>) {
@@ -127,6 +135,7 @@ impl Statements {
         if let Some((snapshot, active_time_ms)) = self.pending.take() {
             self.deltas.commit(snapshot);
             self.active_time_ms = active_time_ms;
+            self.told_errors.clear();
             self.set_pending(None);
             self.show(shared);
         }
@@ -139,11 +148,17 @@ impl Statements {
         };
         let top_n = shared.config.top_query.map_or(0, |top_query| top_query.top_n);
         let mut rank = 0;
+        self.told_errors = self.failed.lock().take_failed();
+        let id = |key: &QueryKey| (key.database_id, key.user_id, key.query_id);
+        let mut failed: HashMap<_, &FailedStatement> =
+            self.told_errors.iter().map(|failed| (id(&failed.key), failed)).collect();
         let mut texts = self.texts.lock();
         for delta in &difference.deltas {
             let key = self.key(delta);
             let ranked = rank < top_n && shared.config.wants_database(&key.database);
             rank += usize::from(ranked);
+            // A record of the log has the identifier of the outermost statement.
+            let errors = (key.toplevel != Some(false)).then(|| failed.remove(&id(&key))).flatten();
             records.push(Record::Query(Box::new(Query {
                 text: texts.get((delta.key.database_id, delta.key.query_id)),
                 key,
@@ -156,8 +171,12 @@ impl Statements {
                 rank: ranked.then(|| u32::try_from(rank).unwrap_or(u32::MAX)),
                 plan: None,
                 plan_missing: None,
+                errors: errors.map(|failed| failed.errors),
             })));
         }
+        records.extend(
+            failed.into_values().map(|failed| Record::Query(Box::new(none_of_it_ended(failed, interval)))),
+        );
     }
 
     fn key(&self, delta: &Delta) -> QueryKey {
@@ -329,6 +348,25 @@ impl Statements {
         gauge(&definitions::STATEMENTS_TRACKED, self.deltas.len());
         gauge(&definitions::TEXT_CACHE_BYTES, text_bytes);
         gauge(&definitions::TEXT_CACHE_BYTES_MAX, TEXT_CACHE_MAX_BYTES);
+    }
+}
+
+/// A statement of which the log has errors, and the statistics nothing: executions that fail are no calls.
+fn none_of_it_ended(failed: &FailedStatement, interval: Interval) -> Query {
+    Query {
+        // The log names the outermost statement.
+        key: QueryKey { toplevel: failed.key.toplevel.and(Some(true)), ..failed.key.clone() },
+        text: failed.text.clone(),
+        interval,
+        calls: 0,
+        total_time_ms: 0.0,
+        moments: None,
+        counters: Counters::new(&STATEMENT_COUNTERS, &[]),
+        exactness: Exactness::LowerBound,
+        rank: None,
+        plan: None,
+        plan_missing: None,
+        errors: Some(failed.errors),
     }
 }
 

@@ -6,8 +6,9 @@ use dbintel_model::catalogue::{METRICS, STATEMENT_COUNTERS};
 use dbintel_model::{
     Attribute, Batch, Blocking, Change, ChangeKind, Counters, Exactness, Gap, GapReason, Interval, Labels,
     MetricPoint, Moments, Number, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanMissing,
-    PlanNews, PlanNumbers, PlanOutline, PlanReference, PlanRung, PlanSensitivity, PlanSpan, Query, QueryKey,
-    QueryPlan, QueryText, Record, Sampling, Server, Session, Target, Text, Timestamp, Value,
+    PlanNews, PlanNumbers, PlanOutline, PlanReference, PlanRung, PlanSensitivity, PlanSpan, Query,
+    QueryErrors, QueryKey, QueryPlan, QueryText, Record, Sampling, Server, Session, Target, Text, Timestamp,
+    Value,
 };
 use proptest::prelude::*;
 
@@ -260,6 +261,7 @@ fn query(doubles: Doubles) -> impl Strategy<Value = Record> {
                 plan: rank
                     .map(|rank| PlanReference { fingerprint: fingerprint(rank), rung: PlanRung::Custom }),
                 plan_missing: (calls % 2 == 0).then_some(PlanMissing { reason: "syntax", meaning: "" }),
+                errors: rank.map(|rank| QueryErrors { failed: u64::from(rank), timed_out: u64::MAX }),
             }))
         },
     )
