@@ -384,7 +384,12 @@ impl Poll for PlansLoop {
             Err(error) => shared.missing(&part, &error, &mut records),
         }
         shared.offer(&shared.target, None, records);
-        self.held.set(shared.plans.lock().held_bytes() + shared.held_plans.lock().held_bytes());
+        let held = [
+            shared.plans.lock().held_bytes(),
+            shared.held_plans.lock().held_bytes(),
+            shared.failed_statements.lock().held_bytes(),
+        ];
+        self.held.set(held.into_iter().sum());
         show(shared);
     }
 

@@ -59,7 +59,7 @@ fn a_scan_has_the_size_of_its_table_and_nothing_else_has() {
                 assert!(tree.contains("table of 1000000 rows"), "{tree}");
             }
             None => {
-                assert!(!format!("{}{tree}", plan.summary).contains("pg_class"), "{} {tree}", plan.summary)
+                assert!(!format!("{}{tree}", plan.summary).contains("pg_class"), "{} {tree}", plan.summary);
             }
         }
     };
