@@ -41,6 +41,8 @@ pub struct PlanObservation {
 pub enum PlanRung {
     /// Logged by the server with an execution of the statement.
     Actual,
+    /// Kept by an extension, of an execution of the statement.
+    Extension,
     /// Planned for a sample of its parameter values.
     Custom,
     /// Planned for unknown parameter values, by `EXPLAIN (GENERIC_PLAN)` or of a statement without parameters.
@@ -150,12 +152,13 @@ impl NoPlan {
 
 impl PlanRung {
     /// Every rung, from the closest to what runs to the furthest.
-    pub const ALL: [Self; 4] = [Self::Actual, Self::Custom, Self::Generic, Self::GenericNulls];
+    pub const ALL: [Self; 5] =
+        [Self::Actual, Self::Extension, Self::Custom, Self::Generic, Self::GenericNulls];
 
     /// Whether a statement can have several plans on this rung at the same time, by the values of its parameters.
     #[must_use]
     pub const fn depends_on_values(self) -> bool {
-        matches!(self, Self::Actual | Self::Custom)
+        matches!(self, Self::Actual | Self::Extension | Self::Custom)
     }
 
     /// As an attribute value: closed set, lower case.
@@ -163,6 +166,7 @@ impl PlanRung {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Actual => "actual",
+            Self::Extension => "extension",
             Self::Custom => "custom",
             Self::Generic => "generic",
             Self::GenericNulls => "generic_nulls",

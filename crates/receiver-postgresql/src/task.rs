@@ -15,6 +15,7 @@ mod server_poll;
 mod sessions;
 mod shared;
 mod statements;
+mod stored_plans;
 
 use std::sync::Arc;
 use std::time::Duration;

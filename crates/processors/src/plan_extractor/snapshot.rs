@@ -14,7 +14,7 @@ use super::statements::{Earlier, MAX_EARLIER_PLANS, Statement, StatementKey, Sta
 use super::stored::StoredPlan;
 
 /// First byte of a snapshot; another layout gets another one.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 /// Systems whose statements a snapshot can name.
 const SYSTEMS: [&str; 1] = ["postgresql"];
 /// The largest plan that is read back, before compression.

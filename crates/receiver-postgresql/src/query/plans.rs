@@ -15,6 +15,7 @@ mod function;
 mod preflight;
 mod rewrite;
 mod sensitivity;
+mod stored;
 mod vet;
 
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ pub use self::preflight::MAX_PLAN_TABLES;
 use self::preflight::{FIRST_OF_TABLES, PREFLIGHT_WITH_SIZES, ReachedTables};
 use self::rewrite::{Guesses, rewrite};
 pub use self::sensitivity::{OfValue, Planned, PlannedValue, explain_value, outline};
+pub use self::stored::{StoredPlans, read_stored_plans, stored_plans_view};
 use self::vet::{Vetted, name, vet};
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
@@ -216,6 +218,7 @@ pub(super) fn texts(facts: &Facts) -> Vec<(&'static str, String, Rows)> {
     ];
     let mut texts: Vec<_> =
         constants.into_iter().map(|(name, text, rows)| (name, text.to_owned(), rows)).collect();
+    texts.extend(stored::texts(facts));
     texts.extend(statement_texts(facts).map(|text| ("plan: statement texts", text, Rows::Perhaps)));
     texts
 }

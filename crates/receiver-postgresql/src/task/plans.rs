@@ -21,6 +21,7 @@ use super::held_plans::{self, MAX_PLANS_PER_BATCH};
 use super::plan_log::LoggedPlans;
 use super::schedule::Poll;
 use super::shared::Shared;
+use super::stored_plans::{self, Found, Stored};
 use crate::query::error::QueryError;
 use crate::query::plans::{self, Explained, ObtainedPlan, OfValue, PlannedValue, StatementText, plan_limits};
 use crate::state::gaps::Part;
@@ -35,6 +36,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(15);
 pub(super) struct PlansLoop {
     targets: BTreeMap<Text, Arc<Target>>,
     logged: LoggedPlans,
+    stored: Stored,
     /// Bytes of what is remembered of the candidates, and of plans that wait.
     held: Holding,
 }
@@ -48,7 +50,12 @@ impl PlansLoop {
     pub(super) fn new(shared: &Shared) -> Self {
         let account = Text::from(format!("receiver {} plans", shared.server.receiver));
         let logged = LoggedPlans::new(shared.config.plan_log.as_ref());
-        Self { targets: BTreeMap::new(), logged, held: shared.accounts.hold(account) }
+        Self {
+            targets: BTreeMap::new(),
+            logged,
+            stored: Stored::default(),
+            held: shared.accounts.hold(account),
+        }
     }
 
     async fn round(&mut self, shared: &Shared) -> Result<(), QueryError> {
@@ -59,7 +66,8 @@ impl PlansLoop {
         if candidates.is_empty() || shared.is_short_of_memory() {
             return Ok(());
         }
-        let texts = self.texts(shared, &candidates).await?;
+        let (texts, stored) = self.texts(shared, &candidates).await?;
+        let candidates = stored_plans::hand_over(shared, candidates, stored);
         let mut by_database: BTreeMap<Text, Vec<Candidate>> = BTreeMap::new();
         for candidate in candidates {
             by_database.entry(candidate.key.database.clone()).or_default().push(candidate);
@@ -70,8 +78,13 @@ impl PlansLoop {
         Ok(())
     }
 
-    /// The texts of a round, by one read: for any text the server reads its whole file of texts.
-    async fn texts(&self, shared: &Shared, candidates: &[Candidate]) -> Result<Texts, QueryError> {
+    /// The texts of a round, by one read: for any text the server reads its whole file of texts. And the plans that an
+    /// extension keeps of it.
+    async fn texts(
+        &mut self,
+        shared: &Shared,
+        candidates: &[Candidate],
+    ) -> Result<(Texts, Option<Found>), QueryError> {
         let mut keys: Vec<TextKey> =
             candidates.iter().map(|candidate| (candidate.key.database_id, candidate.key.query_id)).collect();
         keys.sort_unstable();
@@ -79,12 +92,13 @@ impl PlansLoop {
         let mut leased = shared.connect(&shared.target, &shared.config.connect_database).await?;
         let limits = shared.limits(&shared.target);
         let read = async {
-            leased.open_transaction(shared, &shared.target, Purpose::Catalogue, limits).await?;
+            let from = leased.open_transaction(shared, &shared.target, Purpose::Catalogue, limits).await?;
             let ask = leased.ask(&shared.target, Purpose::Texts, "plan texts");
             let reading = plans::read_texts(&mut leased.connection, limits, &leased.facts, &keys);
             let texts = shared.admitted(ask, reading, HashMap::len).await?;
+            let stored = self.stored.read(shared, &mut leased, from, candidates).await?;
             leased.connection.end().await?;
-            Ok(texts)
+            Ok((texts, stored))
         };
         let read = read.await;
         finish(shared, leased, read.as_ref().err()).await;
@@ -272,7 +286,12 @@ fn limit_reached(reason: MissingPlan) -> QueryError {
 }
 
 /// Counts what came of a statement, and makes the record, unless the plan waits for its causes.
-fn settle(shared: &Shared, candidate: &Candidate, time: Timestamp, explained: Explained) -> Option<Record> {
+pub(super) fn settle(
+    shared: &Shared,
+    candidate: &Candidate,
+    time: Timestamp,
+    explained: Explained,
+) -> Option<Record> {
     let now = shared.clock.monotonic();
     match explained {
         Ok(plan) => {
