@@ -60,6 +60,10 @@ async fn follow(cluster: &mut Cluster, all: &[Advice]) {
             send(&mut client, statement).await;
         }
     }
+    let now: String = cluster.scalar("postgres", "SELECT clock_timestamp()::text").await;
+    cluster.execute("postgres", "SELECT pg_reload_conf()").await;
+    // The postmaster takes a moment to read it, and then every new session has it.
+    while !cluster.scalar::<bool>("postgres", &format!("SELECT pg_conf_load_time() > '{now}'")).await {}
     if all.iter().any(|advice| advice.sql.as_deref().is_some_and(|sql| sql.contains("restart the server"))) {
         cluster.restart().await;
     }

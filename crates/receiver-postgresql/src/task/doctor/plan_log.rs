@@ -17,7 +17,7 @@ const JSONLOG_SINCE: u32 = 150_000;
 /// First version whose plans in the log have an identifier of their own.
 const OWN_IDENTIFIER_SINCE: u32 = 160_000;
 const LIBRARY: &str = "auto_explain";
-const RELOAD: &str = "SELECT pg_reload_conf(); -- as a superuser";
+const RELOAD: &str = "-- as a superuser; then reload the configuration";
 
 /// Why the files cannot be read, if so, as the collector reads them.
 pub(super) async fn look_at_files(config: &PlanLog) -> Option<LogError> {
@@ -69,9 +69,9 @@ pub(super) fn advice(
 fn of_files(error: &LogError, settings: &LogSettings) -> Advice {
     let place =
         settings.get("log_directory").map(|place| format!("; log_directory is {place}")).unwrap_or_default();
-    let denied = error.is_denied().then(|| {
-        format!("ALTER SYSTEM SET log_file_mode = '0640'; -- for new files, which the server's group may read\n{RELOAD}")
-    });
+    let denied = error
+        .is_denied()
+        .then(|| format!("ALTER SYSTEM SET log_file_mode = '0640'; {RELOAD}; new files have it"));
     Advice { what: format!("log_not_reachable: {}{place}", unreachable(error).message), sql: denied }
 }
 
@@ -95,7 +95,7 @@ fn of_destination(config: &PlanLog, facts: &Facts, settings: &LogSettings) -> Ve
                 what: format!(
                     "log_destination is {held}, and plan_collection.log wants {wanted}; each record is then written once more"
                 ),
-                sql: Some(format!("ALTER SYSTEM SET log_destination = {};\n{RELOAD}", literal(&both))),
+                sql: Some(format!("ALTER SYSTEM SET log_destination = {}; {RELOAD}", literal(&both))),
             });
         }
     }
@@ -126,7 +126,7 @@ fn of_prefix(config: &PlanLog, settings: &LogSettings) -> Option<Advice> {
     Some(Advice {
         what: format!("{what}; it adds some 40 bytes to each line"),
         sql: Some(format!(
-            "ALTER SYSTEM SET log_line_prefix = {prefix}; -- whatever else reads the log must know\n{RELOAD}"
+            "ALTER SYSTEM SET log_line_prefix = {prefix}; -- whatever else reads the log must know {RELOAD}"
         )),
     })
 }
@@ -137,7 +137,7 @@ fn of_identifiers(settings: &LogSettings) -> Option<Advice> {
         what: "compute_query_id is off, so that the log has no identifiers; pg_stat_statements has them computed anyway, \
                without it each statement costs a hash of its tree"
             .into(),
-        sql: Some(format!("ALTER SYSTEM SET compute_query_id = on;\n{RELOAD}")),
+        sql: Some(format!("ALTER SYSTEM SET compute_query_id = on; {RELOAD}")),
     })
 }
 
@@ -156,7 +156,7 @@ fn of_auto_explain(facts: &Facts, settings: &LogSettings) -> Vec<Advice> {
             what: "auto_explain is not loaded: every new session would load it, without a restart; sessions that are there \
                    go on without it"
                 .into(),
-            sql: Some(format!("ALTER SYSTEM SET session_preload_libraries = {};\n{RELOAD}", list.join(", "))),
+            sql: Some(format!("ALTER SYSTEM SET session_preload_libraries = {}; {RELOAD}", list.join(", "))),
         });
     }
     // A module that is not loaded has its defaults.
@@ -167,7 +167,7 @@ fn of_auto_explain(facts: &Facts, settings: &LogSettings) -> Vec<Advice> {
     };
     let set = |name: &str, value: &str| {
         Some(format!(
-            "LOAD 'auto_explain';\nALTER SYSTEM SET auto_explain.{name} = {};\n{RELOAD}",
+            "LOAD 'auto_explain';\nALTER SYSTEM SET auto_explain.{name} = {}; {RELOAD}",
             literal(value)
         ))
     };
