@@ -11,8 +11,8 @@ use std::sync::Arc;
 pub use self::change::{MAX_PLAN_CAUSES, PlanCause, PlanChange, PlanSpan};
 pub use self::event::{PlanNews, PlanNumbers, QueryPlan};
 pub use self::sensitivity::{PlanOutline, PlanSensitivity};
-use crate::visit::{Rendering, Visitor, hexadecimal};
 pub use self::table::PlanTable;
+use crate::visit::{Rendering, Visitor, hexadecimal};
 use crate::{QueryKey, QueryText, Timestamp, ValueRef};
 
 /// A plan as it was obtained. Raw bytes hold literals and never leave: `plan_extractor` makes of them what does.

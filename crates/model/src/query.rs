@@ -166,8 +166,8 @@ impl Query {
         }
         if let Some(errors) = &self.errors {
             let count = |count: u64| ValueRef::Int(i64::try_from(count).unwrap_or(i64::MAX));
-            visit("dbintel.query.failed", count(errors.failed));
-            visit("dbintel.query.timed_out", count(errors.timed_out));
+            visitor.value("dbintel.query.failed", count(errors.failed));
+            visitor.value("dbintel.query.timed_out", count(errors.timed_out));
         }
         match (&self.plan, &self.plan_missing) {
             (Some(plan), _) => plan.visit(visitor),
