@@ -38,12 +38,6 @@ use crate::config::Config;
 /// Namespace of `service.instance.id`, the one OpenTelemetry contrib uses.
 const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x4d63_009a_8d0f_11ee_aad7_4c79_6ed8_e320);
 
-/// How long after the server's poll the one of the databases begins, so that the server answers one of us at a time; less
-/// where the interval is short.
-const STAGGER: Duration = Duration::from_millis(500);
-/// Least share of an interval that a poll has before the next loop's begins.
-const STAGGER_SHARE: u32 = 8;
-
 /// A receiver for one server.
 #[derive(Debug)]
 pub struct PostgresqlReceiver {
@@ -87,11 +81,6 @@ impl PostgresqlReceiver {
     }
 }
 
-/// How long a loop of this interval waits for the one before it.
-fn stagger(interval: Duration) -> Duration {
-    STAGGER.min(interval / STAGGER_SHARE)
-}
-
 #[async_trait]
 impl Receiver for PostgresqlReceiver {
     async fn run(self: Box<Self>, cx: ReceiverContext) -> Result<(), ComponentError> {
@@ -121,7 +110,7 @@ impl Receiver for PostgresqlReceiver {
                 () = shutdown.cancelled() => return,
             }
             let interval = config.object_interval;
-            run_every(&shared, "databases", stagger(interval), interval, &shutdown, &mut databases).await;
+            run_every(&shared, "databases", Duration::ZERO, interval, &shutdown, &mut databases).await;
         };
         let sessions_loop = async {
             if let Some(sample) = &config.query_sample {
@@ -136,9 +125,8 @@ impl Receiver for PostgresqlReceiver {
         };
         let plans_loop = async {
             if let Some(collection) = &config.plans {
-                let (mut plans, interval) = (PlansLoop::new(&shared), collection.interval);
-                let delay = delay + 2 * stagger(interval);
-                run_every(&shared, "plans", delay, interval, &shutdown, &mut plans).await;
+                let mut plans = PlansLoop::new(&shared);
+                run_every(&shared, "plans", delay, collection.interval, &shutdown, &mut plans).await;
             }
         };
         tokio::select! {

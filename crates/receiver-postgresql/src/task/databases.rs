@@ -116,6 +116,7 @@ impl DatabasesLoop {
 #[async_trait]
 impl Poll for DatabasesLoop {
     async fn poll(&mut self, shared: &Shared) {
+        shared.after_server_poll().await;
         self.update(shared).await;
         let (kept, mut unvisited) = (self.kept(), Vec::new());
         for (place, name) in self.order() {

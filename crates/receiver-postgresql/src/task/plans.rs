@@ -390,6 +390,7 @@ fn show(shared: &Shared) {
 #[async_trait]
 impl Poll for PlansLoop {
     async fn poll(&mut self, shared: &Shared) {
+        shared.after_server_poll().await;
         if let Some(names) = shared.databases.get() {
             self.targets.retain(|name, _| names.contains(name));
         }

@@ -202,6 +202,7 @@ struct Seen {
 #[async_trait]
 impl Poll for ServerLoop {
     async fn poll(&mut self, shared: &Shared) {
+        let _polling = shared.server_poll.lock().await;
         let mut records = Vec::new();
         let part = Part::server("server");
         self.statements.discard_pending();

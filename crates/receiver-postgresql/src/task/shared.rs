@@ -29,6 +29,8 @@ use crate::state::plans::Probes;
 /// Gaps of refused batches that are kept for the next one.
 const MAX_CARRIED_GAPS: usize = 1_000;
 
+/// How long other loops wait for the server loop to end its poll.
+const AFTER_SERVER_POLL_MAX: Duration = Duration::from_millis(500);
 /// Parts that are all of a poll: of the server, of one database, of the sessions.
 const WHOLE_POLLS: [&str; 3] = ["server", "database", "sessions"];
 
@@ -46,6 +48,8 @@ pub(super) struct Shared {
     pub(super) accounts: MemoryAccounts,
     /// Databases to visit.
     pub(super) databases: Databases,
+    /// Held while the server loop polls.
+    pub(super) server_poll: tokio::sync::Mutex<()>,
     /// What the database has that the server loop is connected to, for the other loop that visits it.
     pub(super) facts_of_server: Mutex<Option<Facts>>,
     /// Statements whose plans are wanted.
@@ -140,6 +144,7 @@ impl Shared {
             databases: Databases::default(),
             plans: Mutex::new(Probes::every(config.plans.map_or(Duration::MAX, |plans| plans.reprobe))),
             line_prefix: Mutex::default(),
+            server_poll: tokio::sync::Mutex::default(),
             facts_of_server: Mutex::default(),
             held_plans: Mutex::default(),
             failed_statements: Arc::default(),
@@ -208,6 +213,14 @@ impl Shared {
         let limits = self.config.limits;
         let statement_timeout = self.admission.statement_timeout(target).unwrap_or(limits.statement_timeout);
         Limits { statement_timeout, ..limits }
+    }
+
+    /// Waits for the server loop to end its poll, if it does so soon: our loops fall due together, and a server that works
+    /// for one of us at a time is disturbed less. The server loop comes first also because its connection is the one that
+    /// finds out whether a server is well again.
+    pub(super) async fn after_server_poll(&self) {
+        // What matters is the wait. If it was too long, the server has other troubles.
+        let _ = tokio::time::timeout(AFTER_SERVER_POLL_MAX, self.server_poll.lock()).await;
     }
 
     /// What intervals between polls are to be multiplied with.
