@@ -5,8 +5,11 @@ SECONDS ?=
 MINUTES ?= 30
 MAJOR ?= 17
 CARGO ?= cargo
+EXTENT ?= quick
+HISTORIES ?=
+PLACEBO ?= 0
 
-.PHONY: demo test setup build gate lint unit docs bench endurance fuzz deploy-test advisories clean
+.PHONY: demo test setup build gate lint unit docs bench endurance evidence fuzz deploy-test advisories clean
 
 ## A private PostgreSQL with a live workload, the collector beside it, a live summary. Ends with SECONDS=60.
 demo: setup
@@ -35,6 +38,12 @@ bench: setup
 ## The budget of database time over MINUTES on PostgreSQL MAJOR under load; writes docs/endurance.md.
 endurance: setup
 	bash scripts/endurance.sh $(MINUTES) $(MAJOR)
+
+## False alarms and power of the rules, on simulated histories (EXTENT=full for figures to quote) or on those of the
+## directory HISTORIES (docs/evidence-histories.md), there with PLACEBO flips that never were in each of them if it is not 0.
+evidence:
+	$(CARGO) run --quiet --release -p dbintel-simulation -- \
+	  $(if $(HISTORIES),--histories $(HISTORIES) --placebo $(PLACEBO),$(EXTENT))
 
 ## Coverage-guided fuzzing of the parsers, see fuzz/README.md.
 fuzz:

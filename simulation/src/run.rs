@@ -1,0 +1,175 @@
+//! Judging: every history of a source, by every rule, on as many threads as there are cores.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::files::Problem;
+use crate::history::History;
+use crate::rule::Rule;
+use crate::rules::Entry;
+use crate::tally::{Findings, Reached, Row, Tally};
+
+/// Problems that are kept; the others are only counted.
+pub const PROBLEMS_MAX: usize = 100;
+/// Histories that a thread takes at once.
+const CHUNK: u64 = 32;
+
+/// Where histories come from.
+pub trait Source: Sync {
+    /// How many there are.
+    fn len(&self) -> u64;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number `index`: one case, or several made of it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    fn cases(&self, index: u64) -> Result<Vec<Case>, Problem>;
+}
+
+/// A history, and what to do with it.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The history.
+    pub history: History,
+    /// Hours after the flip at which it is looked at.
+    pub looks: Vec<usize>,
+    /// Why.
+    pub purpose: Purpose,
+}
+
+/// What a case is for.
+#[derive(Clone, Debug)]
+pub enum Purpose {
+    /// A plan flipped; what is said counts in these rows.
+    Flip(Vec<Row>),
+    /// None did; every hour after the beginning is looked at.
+    WithoutFlip,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Judged {
+    /// Counts.
+    pub tally: Tally,
+    /// The first [`PROBLEMS_MAX`] problems.
+    pub problems: Vec<Problem>,
+    /// All problems.
+    pub problem_count: u64,
+}
+
+// === impl Judged ===
+
+impl Judged {
+    /// Both together.
+    pub fn merge(&mut self, other: Self) {
+        self.tally.merge(&other.tally);
+        self.problem_count += other.problem_count;
+        self.problems.extend(other.problems);
+        self.problems.sort_unstable_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        self.problems.truncate(PROBLEMS_MAX);
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        self.problem_count += 1;
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem);
+        }
+    }
+}
+
+/// Judges all of `source`. The result does not depend on the number of threads.
+#[must_use]
+pub fn judge(source: &dyn Source, entries: &[Entry], threads: usize) -> Judged {
+    let next = AtomicU64::new(0);
+    let mut judged = Judged::default();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..threads.max(1)).map(|_| scope.spawn(|| work(source, entries, &next))).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(part) => judged.merge(part),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    judged
+}
+
+fn work(source: &dyn Source, entries: &[Entry], next: &AtomicU64) -> Judged {
+    let mut rules: Vec<Box<dyn Rule>> = entries.iter().map(|entry| (entry.make)()).collect();
+    let mut judged = Judged::default();
+    loop {
+        let from = next.fetch_add(CHUNK, Ordering::Relaxed);
+        if from >= source.len() {
+            return judged;
+        }
+        for index in from..(from + CHUNK).min(source.len()) {
+            match source.cases(index) {
+                Ok(cases) => cases.iter().for_each(|case| case.judge(&mut rules, &mut judged.tally)),
+                Err(problem) => judged.problem(problem),
+            }
+        }
+    }
+}
+
+// === impl Case ===
+
+impl Case {
+    fn judge(&self, rules: &mut [Box<dyn Rule>], tally: &mut Tally) {
+        let history = &self.history;
+        match &self.purpose {
+            Purpose::Flip(rows) => {
+                let reached: Vec<Reached> =
+                    rules.iter_mut().map(|rule| reached(rule.as_mut(), self)).collect();
+                rows.iter().for_each(|row| tally.add(row.clone(), &reached, &history.name));
+            }
+            Purpose::WithoutFlip => {
+                let days = history.hours_after() as f64 / 24.0;
+                let found = |rule: &mut Box<dyn Rule>| {
+                    findings(rule.as_mut(), history)
+                        .map_or_else(Findings::default, |begun| Findings { days, begun })
+                };
+                let found: Vec<Findings> = rules.iter_mut().map(found).collect();
+                tally.add_without_flip(&found);
+            }
+        }
+    }
+}
+
+/// The first hour of each level. A rule that could be more careful later is still taken by its first word: somebody may
+/// have acted on it.
+fn reached(rule: &mut dyn Rule, case: &Case) -> Reached {
+    let mut reached = Reached::default();
+    rule.start(&case.history);
+    for &hour in &case.looks {
+        reached.note(rule.judge(&case.history, hour), hour);
+        if reached.is_complete() {
+            break;
+        }
+    }
+    reached
+}
+
+/// Findings that began, by kind: those of a look that the look before did not have. `None` if the rule does not look.
+fn findings(rule: &mut dyn Rule, history: &History) -> Option<BTreeMap<&'static str, u64>> {
+    let mut found = BTreeMap::new();
+    let mut last = BTreeSet::new();
+    rule.start(history);
+    for hour in 1..=history.hours_after() {
+        let now: BTreeSet<_> = rule.judge_without_flip(history, hour)?.into_iter().collect();
+        for kind in now.difference(&last) {
+            *found.entry(*kind).or_default() += 1;
+        }
+        last = now;
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+use super::*;
+use crate::tally::Reached;
+use std::collections::BTreeMap;
+
+fn reached(level: Level, hour: usize) -> Reached {
+    let mut reached = Reached::default();
+    reached.note(level, hour);
+    reached
+}
+
+/// 1,000 neutral flips, of which one rule is wrong about ten and the other about none; 100 regressions of ×10, found late or
+/// soon.
+fn tally() -> Tally {
+    let mut tally = Tally::default();
+    for number in 0..1_000 {
+        let level = if number < 10 { Level::Careful } else { Level::Insufficient };
+        let said = [reached(level, 1), reached(Level::Insufficient, 1)];
+        tally.add(Row::Neutral("the model".to_owned()), &said, &format!("model:{number}"));
+    }
+    for number in 0..100 {
+        let said = [reached(Level::Careful, 20), reached(Level::Auto, if number < 40 { 3 } else { 4 })];
+        tally.add(Row::Found(Section::All, 1_000), &said, "x10");
+    }
+    let found = |begun| Findings { days: 20_000.0, begun };
+    tally.add_without_flip(&[found(BTreeMap::from([("plan_regression", 4)])), found(BTreeMap::new())]);
+    tally
+}
+
+#[test]
+fn all_that_was_counted_is_in_the_tables() {
+    let text = all(&tally(), &["first", "second"]);
+    for line in [
+        "| the model | 1,000 | 1.00 | 1.69 | 0 | 0.299 | 0 | 0.299 |",
+        "| **all of the above** | 1,000 | 0 | 0.299 | 0 | 0.299 | 0 | 0.299 |",
+        "| regressions | ratio | histories | first | second |",
+        "| all regressions | ×10 | 100 | 0 / 100.0 | 40.0 / 100.0 |",
+        "| plan_regression | 4 | 2.00 |",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn limits_say_how_they_fared() {
+    let tally = tally();
+    let (first, second) = (gate(&tally, 0, "first"), gate(&tally, 1, "second"));
+    assert!(
+        first.contains("| neutral flips called careful or above | 0.100 | 10 | 1,000 | 1.69 | **broken** |"),
+        "{first}"
+    );
+    assert!(
+        second.contains(
+            "| neutral flips called manual or above | 0.0100 | 0 | 1,000 | 0.299 | too few judged to say |"
+        ),
+        "{second}"
+    );
+    assert!(
+        second.contains(
+            "| plan findings per statement-day without a flip | 0.0100 | 0 | 20,000 | 0.0150 | too few"
+        ),
+        "{second}"
+    );
+}
+
+#[test]
+fn false_alarms_are_named() {
+    let tally = tally();
+    assert!(examples(&tally, 0, "first").contains("* the model: model:0, model:1,"));
+    assert_eq!(examples(&tally, 1, "second"), "");
+}
+
+#[test]
+fn figures_have_their_digits() {
+    assert_eq!([0.0, 0.204, 0.0286, 0.0018, 0.000_05].map(percent), ["0", "20.4", "2.86", "0.180", "0.0050"]);
+    assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+}
