@@ -1,0 +1,188 @@
+//! Whether a repair helped, and whether a regression went away.
+//!
+//! The same locks are asked the other way up, of the regressed period as "before" and the time since the repair as "after";
+//! and the time since the repair is held against the time before the regression, at the same hours of day, so that a fall
+//! that is only the evening is not taken for a repair.
+
+use crate::case::{Block, Case, ControlPoint};
+use crate::locks::Category;
+use crate::ratio::Bounds;
+use crate::rule::Judge;
+use crate::scale::TimeScale;
+use crate::thresholds::Thresholds;
+use crate::verdict::{Conclusion, Direction, Verdict};
+
+/// Without effect: the bounds of the ratio lie within these.
+const NO_EFFECT: (f64, f64) = (0.9, 1.1);
+
+/// Returned: at most this share of the regression's step (as a logarithm) is left.
+const STEP_LEFT_MAX: f64 = 0.5;
+
+/// A repair with the three periods around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Repair<'a> {
+    /// The blocks of the week before the regression; empty where they are not known any more.
+    pub baseline: &'a [Block],
+    /// The blocks between the regression and the repair.
+    pub regressed: &'a [Block],
+    /// The blocks since the repair.
+    pub repaired: &'a [Block],
+    /// The first block wholly after the repair.
+    pub repair_at: i64,
+    /// The control over all of it, sorted by block.
+    pub control: &'a [ControlPoint],
+    /// The length of the blocks.
+    pub scale: TimeScale,
+}
+
+/// What a repair did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RepairOutcome {
+    /// Faster and doing less work since, and near to what it was before the regression.
+    Confirmed,
+    /// As before the repair, within a tenth.
+    NoEffect,
+    /// Slower and doing more work since.
+    Harmful,
+    /// Not enough evidence for any of these.
+    Inconclusive,
+}
+
+/// What a repair did, and what that rests on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Confirmation {
+    /// What it did.
+    pub outcome: RepairOutcome,
+    /// The regressed period against the time since the repair.
+    pub against_regressed: Verdict,
+    /// The time before the regression against the time since the repair, where that is known.
+    pub against_baseline: Option<Verdict>,
+    /// The ratio of time per call since the repair to that of the regressed period.
+    pub ratio: Option<Bounds>,
+    /// The share of the regression's step that is left, where the baseline is known.
+    pub step_left: Option<f64>,
+}
+
+/// Whether a regression went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Gone {
+    /// Time and work per call are back: even the upper bound is below half of the step.
+    Yes,
+    /// Still there: even the lower bound is above half of the step.
+    No,
+    /// Not enough was seen to tell.
+    Unclear,
+}
+
+/// What a repair did.
+#[must_use]
+pub fn confirm(repair: &Repair<'_>, thresholds: &Thresholds) -> Confirmation {
+    let mut judge = Judge::new(thresholds);
+    let regressed = Case {
+        control: repair.control,
+        scale: repair.scale,
+        ..Case::new(repair.regressed, repair.repaired, repair.repair_at)
+    };
+    let against_regressed = judge.judge_repair(&regressed);
+    let baseline = Case { before: repair.baseline, ..regressed };
+    let usable = !repair.baseline.is_empty();
+    let against_baseline = usable.then(|| judge.judge(&baseline));
+    let step_left = against_baseline.as_ref().and_then(|verdict| left(verdict, &against_regressed));
+    let ratio = untouched(&against_regressed);
+    let outcome = outcome(&against_regressed, ratio.as_ref(), step_left);
+    Confirmation { outcome, against_regressed, against_baseline, ratio, step_left }
+}
+
+/// Whether a regression went away: `recent` has the regression's baseline as `before`, and as `after` only the blocks since it
+/// may have gone.
+#[must_use]
+pub fn gone(recent: &Case<'_>, regression: &Verdict, thresholds: &Thresholds) -> Gone {
+    let now = Judge::new(thresholds).judge(recent);
+    let numbers = &now.numbers;
+    let enough = numbers.blocks_after as f64 >= thresholds.blocks_after_min
+        && numbers.same_hour_blocks as f64 >= thresholds.same_hour_blocks_min;
+    let step = regression.numbers.log_step.filter(|step| *step > 0.0);
+    let Some(((ratio, work), half)) = untouched(&now)
+        .zip(work_step(&now))
+        .zip(step.map(|step| step * STEP_LEFT_MAX))
+        .filter(|_| enough && regression.direction == Direction::Slower)
+    else {
+        return Gone::Unclear;
+    };
+    let work_half = regression.numbers.work_ratio.map_or(f64::INFINITY, |ratio| ratio.ln() * STEP_LEFT_MAX);
+    let work_is_back = work_half <= 0.0 || work <= work_half;
+    if ratio.high.ln() < half && work_is_back {
+        Gone::Yes
+    } else if ratio.low.ln() > half {
+        Gone::No
+    } else {
+        Gone::Unclear
+    }
+}
+
+fn outcome(against_regressed: &Verdict, ratio: Option<&Bounds>, step_left: Option<f64>) -> RepairOutcome {
+    let clear = against_regressed.category >= Category::Careful;
+    let returned = step_left.is_none_or(|left| left <= STEP_LEFT_MAX);
+    match against_regressed.direction {
+        Direction::Slower if clear => RepairOutcome::Harmful,
+        Direction::Faster if clear && returned => RepairOutcome::Confirmed,
+        _ if ratio.is_some_and(|ratio| ratio.low >= NO_EFFECT.0 && ratio.high <= NO_EFFECT.1) => {
+            RepairOutcome::NoEffect
+        }
+        _ => RepairOutcome::Inconclusive,
+    }
+}
+
+/// The share of the step that is left: how far it is from the baseline now, of how far it was.
+fn left(against_baseline: &Verdict, against_regressed: &Verdict) -> Option<f64> {
+    let now = untouched(against_baseline)?.estimate.ln();
+    let returned = -untouched(against_regressed)?.estimate.ln();
+    let was = now + returned;
+    (was > 0.0).then(|| (now / was).max(0.0))
+}
+
+/// The ratio after by before, whichever way the verdict is turned.
+fn untouched(verdict: &Verdict) -> Option<Bounds> {
+    let ratio = verdict.numbers.ratio?;
+    Some(match verdict.direction {
+        Direction::Slower => ratio,
+        Direction::Faster => {
+            Bounds { low: 1.0 / ratio.high, estimate: 1.0 / ratio.estimate, high: 1.0 / ratio.low }
+        }
+    })
+}
+
+fn work_step(verdict: &Verdict) -> Option<f64> {
+    let step = verdict.numbers.work_ratio?.ln();
+    Some(match verdict.direction {
+        Direction::Slower => step,
+        Direction::Faster => -step,
+    })
+}
+
+// === impl RepairOutcome ===
+
+impl RepairOutcome {
+    /// As it is called in telemetry.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::NoEffect => "no_effect",
+            Self::Harmful => "harmful",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+impl Confirmation {
+    /// Whether too little was seen for any outcome.
+    #[must_use]
+    pub fn lacks_evidence(&self) -> bool {
+        self.outcome == RepairOutcome::Inconclusive
+            && self.against_regressed.conclusion == Conclusion::NotEnoughEvidence
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+use super::*;
+
+const REPAIR: i64 = 1_000;
+
+/// Blocks of one level, a little uneven.
+fn blocks(places: std::ops::Range<i64>, time: f64, work: f64) -> Vec<Block> {
+    places
+        .map(|start| {
+            let uneven = 1.0 + 0.01 * ((start * 7).rem_euclid(11) as f64 - 5.0);
+            let calls = 500.0;
+            let mean = 10.0 * time * uneven;
+            Block {
+                start,
+                calls,
+                total_ms: calls * mean,
+                squared_deviations: Some(calls * mean * mean * 0.25),
+                work: calls * 40.0 * work * uneven,
+                rows: calls,
+                min_ms: None,
+            }
+        })
+        .collect()
+}
+
+/// A week at 1, ten hours slower by four at six times the work, then ten hours at `time` and `work`.
+fn repaired(time: f64, work: f64) -> Confirmation {
+    let baseline = blocks(REPAIR - 178..REPAIR - 10, 1.0, 1.0);
+    let regressed = blocks(REPAIR - 10..REPAIR, 4.0, 6.0);
+    let after = blocks(REPAIR..REPAIR + 10, time, work);
+    confirm(
+        &Repair {
+            baseline: &baseline,
+            regressed: &regressed,
+            repaired: &after,
+            repair_at: REPAIR,
+            control: &[],
+            scale: TimeScale::HOURLY,
+        },
+        &Thresholds { lost_ms_per_day_min: 0.0, ..Thresholds::default() },
+    )
+}
+
+#[test]
+fn outcomes() {
+    let check = |time: f64, work: f64, expected: RepairOutcome| {
+        let found = repaired(time, work);
+        assert_eq!(
+            found.outcome,
+            expected,
+            "{time} {work}: {:?} {:?}",
+            found.ratio,
+            found.against_regressed.sentences()
+        );
+    };
+    check(1.0, 1.0, RepairOutcome::Confirmed);
+    check(1.2, 1.1, RepairOutcome::Confirmed);
+    check(4.0, 6.0, RepairOutcome::NoEffect);
+    check(12.0, 20.0, RepairOutcome::Harmful);
+    // Better, but not half of the way back.
+    check(2.6, 3.5, RepairOutcome::Inconclusive);
+    // Faster at the same work: something else made it so.
+    check(1.0, 6.0, RepairOutcome::Inconclusive);
+}
+
+#[test]
+fn the_share_of_the_step_that_is_left_is_told() {
+    assert!(repaired(1.0, 1.0).step_left.unwrap() < 0.05);
+    assert!((repaired(2.0, 2.0).step_left.unwrap() - 0.5).abs() < 0.05);
+    assert!((repaired(4.0, 6.0).step_left.unwrap() - 1.0).abs() < 0.05);
+}
+
+#[test]
+fn without_time_nothing_is_confirmed() {
+    let regressed = blocks(REPAIR - 10..REPAIR, 4.0, 6.0);
+    let after = blocks(REPAIR..REPAIR + 5, 1.0, 1.0);
+    let found = confirm(
+        &Repair {
+            baseline: &[],
+            regressed: &regressed,
+            repaired: &after,
+            repair_at: REPAIR,
+            control: &[],
+            scale: TimeScale::HOURLY,
+        },
+        &Thresholds::default(),
+    );
+    assert_eq!(found.outcome, RepairOutcome::Inconclusive);
+    assert!(found.lacks_evidence());
+    assert_eq!(found.against_regressed.headline(), "Not enough evidence: 5 of 6 hours seen.");
+}
+
+#[test]
+fn a_regression_that_goes_away_is_recognised() {
+    let thresholds = Thresholds { lost_ms_per_day_min: 0.0, ..Thresholds::default() };
+    let before = blocks(REPAIR - 168..REPAIR, 1.0, 1.0);
+    let slow = blocks(REPAIR..REPAIR + 10, 4.0, 6.0);
+    let regression = crate::judge(&Case::new(&before, &slow, REPAIR), &thresholds);
+    assert_eq!(regression.conclusion, Conclusion::RegressedWithoutPlanChange);
+    let check = |time: f64, work: f64, hours: i64, expected: Gone| {
+        let recent = blocks(REPAIR + 10..REPAIR + 10 + hours, time, work);
+        let case = Case::new(&before, &recent, REPAIR);
+        assert_eq!(gone(&case, &regression, &thresholds), expected, "{time} {work} {hours}");
+    };
+    check(1.0, 1.0, 8, Gone::Yes);
+    check(4.0, 6.0, 8, Gone::No);
+    check(2.0, 2.0, 8, Gone::Unclear);
+    check(1.0, 6.0, 8, Gone::Unclear);
+    check(1.0, 1.0, 5, Gone::Unclear);
+}
