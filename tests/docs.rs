@@ -58,7 +58,12 @@ fn telemetry() -> String {
     text.push_str(
         "\n## Self-metrics\n\nOn `127.0.0.1:8888/metrics`.\n\n| metric | type | meaning |\n|---|---|---|\n",
     );
-    let own = [definitions::ALL, dbintel_admin::definitions::ALL, dbintel_processors::definitions::ALL];
+    let own = [
+        definitions::ALL,
+        dbintel_admin::definitions::ALL,
+        dbintel_processors::definitions::ALL,
+        dbintel_store::definitions::ALL,
+    ];
     for metric in own.into_iter().flatten() {
         let kind = match metric.kind {
             SelfMetricKind::Counter => "counter",

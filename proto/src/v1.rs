@@ -860,3 +860,289 @@ pub mod control_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Finding {
+    /// 32 hexadecimal digits; the same for every collector that sees it.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// plan_regression, regression_without_plan_change, plan_flapping, slow_single_plan, statement_vanished, statistics_stale.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// open, accepted, rejected, expired, resolved, applied, confirmed, no_effect, harmful, inconclusive.
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    /// auto, manual, careful, insufficient.
+    #[prost(string, tag = "4")]
+    pub category: ::prost::alloc::string::String,
+    /// What the t statistic alone would allow.
+    #[prost(string, tag = "5")]
+    pub ceiling: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "6")]
+    pub subject: ::core::option::Option<FindingSubject>,
+    /// What happened, in a sentence.
+    #[prost(string, tag = "7")]
+    pub summary: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "8")]
+    pub opened_at: u64,
+    #[prost(uint64, tag = "9")]
+    pub updated_at: u64,
+    #[prost(message, optional, tag = "10")]
+    pub flip: ::core::option::Option<PlanFlip>,
+    #[prost(message, optional, tag = "11")]
+    pub effect: ::core::option::Option<FindingEffect>,
+    #[prost(message, optional, tag = "12")]
+    pub time_lost: ::core::option::Option<TimeLost>,
+    /// attributed, coincident, unattributed.
+    #[prost(string, optional, tag = "13")]
+    pub attribution: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "14")]
+    pub evidence: ::prost::alloc::vec::Vec<FindingEvidence>,
+    #[prost(message, repeated, tag = "15")]
+    pub locks: ::prost::alloc::vec::Vec<FindingLock>,
+    #[prost(message, repeated, tag = "16")]
+    pub charts: ::prost::alloc::vec::Vec<FindingChart>,
+    /// The most probable first.
+    #[prost(message, repeated, tag = "17")]
+    pub causes: ::prost::alloc::vec::Vec<FindingCause>,
+    #[prost(string, repeated, tag = "18")]
+    pub failure_modes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Entries of these lists that found no room.
+    #[prost(uint32, tag = "19")]
+    pub left_out: u32,
+    #[prost(message, optional, tag = "20")]
+    pub questions: ::core::option::Option<FindingQuestions>,
+    #[prost(message, optional, tag = "21")]
+    pub scripts: ::core::option::Option<FindingScripts>,
+    #[prost(bool, tag = "22")]
+    pub for_review: bool,
+    #[prost(message, repeated, tag = "23")]
+    pub decisions: ::prost::alloc::vec::Vec<FindingDecision>,
+    #[prost(message, optional, tag = "24")]
+    pub applied: ::core::option::Option<FindingApplied>,
+    #[prost(uint64, optional, tag = "25")]
+    pub rolled_back_at: ::core::option::Option<u64>,
+    #[prost(message, optional, tag = "26")]
+    pub outcome: ::core::option::Option<FindingOutcome>,
+}
+/// What a finding is about.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindingSubject {
+    /// Value of db.system.name.
+    #[prost(string, tag = "1")]
+    pub system: ::prost::alloc::string::String,
+    /// The server, by system identifier and timeline where the role may read them.
+    #[prost(string, tag = "2")]
+    pub server: ::prost::alloc::string::String,
+    /// Address and port by which the collector reaches it.
+    #[prost(string, tag = "3")]
+    pub endpoint: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "4")]
+    pub database: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub role: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(uint32, optional, tag = "6")]
+    pub role_id: ::core::option::Option<u32>,
+    /// As the server prints it.
+    #[prost(string, optional, tag = "7")]
+    pub query_id: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, optional, tag = "8")]
+    pub toplevel: ::core::option::Option<bool>,
+    /// Own fingerprint of the statement, 16 hexadecimal digits.
+    #[prost(string, optional, tag = "9")]
+    pub fingerprint: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "10")]
+    pub query_summary: ::core::option::Option<::prost::alloc::string::String>,
+    /// Masked.
+    #[prost(string, optional, tag = "11")]
+    pub query_text: ::core::option::Option<::prost::alloc::string::String>,
+    /// schema.name.
+    #[prost(string, optional, tag = "12")]
+    pub object: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlanFlip {
+    #[prost(uint64, tag = "1")]
+    pub at: u64,
+    /// actual, custom, generic, generic_nulls.
+    #[prost(string, tag = "2")]
+    pub rung: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub old: ::core::option::Option<PlanFingerprint>,
+    #[prost(message, optional, tag = "4")]
+    pub new: ::core::option::Option<PlanFingerprint>,
+}
+/// 32 hexadecimal digits each.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlanFingerprint {
+    #[prost(string, tag = "1")]
+    pub shape: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub exact: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct FindingEffect {
+    #[prost(double, optional, tag = "1")]
+    pub before_ms: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "2")]
+    pub after_ms: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "3")]
+    pub ratio: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "4")]
+    pub ratio_low: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "5")]
+    pub ratio_high: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "6")]
+    pub t: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "7")]
+    pub degrees_of_freedom: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "8")]
+    pub calls_before: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "9")]
+    pub calls_after: ::core::option::Option<f64>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct TimeLost {
+    #[prost(double, optional, tag = "1")]
+    pub seconds_per_day: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "2")]
+    pub low: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "3")]
+    pub high: ::core::option::Option<f64>,
+    /// From 0 to 1.
+    #[prost(double, optional, tag = "4")]
+    pub confidence: ::core::option::Option<f64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FindingEvidence {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(double, optional, tag = "2")]
+    pub value: ::core::option::Option<f64>,
+    /// In UCUM.
+    #[prost(string, tag = "3")]
+    pub unit: ::prost::alloc::string::String,
+    /// measured, planner, configured, computed.
+    #[prost(string, tag = "4")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub detail: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FindingLock {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(double, optional, tag = "2")]
+    pub value: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "3")]
+    pub threshold: ::core::option::Option<f64>,
+    /// Not set where it could not be tested.
+    #[prost(bool, optional, tag = "4")]
+    pub passed: ::core::option::Option<bool>,
+    /// The category that it lowers to when it does not hold.
+    #[prost(string, optional, tag = "5")]
+    pub caps_at: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "6")]
+    pub sentence: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FindingChart {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// In UCUM.
+    #[prost(string, tag = "2")]
+    pub unit: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub before: ::prost::alloc::vec::Vec<ChartPoint>,
+    #[prost(message, repeated, tag = "4")]
+    pub after: ::prost::alloc::vec::Vec<ChartPoint>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct ChartPoint {
+    #[prost(uint64, tag = "1")]
+    pub start: u64,
+    #[prost(uint64, tag = "2")]
+    pub end: u64,
+    #[prost(double, optional, tag = "3")]
+    pub mean: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "4")]
+    pub p10: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "5")]
+    pub p90: ::core::option::Option<f64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FindingCause {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint64, optional, tag = "2")]
+    pub at: ::core::option::Option<u64>,
+    #[prost(string, optional, tag = "3")]
+    pub object: ::core::option::Option<::prost::alloc::string::String>,
+    /// Only for the order.
+    #[prost(double, optional, tag = "4")]
+    pub score: ::core::option::Option<f64>,
+    #[prost(string, tag = "5")]
+    pub sentence: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindingQuestions {
+    #[prost(string, tag = "1")]
+    pub worst_case: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub survivable: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub worth_it: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub detect_and_recover: ::prost::alloc::string::String,
+}
+/// For a person to read and run.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindingScripts {
+    #[prost(string, optional, tag = "1")]
+    pub forward: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "2")]
+    pub rollback: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "3")]
+    pub check: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindingDecision {
+    /// accept, reject.
+    #[prost(string, tag = "1")]
+    pub action: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub at: u64,
+    #[prost(string, optional, tag = "4")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindingApplied {
+    #[prost(uint64, tag = "1")]
+    pub at: u64,
+    /// By what it was detected.
+    #[prost(string, tag = "2")]
+    pub how: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FindingOutcome {
+    /// confirmed, no_effect, harmful, inconclusive.
+    #[prost(string, tag = "1")]
+    pub verdict: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub at: u64,
+    #[prost(uint64, tag = "3")]
+    pub measured_from: u64,
+    #[prost(uint64, tag = "4")]
+    pub measured_to: u64,
+    #[prost(double, optional, tag = "5")]
+    pub ratio: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "6")]
+    pub ratio_low: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "7")]
+    pub ratio_high: ::core::option::Option<f64>,
+    #[prost(message, optional, tag = "8")]
+    pub time_lost: ::core::option::Option<TimeLost>,
+    #[prost(string, tag = "9")]
+    pub sentence: ::prost::alloc::string::String,
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 fn the_code_is_what_the_protobufs_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let directory = tempfile::tempdir().unwrap();
-    let files = protox::compile(["dbintel/v1/control.proto"], [root]).unwrap();
+    let files = protox::compile(["dbintel/v1/control.proto", "dbintel/v1/finding.proto"], [root]).unwrap();
     tonic_prost_build::configure().out_dir(directory.path()).compile_fds(files).unwrap();
     let made = std::fs::read_to_string(directory.path().join("dbintel.v1.rs")).unwrap();
     let path = root.join("src/v1.rs");

@@ -8,6 +8,7 @@
 mod attribute;
 pub mod catalogue;
 mod change;
+pub mod finding;
 mod gap;
 mod plan;
 mod query;
@@ -24,6 +25,7 @@ pub use catalogue::{
     CounterDefinition, EventDefinition, Instrument, MetricDefinition, NumberType, PointSource,
 };
 pub use change::{ACTION_FACT, Change, ChangeKind, DdlAction, DdlObject, OBJECT_FACT, ROLE_FACT, TABLE_FACT};
+pub use finding::{Finding, FindingEvent, FindingId};
 pub use gap::{Gap, GapReason};
 pub use plan::{
     MAX_PLAN_CAUSES, NoPlan, PlanCause, PlanChange, PlanFingerprint, PlanFormat, PlanIdentity, PlanMissing,

@@ -12,6 +12,9 @@ pub use self::change::{MAX_PLAN_CAUSES, PlanCause, PlanChange, PlanSpan};
 pub use self::event::{PlanNews, PlanNumbers, QueryPlan};
 pub use self::sensitivity::{PlanOutline, PlanSensitivity};
 pub use self::table::PlanTable;
+use serde::{Deserialize, Serialize};
+
+use crate::finding::hex_u128;
 use crate::visit::{Rendering, Visitor, hexadecimal};
 use crate::{QueryKey, QueryText, Timestamp, ValueRef};
 
@@ -37,7 +40,8 @@ pub struct PlanObservation {
 }
 
 /// How a plan was obtained, from the closest to what runs to the furthest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PlanRung {
     /// Logged by the server with an execution of the statement.
     Actual,
@@ -61,11 +65,13 @@ pub enum PlanIdentity {
 }
 
 /// The identity of a plan at the two levels that `docs/plan-fingerprint.md` defines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PlanFingerprint {
     /// Operators, relations and how they are joined, without the names of indexes.
+    #[serde(with = "hex_u128")]
     pub shape: u128,
     /// The shape with indexes, sort and group keys, and the shapes of conditions.
+    #[serde(with = "hex_u128")]
     pub exact: u128,
 }
 
@@ -200,7 +206,7 @@ impl PlanReference {
 
 impl PlanFingerprint {
     /// Gives both levels, each by its name: exact, shape.
-    fn visit(&self, names: [&str; 2], visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
+    pub(crate) fn visit(&self, names: [&str; 2], visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
         self.visit_as(names, &mut Rendering(visit));
     }
 

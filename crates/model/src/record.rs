@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::catalogue::{self, EventDefinition, MetricDefinition};
 use crate::visit::Visitor as _;
 use crate::{
-    AttributeSizes, Change, Gap, Labels, NoPlan, Node, PlanChange, PlanObservation, PlanSensitivity, Query,
-    QueryPlan, Session, Target, Timestamp, ValueRef,
+    AttributeSizes, Change, FindingEvent, Gap, Labels, NoPlan, Node, PlanChange, PlanObservation,
+    PlanSensitivity, Query, QueryPlan, Session, Target, Timestamp, ValueRef,
 };
 
 /// What a receiver read from one target in one poll.
@@ -47,6 +47,8 @@ pub enum Record {
     PlanChange(Box<PlanChange>),
     /// How much a statement's plan depends on a parameter.
     PlanSensitivity(Box<PlanSensitivity>),
+    /// A finding that was opened or changed.
+    Finding(Box<FindingEvent>),
 }
 
 /// One point of a metric.
@@ -113,7 +115,8 @@ impl Record {
             | Self::NoPlan(_)
             | Self::QueryPlan(_)
             | Self::PlanChange(_)
-            | Self::PlanSensitivity(_) => Signal::Logs,
+            | Self::PlanSensitivity(_)
+            | Self::Finding(_) => Signal::Logs,
         }
     }
 
@@ -129,7 +132,8 @@ impl Record {
             | Self::Gap(_)
             | Self::QueryPlan(_)
             | Self::PlanChange(_)
-            | Self::PlanSensitivity(_) => true,
+            | Self::PlanSensitivity(_)
+            | Self::Finding(_) => true,
             Self::Plan(_) | Self::NoPlan(_) => false,
         }
     }
@@ -147,7 +151,8 @@ impl Record {
             | Self::NoPlan(_)
             | Self::QueryPlan(_)
             | Self::PlanChange(_)
-            | Self::PlanSensitivity(_) => false,
+            | Self::PlanSensitivity(_)
+            | Self::Finding(_) => false,
         }
     }
 
@@ -163,7 +168,23 @@ impl Record {
             Self::QueryPlan(_) => Some(&catalogue::QUERY_PLAN),
             Self::PlanChange(_) => Some(&catalogue::PLAN_CHANGE),
             Self::PlanSensitivity(_) => Some(&catalogue::PLAN_SENSITIVITY),
+            Self::Finding(finding) => Some(finding.event()),
         }
+    }
+
+    /// Severity number of OTLP logs with which the record leaves: the event's, but for findings, which have their own.
+    #[must_use]
+    pub fn severity(&self) -> Option<u8> {
+        match self {
+            Self::Finding(finding) => Some(finding.severity()),
+            _ => self.event().map(|event| event.severity),
+        }
+    }
+
+    /// Whether the record is lost last where there is no room for all.
+    #[must_use]
+    pub const fn is_precious(&self) -> bool {
+        matches!(self, Self::Finding(_))
     }
 
     /// Calls `visit` with every attribute of the record that is known, by its standard name.
@@ -179,6 +200,7 @@ impl Record {
             Self::QueryPlan(plan) => plan.for_each_attribute(visit),
             Self::PlanChange(change) => change.for_each_attribute(visit),
             Self::PlanSensitivity(sensitivity) => sensitivity.for_each_attribute(visit),
+            Self::Finding(finding) => finding.for_each_attribute(visit),
         }
     }
 
@@ -207,6 +229,7 @@ impl Record {
             Self::QueryPlan(plan) => size_of::<QueryPlan>() + plan.weight_bytes(),
             Self::PlanChange(change) => size_of::<PlanChange>() + change.weight_bytes(),
             Self::PlanSensitivity(sensitivity) => size_of::<PlanSensitivity>() + sensitivity.weight_bytes(),
+            Self::Finding(event) => size_of::<FindingEvent>() + event.finding.weight_bytes(),
         };
         size_of::<Self>() + beyond
     }

@@ -58,6 +58,8 @@ pub struct Encoded {
     pub body: Vec<u8>,
     /// Points or log records in it.
     pub items: usize,
+    /// Whether a record is in it that is to be lost last.
+    pub precious: bool,
 }
 
 /// What became of the records of one batch.
@@ -216,6 +218,7 @@ impl LogsEncoder {
             let fits = self.builder.push::<W>(full, |request| {
                 request.enter_resource::<W>(None);
                 W::log_record(request.bytes(), &fields, record);
+                request.mark(record.is_precious());
             });
             pushed.count(fits);
         }

@@ -64,6 +64,7 @@ pub struct Delivery {
     /// Which of its signals this exporter gets.
     pub signals: Signals,
     weight_bytes: usize,
+    precious: bool,
 }
 
 /// A set of signals.
@@ -224,7 +225,8 @@ impl Delivery {
     /// A batch of known weight on its way.
     #[must_use]
     pub fn new(batch: Arc<Batch>, signals: Signals, weight_bytes: usize) -> Self {
-        Self { batch, signals, weight_bytes }
+        let precious = batch.records.iter().any(|record| record.is_precious() && signals.admit(record));
+        Self { batch, signals, weight_bytes, precious }
     }
 
     /// Records of each signal that would leave by this delivery: metric points, log records.
@@ -241,6 +243,10 @@ impl Delivery {
 impl Weighed for Delivery {
     fn weight_bytes(&self) -> usize {
         self.weight_bytes
+    }
+
+    fn is_precious(&self) -> bool {
+        self.precious
     }
 }
 
@@ -379,5 +385,51 @@ impl ExporterTelemetry {
     /// Counts the records of a payload.
     pub fn lost_payload(&self, payload: &Payload, reason: LossReason) {
         self.lost(payload.signal, u64::from(payload.items), reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dbintel_model::finding::{Category, FindingKind, FindingNews, Identity, Subject};
+    use dbintel_model::{Change, ChangeKind, Finding, FindingEvent, Server, Target, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn an_input_that_is_full_keeps_the_delivery_of_a_finding() {
+        let server = Arc::new(Server {
+            receiver: "postgresql".into(),
+            system: "postgresql".into(),
+            address: "db".into(),
+            port: 5432,
+            resource: Vec::new(),
+        });
+        let subject = Subject::of_server(&server, None);
+        let kind = FindingKind::StatisticsStale;
+        let id = Identity { kind, subject: &subject, plan: None }.at(Timestamp::default()).id;
+        let finding = Finding::new(id, kind, Category::Careful, subject, Timestamp::default());
+        let finding = FindingEvent { news: FindingNews::Opened, finding };
+        let change = || Record::Change(Box::new(Change::new(ChangeKind::Restart)));
+        let delivery = |record, signals| {
+            let batch = Batch {
+                target: Arc::new(Target::server(Arc::clone(&server))),
+                node: None,
+                observed_at: Timestamp::default(),
+                server_clock: None,
+                records: vec![change(), record],
+            };
+            Delivery::new(Arc::new(batch), signals, 1)
+        };
+        let record = || Record::Finding(Box::new(finding.clone()));
+        // An exporter of metrics does not get the finding.
+        assert!(!delivery(record(), Signals::only(Signal::Metrics)).is_precious());
+        let input = ExporterInput::new(WeightedQueue::new(QueueLimits { max_bytes: 100, max_items: 2 }));
+        let evicted: Vec<bool> = [record(), change(), change(), change()]
+            .into_iter()
+            .flat_map(|record| input.push_evicting(delivery(record, Signals::ALL)).unwrap())
+            .map(|evicted| evicted.is_precious())
+            .collect();
+        assert_eq!(evicted, [false, false]);
+        assert!(input.try_pop().unwrap().is_precious());
     }
 }

@@ -25,7 +25,7 @@ use crate::overrides::Overrides;
 use crate::status::{State, StatusHandle};
 use crate::telemetry::{Counter, Registry, definitions};
 use crate::{
-    Command, ComponentError, Door, Processor, QueueLimits, Reply, Request, RestoreError, StateChange,
+    Command, ComponentError, Door, Processor, QueueLimits, Reply, Request, RestoreError, StateStore,
     Supervised, Supervisor, WeightedQueue,
 };
 use chain::Chain;
@@ -76,7 +76,7 @@ pub struct LaneContext {
     /// Where requests of its processors go: to its receiver, as [`crate::Requests`].
     pub requests: mpsc::Sender<Request>,
     /// Where state changes of its processors go; without a store they are counted as lost.
-    pub store: Option<mpsc::Sender<StateChange>>,
+    pub store: Option<Arc<dyn StateStore>>,
     /// Memory pressure, shared by all doors.
     pub memory: MemoryState,
     /// What a person has switched off.

@@ -31,7 +31,7 @@ pub use exporter::{
 pub use lane::{Lane, LaneContext, LaneHandle, LaneLimits, ProcessorFactory, Sink, TICK};
 pub use processor::{
     Command, Context, MAX_REQUESTS_PER_CALL, MAX_STATE_CHANGES_PER_CALL, MissingPlanView, Output,
-    PlanDetails, PlanView, Processor, Reply, Request, RestoreError, StateChange,
+    PlanDetails, PlanView, Processor, Reply, Request, RestoreError, StateChange, StateRefused, StateStore,
 };
 pub use queue::{PushError, QueueLimits, Weighed, WeightedQueue};
 pub use receiver::{ComponentError, Receiver, ReceiverContext, Requests, TURN_DELAY_MAX, Turn};

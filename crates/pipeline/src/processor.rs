@@ -78,6 +78,26 @@ pub struct StateChange {
     pub value: Option<Vec<u8>>,
 }
 
+/// Where the state changes of one lane go. It never waits: the lane goes on whatever the store does.
+pub trait StateStore: Send + Sync + std::fmt::Debug {
+    /// Takes a change, to be written soon.
+    ///
+    /// # Errors
+    /// [`StateRefused`] if it will not be written.
+    fn put(&self, change: StateChange) -> Result<(), StateRefused>;
+}
+
+/// Why a state change is not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StateRefused {
+    /// Too much is waiting to be written already.
+    Full,
+    /// The value alone is larger than the store takes.
+    TooLarge,
+    /// The store has ended.
+    Closed,
+}
+
 /// An operator's command to the processors of a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -170,6 +190,27 @@ pub struct RestoreError {
     pub id: Text,
     /// What is wrong with the state.
     pub reason: Text,
+}
+
+impl StateRefused {
+    /// The reason as a label: closed set, lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "store_full",
+            Self::TooLarge => "too_large",
+            Self::Closed => "no_store",
+        }
+    }
+}
+
+impl StateStore for tokio::sync::mpsc::Sender<StateChange> {
+    fn put(&self, change: StateChange) -> Result<(), StateRefused> {
+        self.try_send(change).map_err(|error| match error {
+            tokio::sync::mpsc::error::TrySendError::Full(_) => StateRefused::Full,
+            tokio::sync::mpsc::error::TrySendError::Closed(_) => StateRefused::Closed,
+        })
+    }
 }
 
 impl Output {

@@ -4,7 +4,7 @@
 //! * what leaves is complete (target, identity, interval), timely, of sane values, within the limits of sizes and of
 //!   distinct values, and without personal data or secrets that a detector knows;
 //! * whatever is dropped, changed or cut is counted, by reason;
-//! * changes (of plans, too) and gaps are never dropped: they say what is missing; only a batch that does not say of which server it is is
+//! * changes (of plans, too), gaps and findings are never dropped: they say what is missing or wrong; only a batch that does not say of which server it is is
 //!   dropped whole, and counted;
 //! * a record that passes is not copied, and nothing is allocated for it beyond room for values, series and texts seen
 //!   for the first time;
@@ -123,7 +123,8 @@ impl Verification {
             | Record::NoPlan(_)
             | Record::QueryPlan(_)
             | Record::PlanChange(_)
-            | Record::PlanSensitivity(_) => self.event(record, database, now),
+            | Record::PlanSensitivity(_)
+            | Record::Finding(_) => self.event(record, database, now),
         }
     }
 
@@ -171,8 +172,10 @@ impl Verification {
         let mut truncated = seen.truncated;
         if record.weight_bytes() > config.max_record_bytes {
             truncated |= event::shrink(record, config.max_record_bytes / event::TEXTS_PER_RECORD);
-            let says_what_is_missing =
-                matches!(record, Record::Change(_) | Record::Gap(_) | Record::PlanChange(_));
+            let says_what_is_missing = matches!(
+                record,
+                Record::Change(_) | Record::Gap(_) | Record::PlanChange(_) | Record::Finding(_)
+            );
             if record.weight_bytes() > config.max_record_bytes && !says_what_is_missing {
                 return Some(DropReason::RecordSize);
             }

@@ -127,7 +127,8 @@ impl<'a> Encode<'a> {
 
     /// Compresses a request and puts it into the queue. Gives the buffer back.
     async fn enqueue(&mut self, signal: Signal, encoded: Encoded) -> Vec<u8> {
-        let (items, uncompressed_bytes) = (encoded.items as u64, encoded.body.len());
+        let (items, precious) = (encoded.items as u64, encoded.precious);
+        let uncompressed_bytes = encoded.body.len();
         let compressed = match self.compressor.compress(encoded.body).await {
             Ok(compressed) => compressed,
             Err(error) => {
@@ -140,7 +141,7 @@ impl<'a> Encode<'a> {
             body: compressed.body,
             items: u32::try_from(items).unwrap_or(u32::MAX),
             uncompressed_bytes,
-            precious: false,
+            precious,
         });
         compressed.spare
     }

@@ -25,6 +25,7 @@ pub(super) struct Request {
     signal: Signal,
     out: Vec<u8>,
     items: usize,
+    precious: bool,
     groups: Groups,
     server: Option<ResourceId>,
     cache: ResourceCache,
@@ -52,6 +53,7 @@ impl Builder {
             signal,
             out: Vec::new(),
             items: 0,
+            precious: false,
             groups: Groups::default(),
             server: None,
             cache: ResourceCache::default(),
@@ -124,6 +126,11 @@ impl Request {
         &mut self.out
     }
 
+    /// Says whether the record being written is to be lost last.
+    pub(super) fn mark(&mut self, precious: bool) {
+        self.precious |= precious;
+    }
+
     /// Makes sure that the resource of the present server, with the resource attributes of `labels`, is open.
     pub(super) fn enter_resource<W: Wire>(&mut self, labels: Option<&Arc<Labels>>) {
         let labels = labels.filter(|labels| !labels.resource.is_empty());
@@ -156,7 +163,7 @@ impl Request {
 
     /// Writes a record and keeps it if the request is then at most `limit` bytes long.
     fn try_push<W: Wire>(&mut self, limit: usize, write: impl Fn(&mut Self)) -> bool {
-        let (before, groups) = (self.out.len(), self.groups.clone());
+        let (before, precious, groups) = (self.out.len(), self.precious, self.groups.clone());
         write(self);
         if self.len_bytes::<W>() <= limit {
             self.items += 1;
@@ -164,6 +171,7 @@ impl Request {
         }
         self.out.truncate(before);
         self.out.shrink_to(limit * 2);
+        self.precious = precious;
         self.groups = groups;
         false
     }
@@ -192,7 +200,8 @@ impl Request {
         W::close_request(&mut self.out);
         let body = std::mem::replace(&mut self.out, next);
         let items = std::mem::take(&mut self.items);
-        Some(Encoded { body, items })
+        let precious = std::mem::take(&mut self.precious);
+        Some(Encoded { body, items, precious })
     }
 }
 

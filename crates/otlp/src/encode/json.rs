@@ -107,7 +107,7 @@ impl Wire for Json {
         out.extend_from_slice(b",\"observedTimeUnixNano\":");
         quoted_uint(out, fields.observed.as_nanos());
         out.extend_from_slice(b",\"severityNumber\":");
-        out.extend_from_slice(itoa::Buffer::new().format(fields.event.severity).as_bytes());
+        out.extend_from_slice(itoa::Buffer::new().format(fields.severity).as_bytes());
         out.extend_from_slice(b",\"eventName\":");
         string(out, fields.event.name);
         out.extend_from_slice(b",\"attributes\":[");

@@ -111,7 +111,7 @@ impl Wire for Protobuf {
         let start = open_record(out, tag::SCOPE_GROUP_ITEMS);
         fixed64(out, tag::LOG_TIME, fields.time.as_nanos());
         fixed64(out, tag::LOG_OBSERVED_TIME, fields.observed.as_nanos());
-        out.extend_from_slice(&[tag::LOG_SEVERITY, fields.event.severity]);
+        out.extend_from_slice(&[tag::LOG_SEVERITY, fields.severity]);
         string(out, tag::LOG_EVENT_NAME, fields.event.name);
         record.for_each_attribute(&mut |key, value| key_value(out, tag::LOG_ATTRIBUTES, key, value));
         close_record(out, start);

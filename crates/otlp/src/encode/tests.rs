@@ -101,6 +101,19 @@ proptest! {
         }
     }
 
+    /// A queue keeps these requests longest.
+    #[test]
+    fn a_request_with_a_finding_in_it_is_precious_and_no_other(batches in batches(Doubles::Finite)) {
+        let (requests, _) = encode_logs(Format::Protobuf, RequestBytes::MIN, &batches);
+        for request in requests {
+            let is_precious = request.precious;
+            let decoded: Vec<ExportLogsServiceRequest> = from_protobuf(&[request]);
+            let scopes = decoded.iter().flat_map(|logs| &logs.resource_logs).flat_map(|logs| &logs.scope_logs);
+            let mut records = scopes.flat_map(|logs| &logs.log_records);
+            prop_assert_eq!(records.any(|record| record.event_name.starts_with("dbintel.finding.")), is_precious);
+        }
+    }
+
     /// Doubles that JSON has no numbers for do not break the document.
     #[test]
     fn json_is_a_document_whatever_the_numbers(batches in batches(Doubles::All)) {

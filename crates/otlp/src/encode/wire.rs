@@ -59,6 +59,7 @@ pub(super) struct Cached<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogFields {
     pub(super) event: &'static EventDefinition,
+    pub(super) severity: u8,
     pub(super) time: Timestamp,
     pub(super) observed: Timestamp,
 }
@@ -73,6 +74,7 @@ impl LogFields {
             Record::QueryPlan(plan) => plan.obtained_at,
             Record::PlanChange(change) => change.at,
             Record::PlanSensitivity(sensitivity) => sensitivity.at,
+            Record::Finding(event) => event.finding.updated_at,
             Record::Metric(_)
             | Record::Session(_)
             | Record::Change(_)
@@ -80,6 +82,7 @@ impl LogFields {
             | Record::Plan(_)
             | Record::NoPlan(_) => batch.server_clock.unwrap_or(batch.observed_at),
         };
-        Some(Self { event: record.event()?, time, observed: batch.observed_at })
+        let (event, severity) = (record.event()?, record.severity()?);
+        Some(Self { event, severity, time, observed: batch.observed_at })
     }
 }

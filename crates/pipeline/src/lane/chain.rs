@@ -1,14 +1,14 @@
 //! The processors of a lane in a row, and the fan-out after the last one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dbintel_model::{Batch, Clock, Record, Text};
-use tokio::sync::mpsc::error::TrySendError;
 
 use super::{LaneContext, ProcessorFactory, Sink};
 use crate::exporter::{Delivery, LossReason};
 use crate::telemetry::{Counter, Gauge, Registry, definitions};
-use crate::{Command, Context, Output, Processor, PushError, Reply, RestoreError};
+use crate::{Command, Context, Output, Processor, PushError, Reply, RestoreError, StateRefused};
 
 /// A built chain.
 pub(super) struct Chain {
@@ -149,15 +149,14 @@ impl Chain {
     /// Sends state changes to the store, and counts those that do not reach it.
     fn store(&self, out: &mut Output) {
         let (changes, beyond_limit) = out.take_state();
-        let (mut full, mut absent) = (0, 0);
+        let mut refused = BTreeMap::from([("limit", beyond_limit)]);
         for change in changes {
-            match self.cx.store.as_ref().map(|store| store.try_send(change)) {
-                Some(Ok(())) => {}
-                Some(Err(TrySendError::Full(_))) => full += 1,
-                Some(Err(TrySendError::Closed(_))) | None => absent += 1,
+            let taken = self.cx.store.as_ref().map_or(Err(StateRefused::Closed), |store| store.put(change));
+            if let Err(reason) = taken {
+                *refused.entry(reason.as_str()).or_default() += 1;
             }
         }
-        for (reason, lost) in [("limit", beyond_limit), ("store_full", full), ("no_store", absent)] {
+        for (reason, lost) in refused {
             if lost > 0 {
                 let labels = vec![("receiver", self.cx.id.clone()), ("reason", reason.into())];
                 self.cx.registry.counter(&definitions::STATE_CHANGES_LOST, labels).add(lost);

@@ -82,7 +82,7 @@ fn start_with(
     chain: Vec<ProcessorFactory>,
     input_limits: QueueLimits,
     requests: mpsc::Sender<Request>,
-    store: Option<mpsc::Sender<StateChange>>,
+    store: Option<Arc<dyn StateStore>>,
 ) -> Fixture {
     let (registry, board, memory) = (Registry::default(), StatusBoard::default(), MemoryState::default());
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::default()));

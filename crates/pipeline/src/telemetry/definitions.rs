@@ -77,7 +77,7 @@ self_metrics! {
     REQUESTS_LOST: Counter, "dbintel_lane_requests_lost_total",
         "Requests of processors to the receiver that found no room.";
     STATE_CHANGES_LOST: Counter, "dbintel_lane_state_changes_lost_total",
-        "Changes of processors' state that were not stored, by reason: no_store (there is none), store_full, limit (too many at once).";
+        "Changes of processors' state that were not stored, by reason: no_store (there is none), store_full, too_large, limit (too many at once).";
     PANICS: Counter, "dbintel_component_panics_total",
         "Panics of a component. Each one is a bug: please report it.";
     RESTARTS: Counter, "dbintel_component_restarts_total",

@@ -56,7 +56,8 @@ pub(super) fn limit_values(
         Record::Session(session) => limit_session(session, &mut limit),
         Record::Change(change) => change.database.iter_mut().for_each(|text| limit("db.namespace", text)),
         Record::Gap(gap) => gap.database.iter_mut().for_each(|text| limit("db.namespace", text)),
-        Record::Metric(_) | Record::Plan(_) | Record::NoPlan(_) => {}
+        // Findings are few by their own caps, and one that does not say which statement it is of is of no use.
+        Record::Metric(_) | Record::Plan(_) | Record::NoPlan(_) | Record::Finding(_) => {}
     }
     if let Some(text) = shared_text(record)
         && let Some(summary) = &text.summary
@@ -114,7 +115,7 @@ pub(super) fn shrink(record: &mut Record, max_bytes: usize) -> bool {
         }
     };
     for_each_text(record, &mut shorten);
-    any
+    any | remove_scripts(record, max_bytes)
 }
 
 /// Takes the text out of a statement, and the plan out of the event of a plan, and marks them as cut. Says whether there
@@ -139,6 +140,17 @@ fn remove_plan(record: &mut Record) -> bool {
     plan.json.take().is_some()
 }
 
+/// Takes the scripts that are too long out of a finding: a script that is cut would do something else. The store has them.
+fn remove_scripts(record: &mut Record, max_bytes: usize) -> bool {
+    let Record::Finding(event) = record else { return false };
+    let scripts = &mut event.finding.scripts;
+    let mut any = false;
+    for script in [&mut scripts.forward, &mut scripts.rollback, &mut scripts.check] {
+        any |= script.take_if(|script| script.len() > max_bytes).is_some();
+    }
+    any
+}
+
 fn shared_text(record: &mut Record) -> Option<&mut Arc<QueryText>> {
     match record {
         Record::Query(query) => query.text.as_mut(),
@@ -148,7 +160,7 @@ fn shared_text(record: &mut Record) -> Option<&mut Arc<QueryText>> {
         Record::QueryPlan(plan) => plan.text.as_mut(),
         Record::PlanChange(change) => change.text.as_mut(),
         Record::PlanSensitivity(sensitivity) => sensitivity.text.as_mut(),
-        Record::Metric(_) | Record::Change(_) | Record::Gap(_) => None,
+        Record::Metric(_) | Record::Change(_) | Record::Gap(_) | Record::Finding(_) => None,
     }
 }
 
@@ -180,5 +192,6 @@ fn for_each_text(record: &mut Record, visit: &mut impl FnMut(&mut Text)) {
             visit(&mut change.difference);
             change.causes.iter_mut().for_each(|cause| visit(&mut cause.description));
         }
+        Record::Finding(event) => event.finding.for_each_text(visit),
     }
 }

@@ -1,8 +1,8 @@
 //! Required fields, freshness, and values that make sense.
 //!
 //! A record whose identity, interval or main value is wrong is dropped; a wrong value beside the main one is taken out
-//! and the record goes on. Both are counted by reason. Changes and gaps say that something is wrong: they are never
-//! dropped.
+//! and the record goes on. Both are counted by reason. Changes, gaps and findings say that something is wrong: they are
+//! never dropped.
 
 use std::time::Duration;
 
@@ -71,9 +71,12 @@ pub(super) fn check(
         Record::Session(session) => (self::session(session, telemetry), Some(clocks.read_at)),
         Record::QueryPlan(plan) => (key(&plan.key), Some(plan.obtained_at)),
         Record::PlanSensitivity(sensitivity) => (key(&sensitivity.key), Some(sensitivity.at)),
-        Record::Change(_) | Record::Gap(_) | Record::Plan(_) | Record::NoPlan(_) | Record::PlanChange(_) => {
-            (None, None)
-        }
+        Record::Change(_)
+        | Record::Gap(_)
+        | Record::Plan(_)
+        | Record::NoPlan(_)
+        | Record::PlanChange(_)
+        | Record::Finding(_) => (None, None),
     };
     wrong.or_else(|| {
         let untimely = match time {

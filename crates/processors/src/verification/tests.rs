@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use dbintel_model::catalogue::{METRICS, STATEMENT_COUNTERS, metric};
+use dbintel_model::finding::{
+    Category, Evidence, FindingKind, FindingNews, Identity, Scripts, Source, Subject,
+};
 use dbintel_model::{
-    Attribute, Change, ChangeKind, Clock, Counters, Exactness, Gap, GapReason, Instrument, Interval,
-    ManualClock, Moments, Number, PlanChange, PlanFingerprint, PlanIdentity, PlanNews, PlanNumbers, PlanRung,
-    PlanSpan, Query, QueryKey, QueryPlan, QueryText, Session, Target, Timestamp,
+    Attribute, Change, ChangeKind, Clock, Counters, Exactness, Finding, FindingEvent, Gap, GapReason,
+    Instrument, Interval, ManualClock, Moments, Number, PlanChange, PlanFingerprint, PlanIdentity, PlanNews,
+    PlanNumbers, PlanRung, PlanSpan, Query, QueryKey, QueryPlan, QueryText, Session, Target, Timestamp,
 };
 use dbintel_pipeline::memory::MemoryState;
 use dbintel_pipeline::status::{ComponentKind, StatusBoard};
@@ -512,4 +515,38 @@ fn plans_give_way_to_the_budget_of_bytes_and_changes_of_plans_do_not() {
     assert!(plan.json.is_none() && plan.truncated && plan.text.as_ref().unwrap().masked.is_none());
     assert_eq!(change.difference.as_str(), "orders: Index Scan -> Seq Scan, [redacted]");
     assert_eq!(fixture.value("verification_texts_removed_total", &[]), Some(1.0));
+}
+
+fn finding(script: String, evidence: usize) -> Record {
+    let subject =
+        Subject::of_object(&batch(Vec::new(), NOW).target.server, None, "orders".into(), "public.o".into());
+    let kind = FindingKind::StatisticsStale;
+    let id = Identity { kind, subject: &subject, plan: None }.at(NOW).id;
+    let number = Evidence::new("rows", Some(1.0), "{row}", Source::Planner, "x".repeat(1_000));
+    let finding = Finding {
+        summary: "stale since mail to bob@example.com".to_owned().into(),
+        evidence: vec![number; evidence],
+        scripts: Scripts { forward: Some(script.into()), ..Scripts::default() },
+        ..Finding::new(id, kind, Category::Careful, subject, NOW)
+    };
+    Record::Finding(Box::new(FindingEvent { news: FindingNews::Opened, finding }))
+}
+
+#[test]
+fn a_finding_is_masked_but_for_its_script_and_never_dropped() {
+    let mut fixture =
+        fixture("sizes: {max_text: 32KiB, max_record: 64KiB}\nbudget: {max_bytes_per_minute: 20KiB}");
+    let script = "ANALYZE \"bob@example.com\"".to_owned();
+    let long = "x".repeat(70_000);
+    let left = fixture.run(vec![finding(script.clone(), 1), finding(long, 1), finding(script.clone(), 80)]);
+    let scripts: Vec<Option<&str>> = left
+        .iter()
+        .map(|record| {
+            let Record::Finding(event) = record else { panic!("{record:?}") };
+            assert_eq!(event.finding.summary.as_str(), "stale since mail to [redacted]");
+            event.finding.scripts.forward.as_deref()
+        })
+        .collect();
+    // One too long is taken out whole: half a script would do something else.
+    assert_eq!(scripts, [Some(script.as_str()), None, Some(script.as_str())]);
 }

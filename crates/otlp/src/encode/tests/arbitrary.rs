@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use dbintel_model::catalogue::{METRICS, STATEMENT_COUNTERS};
+use dbintel_model::finding::{
+    Category, Decision, DecisionAction, Effect, Evidence, FindingKind, FindingNews, FindingState, Identity,
+    Source, Subject,
+};
 use dbintel_model::{
-    Attribute, Batch, Blocking, Change, ChangeKind, Counters, Exactness, Gap, GapReason, Interval, Labels,
-    MetricPoint, Moments, Number, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanMissing,
-    PlanNews, PlanNumbers, PlanOutline, PlanReference, PlanRung, PlanSensitivity, PlanSpan, Query,
-    QueryErrors, QueryKey, QueryPlan, QueryText, Record, Sampling, Server, Session, Target, Text, Timestamp,
-    Value,
+    Attribute, Batch, Blocking, Change, ChangeKind, Counters, Exactness, Finding, FindingEvent, Gap,
+    GapReason, Interval, Labels, MetricPoint, Moments, Number, PlanCause, PlanChange, PlanFingerprint,
+    PlanIdentity, PlanMissing, PlanNews, PlanNumbers, PlanOutline, PlanReference, PlanRung, PlanSensitivity,
+    PlanSpan, Query, QueryErrors, QueryKey, QueryPlan, QueryText, Record, Sampling, Server, Session, Target,
+    Text, Timestamp, Value,
 };
 use proptest::prelude::*;
 
@@ -113,6 +117,7 @@ fn record(labels: Vec<Arc<Labels>>, doubles: Doubles) -> impl Strategy<Value = R
         1 => query_plan(doubles),
         1 => plan_change(doubles),
         1 => plan_sensitivity(doubles),
+        1 => finding(doubles),
     ]
 }
 
@@ -235,6 +240,43 @@ fn plan_sensitivity(doubles: Doubles) -> impl Strategy<Value = Record> {
                 frequent: PlanOutline { cost: None, ..outline },
                 absent: PlanOutline::default(),
             }))
+        },
+    )
+}
+
+fn finding(doubles: Doubles) -> impl Strategy<Value = Record> {
+    let numbers = (prop::option::of(double(doubles)), prop::option::of(double(doubles)));
+    let closed =
+        (prop::sample::select(Category::ALL), prop::sample::select(FindingState::ALL), any::<bool>());
+    let texts = prop::collection::vec(text(), 0..4);
+    (query_key(), prop::option::of(query_text()), time(), texts, numbers, closed).prop_map(
+        |(key, query_text, at, texts, (ratio, t), (category, state, opened))| {
+            let server = Server {
+                receiver: Text::default(),
+                system: "postgresql".into(),
+                address: "db".into(),
+                port: 5432,
+                resource: Vec::new(),
+            };
+            let subject = Subject::of_query(&server, None, &key, query_text.as_deref());
+            let kind = FindingKind::PlanRegression;
+            let id = Identity { kind, subject: &subject, plan: None }.at(at).id;
+            let evidence =
+                texts.iter().map(|text| Evidence::new("t", t, "1", Source::Computed, text.clone()));
+            let finding = Finding {
+                state,
+                effect: Some(Effect { ratio, t, ..Effect::default() }),
+                evidence: evidence.collect(),
+                failure_modes: texts.clone(),
+                decisions: texts
+                    .iter()
+                    .map(|by| Decision { action: DecisionAction::Accept, by: by.clone(), at, reason: None })
+                    .collect(),
+                ..Finding::new(id, kind, category, subject, at)
+            };
+            let news =
+                if opened { FindingNews::Opened } else { FindingNews::Changed { from: FindingState::Open } };
+            Record::Finding(Box::new(FindingEvent { news, finding }))
         },
     )
 }

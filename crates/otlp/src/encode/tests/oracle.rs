@@ -159,14 +159,19 @@ fn log_record(batch: &Batch, record: &Record) -> Option<LogRecord> {
         Record::QueryPlan(plan) => plan.obtained_at,
         Record::PlanChange(change) => change.at,
         Record::PlanSensitivity(sensitivity) => sensitivity.at,
+        Record::Finding(event) => event.finding.updated_at,
         _ => batch.server_clock.unwrap_or(batch.observed_at),
+    };
+    let severity = match record {
+        Record::Finding(event) => event.severity(),
+        _ => event.severity,
     };
     let mut attributes = Vec::new();
     record.for_each_attribute(&mut |key, value| attributes.push(key_value(key, value)));
     Some(LogRecord {
         time_unix_nano: time.as_nanos(),
         observed_time_unix_nano: batch.observed_at.as_nanos(),
-        severity_number: event.severity.into(),
+        severity_number: severity.into(),
         event_name: event.name.to_owned(),
         attributes,
         ..LogRecord::default()

@@ -9,7 +9,7 @@ use super::*;
 use crate::admission::Permissive;
 use crate::memory::MemoryAccounts;
 use crate::processor::{MAX_REQUESTS_PER_CALL, MAX_STATE_CHANGES_PER_CALL};
-use crate::{Receiver, ReceiverContext, Requests};
+use crate::{Receiver, ReceiverContext, Requests, StateChange};
 
 /// At every tick emits a batch of one record, asks for so many plans, and changes so many values.
 struct Ticker {
@@ -152,7 +152,7 @@ async fn requests_reach_the_receiver_of_the_lane_also_after_it_was_restarted() {
 #[tokio::test(start_paused = true)]
 async fn state_reaches_the_store_and_what_finds_no_room_is_counted() {
     let (sender, mut store) = mpsc::channel(3);
-    let fixture = start_with(vec![ticker(0, 5)], WIDE, mpsc::channel(1).0, Some(sender));
+    let fixture = start_with(vec![ticker(0, 5)], WIDE, mpsc::channel(1).0, Some(Arc::new(sender)));
     pass_ticks(1).await;
     let key = |change: Option<StateChange>| change.map(|change| change.key.to_string());
     for n in 0..3 {

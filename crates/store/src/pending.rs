@@ -1,0 +1,284 @@
+//! What waits to be written: bounded, and of each key only the latest value.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use dbintel_model::{Text, Timestamp};
+use dbintel_pipeline::StateRefused;
+
+/// Entries that may wait, of baselines and observations together.
+pub const MAX_PENDING_ENTRIES: usize = 131_072;
+/// Bytes that may wait.
+pub const MAX_PENDING_BYTES: usize = 64 << 20;
+/// Bytes of one value.
+pub const MAX_VALUE_BYTES: usize = 1 << 20;
+/// Bytes of one key.
+pub const MAX_KEY_BYTES: usize = 1 << 10;
+/// Entries of one transaction.
+pub const BATCH_ENTRIES: usize = 500;
+/// Bytes of one transaction, but for a single larger value.
+pub const BATCH_BYTES: usize = 4 << 20;
+/// What an entry costs beside its key and value.
+const ENTRY_BYTES: usize = 96;
+
+/// Something that was seen at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// The server, as in the baselines.
+    pub server: Text,
+    /// What was seen.
+    pub key: Text,
+    /// When, by the server's clock.
+    pub at: Timestamp,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// A baseline: server and key.
+pub(crate) type Key = (Text, Text);
+
+/// What waits.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    baselines: BTreeMap<Key, Option<Vec<u8>>>,
+    observations: VecDeque<Observation>,
+    bytes: usize,
+    /// Entries and bytes of the batch that is being written.
+    in_flight: (usize, usize),
+    closed: bool,
+}
+
+/// Entries for one transaction.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Batch {
+    /// Values to write; `None` removes.
+    pub(crate) baselines: Vec<(Key, Option<Vec<u8>>)>,
+    /// What was seen.
+    pub(crate) observations: Vec<Observation>,
+    bytes: usize,
+}
+
+// === impl Pending ===
+
+impl Pending {
+    /// Takes a value; one that waits under the same key is forgotten.
+    pub(crate) fn put(&mut self, key: Key, value: Option<Vec<u8>>) -> Result<(), StateRefused> {
+        let bytes = baseline_bytes(&key, value.as_deref());
+        let replaced = self.baselines.get(&key).map(|held| baseline_bytes(&key, held.as_deref()));
+        let sizes = (key.1.len(), value.as_ref().map_or(0, Vec::len));
+        self.admit(sizes, bytes, replaced)?;
+        self.baselines.insert(key, value);
+        self.bytes = self.bytes.saturating_sub(replaced.unwrap_or(0)) + bytes;
+        Ok(())
+    }
+
+    /// Takes an observation.
+    pub(crate) fn observe(&mut self, observation: Observation) -> Result<(), StateRefused> {
+        let bytes = observation_bytes(&observation);
+        self.admit((observation.key.len(), observation.value.len()), bytes, None)?;
+        self.observations.push_back(observation);
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// The next entries to write. They count as held until [`Self::written`] or [`Self::put_back`].
+    pub(crate) fn take(&mut self) -> Option<Batch> {
+        let mut batch = Batch::default();
+        while batch.has_room()
+            && let Some((key, value)) = self.baselines.pop_first()
+        {
+            batch.bytes += baseline_bytes(&key, value.as_deref());
+            batch.baselines.push((key, value));
+        }
+        while batch.has_room()
+            && let Some(observation) = self.observations.pop_front()
+        {
+            batch.bytes += observation_bytes(&observation);
+            batch.observations.push(observation);
+        }
+        if batch.is_empty() {
+            return None;
+        }
+        self.bytes = self.bytes.saturating_sub(batch.bytes);
+        self.in_flight = (batch.len(), batch.bytes);
+        Some(batch)
+    }
+
+    /// The batch is in the store.
+    pub(crate) fn written(&mut self) {
+        self.in_flight = (0, 0);
+    }
+
+    /// The batch could not be written. What has a later value by now is forgotten.
+    pub(crate) fn put_back(&mut self, batch: Batch) {
+        self.in_flight = (0, 0);
+        for (key, value) in batch.baselines {
+            if !self.baselines.contains_key(&key) {
+                self.bytes += baseline_bytes(&key, value.as_deref());
+                self.baselines.insert(key, value);
+            }
+        }
+        for observation in batch.observations.into_iter().rev() {
+            self.bytes += observation_bytes(&observation);
+            self.observations.push_front(observation);
+        }
+    }
+
+    /// Takes nothing more.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Entries held, those being written included.
+    pub(crate) fn len(&self) -> usize {
+        self.baselines.len() + self.observations.len() + self.in_flight.0
+    }
+
+    /// Bytes held, those being written included.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes + self.in_flight.1
+    }
+
+    fn admit(
+        &self,
+        (key_bytes, value_bytes): (usize, usize),
+        bytes: usize,
+        replaced: Option<usize>,
+    ) -> Result<(), StateRefused> {
+        if self.closed {
+            Err(StateRefused::Closed)
+        } else if value_bytes > MAX_VALUE_BYTES || key_bytes > MAX_KEY_BYTES {
+            Err(StateRefused::TooLarge)
+        } else if self.bytes() + bytes > MAX_PENDING_BYTES + replaced.unwrap_or(0)
+            || (replaced.is_none() && self.len() >= MAX_PENDING_ENTRIES)
+        {
+            Err(StateRefused::Full)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+// === impl Batch ===
+
+impl Batch {
+    pub(crate) fn len(&self) -> usize {
+        self.baselines.len() + self.observations.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn has_room(&self) -> bool {
+        self.len() < BATCH_ENTRIES && self.bytes < BATCH_BYTES
+    }
+}
+
+fn baseline_bytes((server, key): &Key, value: Option<&[u8]>) -> usize {
+    ENTRY_BYTES + server.len() + key.len() + value.map_or(0, <[u8]>::len)
+}
+
+fn observation_bytes(observation: &Observation) -> usize {
+    ENTRY_BYTES + observation.server.len() + observation.key.len() + observation.value.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(number: u8) -> Key {
+        ("server".into(), format!("key/{number}").into())
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Put(u8, Option<usize>),
+        Observe(u8),
+        Take,
+        Written,
+        PutBack,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            6 => (any::<u8>(), prop::option::of(0..MAX_VALUE_BYTES / 4)).prop_map(|(key, value)| Step::Put(key, value)),
+            2 => any::<u8>().prop_map(Step::Observe),
+            2 => Just(Step::Take),
+            1 => Just(Step::Written),
+            1 => Just(Step::PutBack),
+        ];
+        prop::collection::vec(step, 0..200)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// A store that fails now and then ends with the last value of every key, and the account never goes wrong.
+        #[test]
+        fn the_last_value_of_every_key_is_written_last(steps in steps()) {
+            let (mut pending, mut stored, mut expected) =
+                (Pending::default(), BTreeMap::new(), BTreeMap::new());
+            let mut batch: Option<Batch> = None;
+            let (mut seen, mut taken) = (0, 0);
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Put(name, length) => {
+                        let value = length.map(|length| vec![(number % 251) as u8; length]);
+                        if pending.put(key(name), value.clone()).is_ok() {
+                            expected.insert(key(name), value);
+                        }
+                    }
+                    Step::Observe(name) => {
+                        let (server, key) = key(name);
+                        let at = Timestamp::from_nanos(number as u64);
+                        taken += usize::from(pending.observe(Observation { server, key, at, value: vec![1] }).is_ok());
+                    }
+                    Step::Take if batch.is_none() => batch = pending.take(),
+                    Step::Take => {}
+                    Step::Written => {
+                        if let Some(batch) = batch.take() {
+                            seen += batch.observations.len();
+                            stored.extend(batch.baselines);
+                            pending.written();
+                        }
+                    }
+                    Step::PutBack => {
+                        if let Some(batch) = batch.take() {
+                            pending.put_back(batch);
+                        }
+                    }
+                }
+                prop_assert!(pending.bytes() <= MAX_PENDING_BYTES);
+            }
+            if let Some(batch) = batch.take() {
+                pending.put_back(batch);
+            }
+            while let Some(batch) = pending.take() {
+                prop_assert!(batch.len() <= BATCH_ENTRIES);
+                seen += batch.observations.len();
+                stored.extend(batch.baselines);
+                pending.written();
+            }
+            prop_assert_eq!(stored, expected);
+            prop_assert_eq!(seen, taken);
+            prop_assert_eq!((pending.len(), pending.bytes()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_its_reason() {
+        let mut pending = Pending::default();
+        assert_eq!(pending.put(key(0), Some(vec![0; MAX_VALUE_BYTES + 1])), Err(StateRefused::TooLarge));
+        let long: Key = ("server".into(), "k".repeat(MAX_KEY_BYTES + 1).into());
+        assert_eq!(pending.put(long, None), Err(StateRefused::TooLarge));
+        let full =
+            (0..=255).find(|number| pending.put(key(*number), Some(vec![0; MAX_VALUE_BYTES])).is_err());
+        assert_eq!(full, Some(63));
+        // The value of a key that waits already can still be replaced.
+        assert_eq!(pending.put(key(5), Some(vec![1; MAX_VALUE_BYTES])), Ok(()));
+        assert_eq!(pending.put(key(63), Some(vec![0; MAX_VALUE_BYTES])), Err(StateRefused::Full));
+        pending.close();
+        assert_eq!(pending.put(key(5), None), Err(StateRefused::Closed));
+    }
+}

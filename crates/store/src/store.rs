@@ -1,0 +1,450 @@
+//! The store as the rest of the collector sees it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dbintel_model::finding::{
+    Applied, Decision, Finding, FindingId, FindingIds, FindingState, Outcome, ServerIdentity,
+};
+use dbintel_model::{Clock, Text, Timestamp};
+use dbintel_pipeline::memory::{MemoryAccount, MemoryAccounts};
+use dbintel_pipeline::telemetry::Registry;
+use dbintel_pipeline::{StateChange, StateRefused, StateStore};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+
+use crate::bulk::{self, Restored};
+use crate::config::{Place, StoreConfig};
+use crate::database::{Database, sqlite};
+use crate::findings::{self, AuditEntry, Changed, Filter, Listed, Opened, VerdictCount};
+use crate::instances::{Instance, Instances, OtherInstance};
+use crate::pending::{BATCH_ENTRIES, Observation, Pending};
+use crate::telemetry::Telemetry;
+use crate::{StoreError, Writer};
+
+/// How long an operation may take, waiting for others included.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// How long reading all baselines of a server may take.
+const RESTORE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The store. Cloning it gives another handle to the same one.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+/// What a store needs of its surroundings.
+#[derive(Clone, Debug)]
+pub struct StoreContext {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Self-metrics.
+    pub registry: Registry,
+    /// Where it says how much memory it holds.
+    pub accounts: MemoryAccounts,
+    /// Who we are.
+    pub instance: Instance,
+    /// What happens to a damaged file.
+    pub on_damage: OnDamage,
+}
+
+/// What happens to a damaged SQLite file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDamage {
+    /// It is set aside and a new one is begun: for the collector, which goes on.
+    SetAside,
+    /// Nothing: for a command, which says so and ends.
+    Fail,
+}
+
+/// The values of one server, as its lane sees them.
+#[derive(Clone, Debug)]
+pub struct ServerState {
+    store: Store,
+    server: Text,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) config: StoreConfig,
+    pub(crate) cx: StoreContext,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) pending: Arc<Mutex<Pending>>,
+    pub(crate) instances: Mutex<Instances>,
+    /// Whether the number of open findings may have changed since it was last shown.
+    findings_changed: AtomicBool,
+    /// Woken when a whole batch waits.
+    pub(crate) full_batch: Notify,
+    pub(crate) started_at: Timestamp,
+    database: RwLock<Arc<Database>>,
+    recovering: AsyncMutex<()>,
+    _account: MemoryAccount,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Opens the store. The writer has to be run for anything but findings to be written.
+    ///
+    /// A PostgreSQL database is reached when it is first needed, so that the collector starts without it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if there can be no SQLite file at that path, or its schema is of a later version.
+    pub async fn open(config: StoreConfig, cx: StoreContext) -> Result<(Self, Writer), StoreError> {
+        let telemetry = Telemetry::new(cx.registry.clone());
+        let database = match Database::open(&config).await {
+            Err(error) if error.is_corrupt() && cx.on_damage == OnDamage::SetAside => {
+                set_aside(&config, &cx, &telemetry, &error)?;
+                Database::open(&config).await
+            }
+            opened => opened,
+        };
+        let database = database.inspect_err(|error| telemetry.failed(error.kind()))?;
+        let pending = Arc::<Mutex<Pending>>::default();
+        let held = Arc::clone(&pending);
+        let account = cx.accounts.open("store".into(), move || held.lock().bytes());
+        let store = Self(Arc::new(Inner {
+            telemetry,
+            pending,
+            instances: Mutex::default(),
+            findings_changed: AtomicBool::new(true),
+            full_batch: Notify::new(),
+            started_at: cx.clock.now(),
+            database: RwLock::new(Arc::new(database)),
+            recovering: AsyncMutex::default(),
+            _account: account,
+            config,
+            cx,
+        }));
+        let writer = Writer::new(store.clone());
+        Ok((store, writer))
+    }
+
+    // === baselines and observations ===
+
+    /// Where the state changes of the lane of `server` go. The name has to be the same after a restart.
+    #[must_use]
+    pub fn state_of(&self, server: Text) -> ServerState {
+        ServerState { store: self.clone(), server }
+    }
+
+    /// Takes an observation, to be written soon.
+    ///
+    /// # Errors
+    /// [`StateRefused`] if it will not be written.
+    pub fn observe(&self, observation: Observation) -> Result<(), StateRefused> {
+        self.take_in(|pending| pending.observe(observation))
+    }
+
+    /// Hands out all baselines of a server, in batches. What is not written yet is not among them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read; some batches may have been handed out then.
+    pub async fn restore(
+        &self,
+        server: &str,
+        mut take: impl FnMut(Vec<StateChange>) + Send,
+    ) -> Result<Restored, StoreError> {
+        let restored = async {
+            let database = self.ready().await?;
+            bulk::restore(&database, server, &mut take).await
+        };
+        let restored = tokio::time::timeout(RESTORE_DEADLINE, restored).await;
+        let restored = restored.unwrap_or_else(|_| Err(StoreError::deadline(RESTORE_DEADLINE)));
+        match &restored {
+            Ok(restored) => self.0.telemetry.unreadable("baselines", restored.unreadable),
+            Err(error) => self.0.telemetry.failed(error.kind()),
+        }
+        restored
+    }
+
+    /// Observations of one key since a time, the oldest first, at most [`MAX_OBSERVATIONS`](crate::MAX_OBSERVATIONS).
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub async fn observations(
+        &self,
+        server: &Text,
+        key: &Text,
+        since: Timestamp,
+    ) -> Result<Vec<Observation>, StoreError> {
+        let read = self.on(|database| bulk::observations(database, server, key, since).boxed()).await;
+        let (seen, unreadable) = read?;
+        self.0.telemetry.unreadable("observations", unreadable);
+        Ok(seen)
+    }
+
+    // === findings ===
+
+    /// Opens a finding, unless the store has it under one of its ids. When this returns it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it is not in the store; it can be tried again.
+    pub async fn open_finding(&self, ids: FindingIds, finding: &Finding) -> Result<Opened, StoreError> {
+        let opened = self.on(|database| findings::open(database, ids, finding).boxed()).await?;
+        if let Opened::New(finding) = &opened {
+            self.0.telemetry.finding(finding.kind, finding.state);
+            self.0.findings_changed.store(true, Ordering::Relaxed);
+        }
+        Ok(opened)
+    }
+
+    /// A person decides about a finding. When this returns it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Step`] if the finding is not in a state for that; others if nothing was changed.
+    pub async fn decide(&self, id: FindingId, decision: Decision) -> Result<Changed, StoreError> {
+        self.change(id, move |finding| Ok(finding.decide(decision.clone())?)).await
+    }
+
+    /// A finding was found to be applied.
+    ///
+    /// # Errors
+    /// As [`Self::decide`].
+    pub async fn apply(
+        &self,
+        id: FindingId,
+        applied: Applied,
+        now: Timestamp,
+    ) -> Result<Changed, StoreError> {
+        self.change(id, move |finding| Ok(finding.apply(applied.clone(), now)?)).await
+    }
+
+    /// The effect of a finding was measured.
+    ///
+    /// # Errors
+    /// As [`Self::decide`].
+    pub async fn measure(&self, id: FindingId, outcome: Outcome) -> Result<Changed, StoreError> {
+        self.change(id, move |finding| Ok(finding.measure(outcome.clone())?)).await
+    }
+
+    /// The time of a finding is over.
+    ///
+    /// # Errors
+    /// As [`Self::decide`].
+    pub async fn expire(&self, id: FindingId, now: Timestamp) -> Result<Changed, StoreError> {
+        self.change(id, move |finding| Ok(finding.expire(now)?)).await
+    }
+
+    /// What a finding is about is gone by itself.
+    ///
+    /// # Errors
+    /// As [`Self::decide`].
+    pub async fn resolve(&self, id: FindingId, now: Timestamp) -> Result<Changed, StoreError> {
+        self.change(id, move |finding| Ok(finding.resolve(now)?)).await
+    }
+
+    /// Changes what a finding says, not its id, state, decisions or outcome: these have their own functions.
+    ///
+    /// # Errors
+    /// As [`Self::decide`].
+    pub async fn revise(
+        &self,
+        id: FindingId,
+        revise: impl Fn(&mut Finding) + Send + Sync,
+    ) -> Result<Changed, StoreError> {
+        self.change(id, move |finding| {
+            let before = finding.clone();
+            revise(finding);
+            let from = before.state;
+            *finding = Finding {
+                id: before.id,
+                state: before.state,
+                opened_at: before.opened_at,
+                decisions: before.decisions,
+                applied: before.applied,
+                outcome: before.outcome,
+                ..finding.clone()
+            };
+            Ok(from)
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        id: FindingId,
+        change: impl Fn(&mut Finding) -> Result<FindingState, StoreError> + Send + Sync,
+    ) -> Result<Changed, StoreError> {
+        let change: &(dyn Fn(&mut Finding) -> Result<FindingState, StoreError> + Send + Sync) = &change;
+        let changed = self.on(|database| findings::change(database, id, change).boxed()).await?;
+        if changed.from != changed.finding.state {
+            self.0.telemetry.finding(changed.finding.kind, changed.finding.state);
+            self.0.findings_changed.store(true, Ordering::Relaxed);
+        }
+        Ok(changed)
+    }
+
+    /// One finding.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is none.
+    pub async fn finding(&self, id: FindingId) -> Result<Finding, StoreError> {
+        self.on(|database| findings::get(database, id).boxed()).await
+    }
+
+    /// The id that begins with these digits, at least [`MIN_PREFIX_DIGITS`](crate::MIN_PREFIX_DIGITS).
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] or [`StoreError::Ambiguous`].
+    pub async fn find(&self, prefix: &str) -> Result<FindingId, StoreError> {
+        self.on(|database| findings::find(database, prefix).boxed()).await
+    }
+
+    /// Findings by a filter, the latest change first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub async fn findings(&self, filter: &Filter) -> Result<Listed, StoreError> {
+        let listed = self.on(|database| findings::list(database, filter).boxed()).await?;
+        self.0.telemetry.unreadable("findings", listed.unreadable);
+        Ok(listed)
+    }
+
+    /// Who decided what about one finding or all, the latest first, at most [`MAX_LISTED`](crate::MAX_LISTED).
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub async fn decisions(&self, finding: Option<FindingId>) -> Result<Vec<AuditEntry>, StoreError> {
+        self.on(|database| findings::decisions(database, finding).boxed()).await
+    }
+
+    /// How findings that were applied since a time turned out, by kind.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub async fn verdicts(&self, since: Timestamp) -> Result<Vec<VerdictCount>, StoreError> {
+        self.on(|database| findings::verdicts(database, since).boxed()).await
+    }
+
+    // === other collectors ===
+
+    /// This process watches a server from now on. `false` if it says so of more than
+    /// [`MAX_SERVERS`](crate::MAX_SERVERS).
+    pub fn watch(&self, server: ServerIdentity) -> bool {
+        self.0.instances.lock().watch(server)
+    }
+
+    /// This process watches a server no longer.
+    pub fn unwatch(&self, server: &ServerIdentity) {
+        self.0.instances.lock().forget(server);
+    }
+
+    /// Other collectors that use this store and watch a server we watch, as far as the last two looks show.
+    #[must_use]
+    pub fn others(&self) -> Vec<OtherInstance> {
+        self.0.instances.lock().alive()
+    }
+
+    // === the rest ===
+
+    /// Closes the connections. What waits is not written: stop the writer first.
+    pub async fn close(&self) {
+        self.0.pending.lock().close();
+        self.database().close().await;
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    /// Shows how many findings are open, if that may have changed; what cannot be counted is shown the next time.
+    pub(crate) async fn show_open(&self) {
+        if !self.0.findings_changed.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        if let Ok(counts) = self.on(|database| findings::open_counts(database).boxed()).await {
+            self.0.telemetry.open(&counts);
+        } else {
+            self.0.findings_changed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Runs an operation within its deadline. One that finds the file damaged is run once more, on a new one.
+    pub(crate) async fn on<'a, T>(
+        &self,
+        operation: impl Fn(Arc<Database>) -> BoxFuture<'a, Result<T, StoreError>> + Send + Sync,
+    ) -> Result<T, StoreError> {
+        let mut recovered = false;
+        loop {
+            let damaged = self.database();
+            let run = async {
+                let database = self.ready().await?;
+                operation(database).await
+            };
+            let done = tokio::time::timeout(DEADLINE, run).await;
+            let done = done.unwrap_or_else(|_| Err(StoreError::deadline(DEADLINE)));
+            if let Err(error) = &done {
+                self.0.telemetry.failed(error.kind());
+                if error.is_corrupt() && !recovered && self.0.cx.on_damage == OnDamage::SetAside {
+                    self.recover(&damaged, error).await?;
+                    recovered = true;
+                    continue;
+                }
+            }
+            return done;
+        }
+    }
+
+    pub(crate) fn database(&self) -> Arc<Database> {
+        Arc::clone(&self.0.database.read())
+    }
+
+    async fn ready(&self) -> Result<Arc<Database>, StoreError> {
+        let database = self.database();
+        database.ready().await?;
+        Ok(database)
+    }
+
+    /// Sets a damaged file aside and goes on with a new one, unless somebody else has done so.
+    async fn recover(&self, damaged: &Arc<Database>, error: &StoreError) -> Result<(), StoreError> {
+        let _one_at_a_time = self.0.recovering.lock().await;
+        if !Arc::ptr_eq(damaged, &self.database()) {
+            return Ok(());
+        }
+        damaged.close().await;
+        set_aside(&self.0.config, &self.0.cx, &self.0.telemetry, error)?;
+        let database = Database::open(&self.0.config).await?;
+        *self.0.database.write() = Arc::new(database);
+        Ok(())
+    }
+
+    fn take_in(
+        &self,
+        take: impl FnOnce(&mut Pending) -> Result<(), StateRefused>,
+    ) -> Result<(), StateRefused> {
+        let (taken, waiting) = {
+            let mut pending = self.0.pending.lock();
+            (take(&mut pending), pending.len())
+        };
+        if waiting >= BATCH_ENTRIES {
+            self.0.full_batch.notify_one();
+        }
+        taken.inspect_err(|reason| self.0.telemetry.refused(*reason))
+    }
+}
+
+impl StateStore for ServerState {
+    fn put(&self, change: StateChange) -> Result<(), StateRefused> {
+        let key = (self.server.clone(), change.key);
+        self.store.take_in(|pending| pending.put(key, change.value))
+    }
+}
+
+fn set_aside(
+    config: &StoreConfig,
+    cx: &StoreContext,
+    telemetry: &Telemetry,
+    error: &StoreError,
+) -> Result<(), StoreError> {
+    let Place::Sqlite(path) = &config.place else { return Ok(()) };
+    let aside = sqlite::set_aside(path, cx.clock.now())?;
+    telemetry.set_aside.increment();
+    tracing::error!(
+        path = %path.display(), set_aside = %aside.display(), %error,
+        "the store is damaged: it was set aside and a new one is begun; baselines are learnt anew, and findings and \
+         decisions of the past are in the file that was set aside"
+    );
+    Ok(())
+}
