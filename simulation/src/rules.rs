@@ -1,6 +1,7 @@
 //! What is compared: rules as they are often built, the rule of the reference, and the product's.
 
 pub mod naive;
+pub mod ours;
 pub mod reference;
 mod welch;
 
@@ -20,6 +21,7 @@ pub const ALL: &[Entry] = &[
     Entry { name: "raw-t", make: || Box::new(naive::RawT::default()) },
     Entry { name: "mean", make: || Box::new(naive::MeanWorse::default()) },
     Entry { name: "reference", make: || Box::new(reference::Reference::default()) },
+    Entry { name: OURS, make: || Box::new(ours::Ours::default()) },
 ];
 
 /// The rule that the gate is about.

@@ -1,0 +1,67 @@
+use super::*;
+use crate::history::Truth;
+
+/// A week of 10 ms and 100 blocks a call, from the flip on `time` and `work` times as much; a tenth of the sessions wait, after
+/// the flip `waiting` of 100.
+fn history(time: f64, work: f64, waiting: u32) -> History {
+    let before = 7 * 24 * 6;
+    let block = |number: usize| {
+        let after = number >= before;
+        let factor = |factor: f64| if after { factor } else { 1.0 };
+        let wobble = 1.0 + 0.03 * [-1.0, 1.0, -0.4, 0.3, 0.8, -0.6, 0.1][number % 7];
+        let mean = 10.0 * factor(time) * wobble;
+        Some(history::Block {
+            calls: 1_000,
+            total_ms: 1_000.0 * mean,
+            sum_sq: Some(1_000.0 * mean * mean * 1.25),
+            touched: Some(1_000.0 * 100.0 * factor(work) * wobble),
+            rows: Some(3_000.0),
+            min_ms: Some(1.0),
+            control: Some(history::Control { log_ratio: 0.0, statements: 100 }),
+            waits: Some(history::Waits { sampled: 100, waiting: if after { waiting } else { 10 } }),
+        })
+    };
+    History {
+        name: "test".to_owned(),
+        start_s: 0,
+        block_minutes: 10,
+        flip: before,
+        flipped: true,
+        blocks: (0..before + 24 * 6).map(block).collect(),
+        truth: Truth::neutral("test"),
+    }
+}
+
+fn level_at(history: &History, hour: usize) -> Level {
+    let mut rule = Ours::default();
+    rule.start(history);
+    rule.judge(history, hour)
+}
+
+#[test]
+fn the_rule_is_asked_about_what_happened() {
+    // Old and new plan were never seen side by side: nothing is more than manual.
+    assert_eq!(level_at(&history(4.0, 4.0, 10), 24), Level::Manual);
+    assert_eq!(level_at(&history(1.0, 1.0, 10), 24), Level::Insufficient);
+    assert_eq!(level_at(&history(0.2, 0.2, 10), 24), Level::Insufficient);
+}
+
+#[test]
+fn a_large_step_is_seen_within_hours_in_the_short_blocks() {
+    assert!(level_at(&history(8.0, 8.0, 10), 3) >= Level::Careful);
+}
+
+#[test]
+fn waiting_tells_the_processor_from_locks() {
+    assert_eq!(level_at(&history(4.0, 1.0, 4), 24), Level::Careful);
+    assert_eq!(level_at(&history(4.0, 1.0, 80), 24), Level::Insufficient);
+}
+
+#[test]
+fn a_look_sees_nothing_of_what_comes_later() {
+    let full = history(4.0, 4.0, 10);
+    let short = History { blocks: full.blocks[..full.flip + 12 * 6].to_vec(), ..full.clone() };
+    for hour in 1..=12 {
+        assert_eq!(level_at(&full, hour), level_at(&short, hour), "{hour}");
+    }
+}
