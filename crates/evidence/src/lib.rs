@@ -27,9 +27,15 @@
 //!
 //! **Locks** ([`LockName`]): enough data; a control; the step five times its error; slower by at least 1.2 at three errors
 //! (`exp(L−3·se)`; the delta method's and Fieller's bounds of the ratio of means are printed beside it, [`ratio`]); time lost
-//! per day `(1−1/R)·m₂·calls per day`; more work per call; as many rows per call; not parameter-sensitive; usual before the
-//! change and new right after it; patience; old and new plan seen side by side; the plan itself known. A statement slower
-//! at the same work is [`Conclusion::CpuBound`] where its sessions do not wait more, and not separable otherwise.
+//! per day `(1−1/R)·m₂·calls per day`; more work per call; as many rows per call; not parameter-sensitive; never nearly as
+//! far by itself in as many neighbouring blocks of the week; usual before the change and new right after it; patience; old
+//! and new plan seen side by side; the plan itself known. A statement that is slower without more work is
+//! [`Conclusion::CpuBound`] where its sessions do not wait more, and not separable otherwise.
+//!
+//! **Beside the change.** What wanders slowly is the same on both sides of the change, a step is not. Where short blocks are given
+//! ([`ShortBlocks`]), the jump between the mean of the six right after and that of the six right before must hold half of
+//! the step; and a step that hours do not show clearly counts, for `careful`, where that jump is larger than any between
+//! two neighbouring stretches of the day before. That is a placebo test: it needs no model of how a statement wanders.
 //!
 //! **Early verdict.** A large step can be seen in short blocks within hours ([`ShortBlocks`]): under stricter demands, and
 //! never above [`Category::Careful`].

@@ -73,6 +73,8 @@ pub enum LockName {
     Cause,
     /// Does time run as it is?
     Acceleration,
+    /// Early verdict: it is one, and so never above `careful`.
+    TrialEarly,
     /// Early verdict: is it early?
     TrialHours,
     /// Early verdict: were enough short blocks seen before?
@@ -238,6 +240,7 @@ impl LockName {
             Self::PlanEvidence => "plan_evidence",
             Self::Cause => "cause",
             Self::Acceleration => "acceleration",
+            Self::TrialEarly => "trial_early",
             Self::TrialHours => "trial_hours",
             Self::TrialBefore => "trial_before",
             Self::TrialTime => "trial_time",

@@ -37,10 +37,14 @@ pub struct Thresholds {
     pub rows_change_max: f64,
     /// Coefficient of variation of a single execution, at most, for more than `careful`.
     pub variation_max: f64,
+    /// The same, at most, for a verdict on processor time.
+    pub processor_variation_max: f64,
     /// Ratio of the fastest executions, which lifts the limit of `variation_max`.
     pub minimum_ratio_min: f64,
     /// The jump at the change, divided by the farthest of any time before.
     pub jumps_min: f64,
+    /// The step of the medians in standard errors, where the jump stands out.
+    pub jump_t_min: f64,
     /// The step divided by the farthest the statement went by itself in the time before, both as logarithms.
     pub excursions_min: f64,
     /// Share of the step that may be there before the change.
@@ -122,9 +126,11 @@ impl Default for Thresholds {
             work_ratio_min: 1.2,
             rows_change_max: 0.25,
             variation_max: 1.5,
+            processor_variation_max: 5.0,
             minimum_ratio_min: 1.2,
-            jumps_min: 1.5,
-            excursions_min: 1.5,
+            jumps_min: 1.0,
+            jump_t_min: 1.5,
+            excursions_min: 1.35,
             onset_before_max: 0.5,
             onset_after_min: 0.5,
             patience_manual_hours: 12.0,
@@ -169,7 +175,7 @@ impl Thresholds {
             .map(|(name, _, least, _)| (name, least))
     }
 
-    fn fields(&mut self) -> [Field<'_>; 37] {
+    fn fields(&mut self) -> [Field<'_>; 39] {
         use Stricter::{Higher, Lower};
         let measured = Self::default();
         [
@@ -197,6 +203,13 @@ impl Thresholds {
             ("variation_max", &mut self.variation_max, measured.variation_max, Lower),
             ("minimum_ratio_min", &mut self.minimum_ratio_min, measured.minimum_ratio_min, Higher),
             ("jumps_min", &mut self.jumps_min, measured.jumps_min, Higher),
+            ("jump_t_min", &mut self.jump_t_min, measured.jump_t_min, Higher),
+            (
+                "processor_variation_max",
+                &mut self.processor_variation_max,
+                measured.processor_variation_max,
+                Lower,
+            ),
             ("excursions_min", &mut self.excursions_min, measured.excursions_min, Higher),
             ("onset_before_max", &mut self.onset_before_max, measured.onset_before_max, Lower),
             ("onset_after_min", &mut self.onset_after_min, measured.onset_after_min, Higher),
@@ -265,7 +278,7 @@ impl Default for TrialThresholds {
             work_ratio_sensitive_min: 2.5,
             work_gap_min: 1.1,
             work_gap_sensitive_min: 1.5,
-            jumps_min: 2.0,
+            jumps_min: 1.5,
             hours_max: 24.0,
         }
     }

@@ -176,6 +176,8 @@ pub struct Numbers {
     pub onset_before: Option<f64>,
     /// Share of the step that was there right after the change.
     pub onset_after: Option<f64>,
+    /// The jumps of time and of work between the short blocks beside the change, in units of the farthest of the day before.
+    pub near_jumps: Option<(f64, f64)>,
     /// Calls per day since the change.
     pub calls_per_day: Option<f64>,
     /// Time lost (or saved) per day.

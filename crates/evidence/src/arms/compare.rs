@@ -291,6 +291,11 @@ impl Jump {
         self.here / self.farthest.max(f64::MIN_POSITIVE)
     }
 
+    /// How much of it is left, as a ratio, when the farthest there was before is taken off.
+    pub(crate) fn low(&self) -> f64 {
+        (self.here - self.farthest).exp()
+    }
+
     pub(crate) fn mirrored(self) -> Self {
         Self { here: -self.here, farthest: self.farthest }
     }

@@ -39,6 +39,7 @@ impl Verdict {
             | LockName::OnsetAfter
             | LockName::OnsetNear
             | LockName::SwitchBack
+            | LockName::TrialEarly
             | LockName::PlanEvidence
             | LockName::Acceleration => about_the_change(lock),
         };
@@ -176,6 +177,7 @@ fn about_the_change(lock: &Lock) -> String {
         LockName::OnsetNear => {
             format!("it did not begin at the change: {saw} % of the step lies between the short blocks beside it, {need} % are needed")
         }
+        LockName::TrialEarly => "an early verdict, from short blocks, is never above careful".to_owned(),
         LockName::SwitchBack => {
             "old and new plan were not seen side by side, or something else changed in the same block".to_owned()
         }

@@ -1,9 +1,10 @@
 use super::*;
-use crate::case::{Block, ControlPoint, Overlap, PlanEvidence, ShortBlocks};
+use crate::case::{Block, ControlPoint, EvidenceClass, Overlap, PlanEvidence, ShortBlocks, Waits};
 use crate::locks::Outcome;
 use crate::scale::{Acceleration, TimeScale};
 use crate::verdict::{Conclusion, Direction};
 
+mod near;
 mod properties;
 mod table;
 
@@ -152,7 +153,13 @@ fn judge_early(world: &World, hours: i64) -> Verdict {
         scale: short.scale,
     };
     judge(
-        &Case { control: &control, plan: world.plan, trial: Some(trial), ..Case::new(&before, &after, FLIP) },
+        &Case {
+            control: &control,
+            plan: world.plan,
+            waits: world.waits,
+            trial: Some(trial),
+            ..Case::new(&before, &after, FLIP)
+        },
         &Thresholds::default(),
     )
 }
@@ -293,12 +300,25 @@ fn what_an_early_verdict_asks() {
     };
     check(World { time_ratio: 2.0, ..large() }, 3, LockName::TrialTime);
     check(World { work_ratio: 1.3, ..large() }, 3, LockName::TrialWork);
-    check(World { jitter: 1.0, ..large() }, 3, LockName::TrialGap);
+    check(World { jitter: 1.5, ..large() }, 3, LockName::TrialGap);
     check(World { rows_ratio: 2.0, ..large() }, 3, LockName::Rows);
     check(World { plan: PlanEvidence::default(), ..large() }, 3, LockName::PlanEvidence);
     check(World { variation: 2.0, work_ratio: 2.0, ..large() }, 3, LockName::TrialWork);
     check(World { calls: 90.0, ..large() }, 1, LockName::Executions);
     check(World { work_begins: 12, ..large() }, 3, LockName::OnsetAfter);
+    check(World { days_before: 1, ..large() }, 3, LockName::TrialHistory);
+}
+
+/// Short blocks of another acceleration are a mistake, and no evidence.
+#[test]
+fn short_blocks_of_another_time_are_not_looked_at() {
+    let world = World { time_ratio: 10.0, blocks_after: 3, ..World::clear() };
+    let (before, after) = (world.before(), world.after());
+    let scale = TimeScale::try_new(60.0, Acceleration::try_new(10.0).unwrap()).unwrap();
+    let trial = ShortBlocks { before: &before, after: &after, flip: FLIP, control: &[], scale };
+    let case = Case { plan: world.plan, trial: Some(trial), ..Case::new(&before, &after, FLIP) };
+    let verdict = judge(&case, &Thresholds::default());
+    assert_eq!((verdict.path, verdict.other_path), (Path::Blocks, Vec::new()));
 }
 
 /// What happens at the same hour every day is no news, however large.

@@ -5,13 +5,12 @@
 //! block after with as little work as any block before, and the whole hours there are above the same hours of the week. It
 //! is never above `careful`.
 
-use super::{
-    Examination, Near, acceleration, ceiling, enough_data, is_at_the_change, never_before, onset_locks,
-    untouched_ratio, work_and_rows,
-};
+use super::ask::{self, Inquiry};
+use super::near::Near;
+use super::{Examination, untouched_ratio};
 use crate::arms::{Arms, Comparison, Material, Pairing};
 use crate::attribution::attribute;
-use crate::case::{Case, EvidenceClass, ShortBlocks, Waits};
+use crate::case::{Case, EvidenceClass, ShortBlocks};
 use crate::locks::{Category, Lock, LockName};
 use crate::measure::{Channels, Measured, measure};
 use crate::thresholds::Thresholds;
@@ -54,44 +53,44 @@ pub(super) fn examine(
     let channels = measured.channels?;
     // The week knows better than a day how much single executions differ.
     measured.numbers.variation_before = hours.measured.numbers.variation_before;
-    let near = Near::of(Some(&measured), measured.direction);
-    let step = large_step(&channels, &measured, thresholds);
-    let processor = is_processor_bound(&step, &measured, case);
-    let telling = if processor { &channels.time } else { &channels.work };
-    let onset = Measured::onset(telling, true);
-    (measured.numbers.onset_before, measured.numbers.onset_after) = onset.unzip();
-    let at_the_change = is_at_the_change(onset, thresholds);
-    let attribution = attribute(&case.plan, at_the_change, untouched_ratio(&measured, telling.step));
+    let near = Near::of(&measured, measured.direction);
+    measured.numbers.near_jumps = near.map(|near| (near.time.stands_out(), near.work.stands_out()));
     let early = early(thresholds);
-    let mut locks = Vec::with_capacity(super::LOCKS);
-    locks.push(ceiling(&measured, &early));
-    enough_data(&mut locks, &measured, &early);
+    let step = large_step(&channels, &measured, thresholds);
+    let mut inquiry = Inquiry::new(case, &measured, &channels, near, &early);
+    let about_work = |lock: &Lock| matches!(lock.name, LockName::TrialWork | LockName::TrialGap);
+    let no_work = step.iter().any(|lock| about_work(lock) && lock.failed());
+    inquiry.processor = no_work && inquiry.only_the_processor_is_left();
+    let onset = Measured::onset(inquiry.telling(), true);
+    let attribution = attribute(
+        &case.plan,
+        inquiry.is_at_the_change(onset),
+        untouched_ratio(&measured, inquiry.telling().step),
+    );
+    let mut locks = ask::begin(&measured, &early);
+    locks.push(Lock::asks(LockName::TrialEarly, 1.0, 0.0, false, Category::Careful));
     enough_before(&mut locks, &measured, short, thresholds);
     error_and_effect(&mut locks, &channels, &measured, thresholds);
     for lock in step {
-        let about_work = matches!(lock.name, LockName::TrialWork | LockName::TrialGap);
-        locks.push(if processor && about_work { lock.noted() } else { lock });
+        locks.push(if inquiry.processor && about_work(&lock) { lock.noted() } else { lock });
     }
-    locks.push(history(&measured, hours, processor));
-    locks.push(never_before_in_the_week(&measured, hours, processor, thresholds));
-    work_and_rows(&mut locks, &channels, &near, &measured, processor, &early);
-    onset_locks(&mut locks, onset, thresholds);
-    locks.push(Lock::asks(
-        LockName::PlanEvidence,
-        super::class_rank(case.plan.class),
-        super::class_rank(EvidenceClass::Generic),
-        case.plan.class >= EvidenceClass::Generic,
-        Category::Insufficient,
-    ));
-    locks.push(acceleration(case));
+    locks.push(history(&measured, hours, inquiry.processor));
+    locks.push(never_before_in_the_week(&measured, hours, inquiry.processor, thresholds));
+    inquiry.work_and_rows(&mut locks);
+    inquiry.onset(&mut locks, onset);
+    let (class, needed) = (case.plan.class, EvidenceClass::Generic);
+    let known = class >= needed;
+    let least = Category::Insufficient;
+    locks.push(Lock::asks(LockName::PlanEvidence, ask::rank(class), ask::rank(needed), known, least));
+    locks.push(ask::acceleration(case));
+    let processor = inquiry.processor;
+    (measured.numbers.onset_before, measured.numbers.onset_after) = onset.unzip();
     Some(Examination { measured, locks, attribution, processor })
 }
 
-/// The thresholds of an early verdict: no more than `careful`, and its own counts.
+/// The thresholds of an early verdict: its own counts, and no patience.
 fn early(thresholds: &Thresholds) -> Thresholds {
     Thresholds {
-        t_manual: f64::INFINITY,
-        t_auto: f64::INFINITY,
         blocks_after_min: thresholds.trial.blocks_min,
         executions_min: thresholds.trial.executions_min,
         patience_manual_hours: 0.0,
@@ -126,27 +125,13 @@ fn error_and_effect(
     let time = &channels.time;
     let stands_out = time.jump.stands_out() >= trial.jumps_min;
     let low = measured.numbers.ratio.map_or(f64::NAN, |ratio| ratio.low);
-    let low_of_jump = (time.jump.here - time.jump.farthest).exp();
-    let floor = thresholds.lost_ms_per_day_min;
-    let lost = measured.numbers.lost_ms_per_day.map_or(f64::NAN, |lost| lost.low);
     let effect_min = trial.effect_min.max(thresholds.effect_careful);
+    let certain = time.t >= thresholds.block_t_min || stands_out;
     locks.extend([
-        Lock::asks(
-            LockName::NoOverlap,
-            time.after.tenth.exp(),
-            time.before.nine_tenths.exp(),
-            time.is_apart(),
-            least,
-        ),
-        Lock::asks(
-            LockName::ErrorBar,
-            time.t,
-            thresholds.block_t_min,
-            time.t >= thresholds.block_t_min || stands_out,
-            least,
-        ),
-        Lock::at_least(LockName::Effect, low.max(low_of_jump), effect_min, least),
-        Lock::asks(LockName::LostTime, lost, floor, floor <= 0.0 || lost >= floor, least),
+        ask::no_overlap(time),
+        Lock::asks(LockName::ErrorBar, time.t, thresholds.block_t_min, certain, least),
+        Lock::at_least(LockName::Effect, low.max(time.jump.low()), effect_min, least),
+        ask::lost_time(measured, thresholds),
     ]);
 }
 
@@ -168,14 +153,6 @@ fn large_step(channels: &Channels, measured: &Measured, thresholds: &Thresholds)
         Lock::at_least(LockName::TrialWork, work.step.exp(), work_ratio, least),
         Lock::asks(LockName::TrialGap, gap, work_gap, gap >= work_gap || stands_out, least),
     ]
-}
-
-/// The step of time is there, that of work is not, and waiting is ruled out.
-fn is_processor_bound(step: &[Lock], measured: &Measured, case: &Case<'_>) -> bool {
-    let failed = |name: LockName| step.iter().any(|lock| lock.name == name && lock.failed());
-    (failed(LockName::TrialWork) || failed(LockName::TrialGap))
-        && case.waits == Waits::NoRise
-        && measured.numbers.controlled
 }
 
 /// The whole hours after the change are above all of the same hours before, in time and in work.
@@ -204,6 +181,6 @@ fn never_before_in_the_week(
     let telling = channels.map(|channels| if processor { &channels.time } else { &channels.work });
     telling.map_or_else(
         || Lock::at_least(LockName::NeverBefore, f64::NAN, thresholds.excursions_min, Category::Insufficient),
-        |telling| never_before(telling, thresholds),
+        |telling| ask::never_before(telling, thresholds),
     )
 }

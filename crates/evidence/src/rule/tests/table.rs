@@ -171,6 +171,7 @@ fn the_processor_is_not_blamed_without_evidence() {
     check(World { waits: Waits::NotSampled, ..flat.clone() }, Conclusion::CauseNotSeparable);
     check(World { control_statements: 0, ..flat.clone() }, Conclusion::CauseNotSeparable);
     check(World { plan: PlanEvidence::default(), ..flat.clone() }, Conclusion::CauseNotSeparable);
+    check(World { variation: 5.5, ..flat.clone() }, Conclusion::CauseNotSeparable);
     check(World { blocks_after: 11, ..flat }, Conclusion::NotEnoughEvidence);
 }
 
@@ -187,4 +188,20 @@ fn what_went_as_far_by_itself_is_not_believed() {
     let verdict = judge(&case, &Thresholds::default());
     assert_eq!(verdict.category, Category::Insufficient);
     assert!(verdict.lock(LockName::NeverBefore).unwrap().failed());
+}
+
+/// One block in seven did three times the work all week; doing twice the work is nothing new then.
+#[test]
+fn work_that_was_often_as_high_is_no_step() {
+    let world = World { work_ratio: 2.0, ..World::clear() };
+    let mut before = world.before();
+    for block in before.iter_mut().step_by(7) {
+        block.work *= 3.0;
+    }
+    let (after, control) = (world.after(), world.control());
+    let case = Case { control: &control, plan: world.plan, ..Case::new(&before, &after, FLIP) };
+    let verdict = judge(&case, &Thresholds::default());
+    assert_eq!(verdict.category, Category::Insufficient);
+    let failed = |name: LockName| verdict.lock(name).unwrap().failed();
+    assert!(failed(LockName::WorkNoOverlap) && !failed(LockName::Work), "{:?}", verdict.sentences());
 }
