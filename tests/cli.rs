@@ -98,6 +98,7 @@ async fn components_and_schema_name_what_there_is() {
         "memory_limiter",
         "circuit_breaker",
         "plan_extractor",
+        "regression_verifier",
         "verification",
         "adaptive_sampler",
         "otlp",

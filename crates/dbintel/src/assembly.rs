@@ -186,7 +186,8 @@ fn join(
 }
 
 /// Processors that need no settings, and the default chain: what stands at both ends of it is there in any case.
-const BUILT_IN: [&str; 5] = ["memory_limiter", "circuit_breaker", "plan_extractor", "batch", "verification"];
+const BUILT_IN: [&str; 6] =
+    ["memory_limiter", "circuit_breaker", "plan_extractor", "regression_verifier", "batch", "verification"];
 const DEFAULT_CHAIN: [&str; 4] = ["memory_limiter", "circuit_breaker", "plan_extractor", "verification"];
 
 /// The processors of a pipeline; without the key, the default chain, with the settings of those that are configured.
@@ -225,6 +226,7 @@ fn built_in(kind: &str) -> Option<ProcessorPlan> {
         "memory_limiter" => Some(ProcessorPlan::MemoryLimiter(MemoryLimiterConfig::default())),
         "circuit_breaker" => Some(ProcessorPlan::CircuitBreaker(Box::default())),
         "plan_extractor" => Some(ProcessorPlan::PlanExtractor(PlanExtractorConfig::default())),
+        "regression_verifier" => Some(ProcessorPlan::RegressionVerifier(Box::default())),
         "verification" => Some(ProcessorPlan::Verification(Box::default())),
         _ => None,
     }

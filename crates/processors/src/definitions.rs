@@ -298,6 +298,76 @@ pub static VERIFICATION_CLOCK_SKEW: SelfMetric = SelfMetric {
     kind: Gauge,
 };
 
+/// Intervals of statements that became evidence.
+pub static VERIFIER_INTERVALS: SelfMetric = SelfMetric {
+    name: "regression_verifier_intervals_total",
+    help: "Intervals of statements that became evidence.",
+    kind: Counter,
+};
+
+/// Intervals of statements that are no evidence.
+pub static VERIFIER_INTERVALS_IGNORED: SelfMetric = SelfMetric {
+    name: "regression_verifier_intervals_ignored_total",
+    help: "Intervals of statements that are no evidence, by reason: incarnation (they may mix two entries of one key), too_long (longer than an hour), numbers (a number is none, or the counters of blocks are missing), too_late (their hour is not kept any more).",
+    kind: Counter,
+};
+
+/// Statements whose history is kept.
+pub static VERIFIER_STATEMENTS: SelfMetric = SelfMetric {
+    name: "regression_verifier_statements",
+    help: "Statements whose history is kept.",
+    kind: Gauge,
+};
+
+/// Bytes of histories, trials and findings.
+pub static VERIFIER_STATE_BYTES: SelfMetric = SelfMetric {
+    name: "regression_verifier_state_bytes",
+    help: "Bytes of histories, trials and findings.",
+    kind: Gauge,
+};
+
+/// Statements under trial after a change.
+pub static VERIFIER_TRIALS: SelfMetric = SelfMetric {
+    name: "regression_verifier_trials",
+    help: "Statements under trial after a change.",
+    kind: Gauge,
+};
+
+/// Trials that ended.
+pub static VERIFIER_TRIALS_ENDED: SelfMetric = SelfMetric {
+    name: "regression_verifier_trials_ended_total",
+    help: "Trials that ended, by reason: improved, unchanged, expired (nothing could be concluded in time), displaced (no room, others lost more time), superseded (another change of plan), forgotten (the statement was), finding (its finding came to an end).",
+    kind: Counter,
+};
+
+/// Verdicts by conclusion and category; a statement under trial is judged with every block.
+pub static VERIFIER_VERDICTS: SelfMetric = SelfMetric {
+    name: "regression_verifier_verdicts_total",
+    help: "Verdicts by conclusion and category; a statement under trial is judged with every block.",
+    kind: Counter,
+};
+
+/// Findings that were opened, by kind and category.
+pub static VERIFIER_FINDINGS: SelfMetric = SelfMetric {
+    name: "regression_verifier_findings_total",
+    help: "Findings that were opened, by kind and category.",
+    kind: Counter,
+};
+
+/// Findings that are open now, by kind and category.
+pub static VERIFIER_FINDINGS_OPEN: SelfMetric = SelfMetric {
+    name: "regression_verifier_findings_open",
+    help: "Findings that are open now, by kind and category.",
+    kind: Gauge,
+};
+
+/// Findings that were not opened although the evidence allowed it.
+pub static VERIFIER_SUPPRESSED: SelfMetric = SelfMetric {
+    name: "regression_verifier_findings_suppressed_total",
+    help: "Findings that were not opened although the evidence allowed it, by reason: per_run, per_object, per_hour (caps), cool_down, open_limit, merged (part of one about the server).",
+    kind: Counter,
+};
+
 /// Every self-metric of this crate, for documentation.
 pub static ALL: &[&SelfMetric] = &[
     &ADAPTIVE_SAMPLER_PROCESSED,
@@ -325,6 +395,16 @@ pub static ALL: &[&SelfMetric] = &[
     &PLAN_EXTRACTOR_EVENTS,
     &PLAN_EXTRACTOR_STATEMENTS,
     &PLAN_STORE_COMPRESSION_RATIO,
+    &VERIFIER_INTERVALS,
+    &VERIFIER_INTERVALS_IGNORED,
+    &VERIFIER_STATEMENTS,
+    &VERIFIER_STATE_BYTES,
+    &VERIFIER_TRIALS,
+    &VERIFIER_TRIALS_ENDED,
+    &VERIFIER_VERDICTS,
+    &VERIFIER_FINDINGS,
+    &VERIFIER_FINDINGS_OPEN,
+    &VERIFIER_SUPPRESSED,
     &VERIFICATION_RECORDS_DROPPED,
     &VERIFICATION_VALUES_DROPPED,
     &VERIFICATION_UNTIMELY,

@@ -9,8 +9,10 @@
 
 pub mod adaptive_sampler;
 pub mod circuit_breaker;
+mod codec;
 pub mod definitions;
 mod hashed;
 pub mod memory_limiter;
 pub mod plan_extractor;
+pub mod regression_verifier;
 pub mod verification;

@@ -21,7 +21,6 @@
 
 mod cache;
 mod causes;
-mod codec;
 mod config;
 mod describe;
 mod extract;

@@ -8,6 +8,7 @@ use dbintel_processors::adaptive_sampler::{self, AdaptiveSamplerConfig, Adaptive
 use dbintel_processors::circuit_breaker::{self, CircuitBreakerConfig, CircuitBreakerSettings};
 use dbintel_processors::memory_limiter::{MemoryLimiterConfig, MemoryLimiterSettings};
 use dbintel_processors::plan_extractor::{PlanExtractorConfig, PlanExtractorSettings};
+use dbintel_processors::regression_verifier::{RegressionVerifierConfig, RegressionVerifierSettings};
 use dbintel_processors::verification::{VerificationConfig, VerificationSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -47,6 +48,17 @@ pub const PROCESSORS: &[Factory<ProcessorPlan>] = &[
         },
     },
     Factory {
+        kind: "regression_verifier",
+        aliases: &[],
+        description: "Keeps what every statement does at each hour of the day; says when a change of plan made one slower, with evidence.",
+        schema: || schemars::schema_for!(RegressionVerifierSettings),
+        prepare: |component, warnings| {
+            let settings: RegressionVerifierSettings = component.read_noting(warnings)?;
+            settled(component, warnings, settings.validate())
+                .map(|config| ProcessorPlan::RegressionVerifier(Box::new(config)))
+        },
+    },
+    Factory {
         kind: ADAPTIVE_SAMPLER,
         aliases: &[],
         description: "Keeps a part of the sampled sessions by rules, within a budget, and marks the rest as not to be sent.",
@@ -80,6 +92,8 @@ pub enum ProcessorPlan {
     CircuitBreaker(Box<CircuitBreakerConfig>),
     /// Reads plans. All lanes that name it share its cache.
     PlanExtractor(PlanExtractorConfig),
+    /// Judges changes of plans. Each lane has its own histories.
+    RegressionVerifier(Box<RegressionVerifierConfig>),
     /// Nothing of its own: exporters batch. How long they may wait for more, where it says so.
     Batch {
         /// `timeout` of the processor.

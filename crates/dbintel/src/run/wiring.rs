@@ -29,6 +29,7 @@ use dbintel_processors::memory_limiter::{
     MemoryWatchContext, ResolvedLimits,
 };
 use dbintel_processors::plan_extractor::{PlanCache, PlanExtractor};
+use dbintel_processors::regression_verifier::{RegressionVerifier, RegressionVerifierConfig};
 use dbintel_processors::verification::{Verification, VerificationConfig};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -300,6 +301,16 @@ impl Wiring {
                 let build = move || -> Box<dyn Processor> {
                     let (cache, registry) = (cache.clone(), registry.clone());
                     Box::new(PlanExtractor::new(name.clone(), &receiver, config, cache, registry, &accounts))
+                };
+                Some(ProcessorFactory { id, build: Arc::new(build) })
+            }
+            ProcessorPlan::RegressionVerifier(config) => {
+                let id = Text::from(id.to_string());
+                let (name, receiver, config) = (id.clone(), receiver.clone(), config.clone());
+                let (registry, accounts) = (self.registry(), self.commons.accounts.clone());
+                let build = move || -> Box<dyn Processor> {
+                    let (name, config) = (name.clone(), RegressionVerifierConfig::clone(&config));
+                    Box::new(RegressionVerifier::new(name, &receiver, config, registry.clone(), &accounts))
                 };
                 Some(ProcessorFactory { id, build: Arc::new(build) })
             }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use dbintel_model::{PlanFingerprint, PlanIdentity, PlanNews, PlanRung, PlanSpan, QueryKey};
 
 use super::causes::{Recent, RecentChanges};
-use super::codec::{Damaged, Reader, Writer};
 use super::nodes::{Identity, Known, MAX_NODES, Nodes};
 use super::statements::{Earlier, MAX_EARLIER_PLANS, Statement, StatementKey, Statements, Track};
 use super::stored::StoredPlan;
+use crate::codec::{Damaged, Reader, Writer};
 
 /// First byte of a snapshot; another layout gets another one.
 const LAYOUT: u8 = 3;

@@ -1,0 +1,388 @@
+//! `regression_verifier`: keeps what every statement does at each hour of the day, and says when a change of plan made one slower.
+//!
+//! ```text
+//! intervals ─► hours and short blocks of each statement ─► control: what the statements without a change do
+//! plan change ─► trial: what was before is kept ─► judged with every block ─► finding, or not ─► followed to its end
+//! hours ─► a step without a change? a slow one? an unstable one? ─► finding
+//! ```
+//!
+//! Promises:
+//! * a statement with one plan takes at most 4 KiB, one under trial at most 16 KiB more ([`TRIAL_BYTES_MAX`]); hours in which it did not run take
+//!   nothing. At most `max_statements` and `max_trials`; beyond that those go that take, or lose, the least time, counted;
+//! * nothing is concluded here: `dbintel-evidence` judges, and this puts the numbers before it. Below a week of history no
+//!   finding is more than `careful`, and it says what is missing and when it can be there;
+//! * lifetime means are never used: only differences between readings are evidence;
+//! * what passes is not changed; findings follow in a batch of their own;
+//! * caps and cool-downs hold after the decision, and everything they hold back is counted;
+//! * every interval that changed a statement is given to the store as the hours of its day, so that a sudden end loses at most one
+//!   interval.
+//!
+//! # Which intervals are evidence
+//!
+//! One whose counters may mix two entries of the same key never is: after evictions, an entry that lies above its earlier counters is
+//! only suspected to be the same one. The label `lower_bound` does not say that, since before PostgreSQL 17 nothing dates an entry and every
+//! difference bears it. What says it is the absence of the moments: the receiver gives a mean for every difference of one entry, and for a whole new
+//! one, whose executions all lie in the interval; it gives none where it only suspects. So intervals with executions and without
+//! moments are left out and counted.
+
+mod advice;
+mod causes;
+mod clock;
+mod coding;
+mod config;
+mod control;
+mod court;
+mod events;
+mod follow;
+mod hours;
+mod keep;
+mod life;
+mod report;
+mod round;
+mod statement;
+mod stored;
+mod sums;
+mod table;
+mod telemetry;
+mod trial;
+mod unprompted;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbintel_model::{
+    Batch, Exactness, FindingEvent, Interval, Node, PlanChange, PlanRung, Query, QueryText, Record, Session,
+    Target, Text, Timestamp,
+};
+use dbintel_pipeline::memory::{Holding, MemoryAccounts};
+use dbintel_pipeline::telemetry::Registry;
+use dbintel_pipeline::{Command, Context, Output, Processor, Reply, RestoreError};
+
+pub use self::coding::{SUM_ERROR, VARIATION_ERROR};
+pub use self::config::{
+    ACCELERATION_MAX, CAP_MAX, CapSettings, FLAPPING_MIN, MAX_STATEMENTS, MAX_TRIALS, PERIOD_MAX,
+    RegressionVerifierConfig, RegressionVerifierSettings, ThresholdSettings,
+};
+pub use self::control::MAX_CONTROL_STATEMENTS;
+pub use self::events::{EVENT_TEXT_BYTES_MAX, MAX_EVENTS};
+pub use self::hours::{HOURS_MAX, SHORTS_MAX, TRIAL_SHORTS_MAX};
+pub use self::keep::{DAYS_STORED_PER_CALL, keyed_state};
+pub use self::life::{MAX_OPEN_FINDINGS, MAX_TOLD};
+pub use self::trial::{CAUSE_BYTES_MAX, DIFFERENCE_BYTES_MAX, TRIAL_BYTES_MAX};
+
+use self::clock::{BlockClock, Places};
+use self::control::Controls;
+use self::court::Court;
+use self::events::Events;
+use self::keep::Unstored;
+use self::life::Findings;
+use self::sums::Sums;
+use self::table::{Statements, node_number};
+use self::telemetry::{Ignored, Telemetry};
+use self::trial::{Flip, Trial, Trials};
+
+/// The processor. Every lane has its own.
+#[derive(Debug)]
+pub struct RegressionVerifier {
+    id: Text,
+    config: RegressionVerifierConfig,
+    clock: BlockClock,
+    statements: Statements,
+    trials: Trials,
+    controls: Controls,
+    events: Events,
+    findings: Findings,
+    court: Court,
+    unstored: Unstored,
+    /// Findings that are to leave with the end of this call.
+    pending: Vec<FindingEvent>,
+    /// Hours whose changes of plan have become one finding about the server.
+    server_wide: VecDeque<i64>,
+    telemetry: Telemetry,
+    held: Holding,
+    /// The server as it was last seen.
+    place: Option<(Arc<Target>, Option<Arc<Node>>)>,
+    /// Blocks before these are closed and were looked at.
+    closed: Places,
+    /// The interval whose blocks were looked up last: all of a reading are of one.
+    last_interval: Option<(Interval, Lengths)>,
+}
+
+/// Where an interval belongs.
+#[derive(Clone, Copy, Debug)]
+struct Lengths {
+    places: Places,
+    fits_hour: bool,
+    fits_short: bool,
+}
+
+// === impl RegressionVerifier ===
+
+impl RegressionVerifier {
+    /// A processor for the lane of `receiver`.
+    #[must_use]
+    pub fn new(
+        id: Text,
+        receiver: &Text,
+        config: RegressionVerifierConfig,
+        registry: Registry,
+        accounts: &MemoryAccounts,
+    ) -> Self {
+        let settings = config.settings();
+        let findings = Findings::new(
+            settings.caps.clone(),
+            config.shortened(settings.cool_down),
+            config.shortened(settings.expire_after),
+            settings.acceleration,
+        );
+        Self {
+            clock: config.clock.clone(),
+            statements: Statements::new(settings.max_statements),
+            trials: Trials::new(settings.max_trials),
+            controls: Controls::default(),
+            events: Events::default(),
+            findings,
+            court: Court::new(&config.thresholds),
+            unstored: Unstored::default(),
+            pending: Vec::new(),
+            server_wide: VecDeque::new(),
+            telemetry: Telemetry::new(registry, id.clone(), receiver.clone()),
+            held: accounts.hold(format!("lane {receiver} baselines").into()),
+            place: None,
+            closed: Places { hour: i64::MIN, short: i64::MIN },
+            last_interval: None,
+            config,
+            id,
+        }
+    }
+
+    fn see(&mut self, record: &Record, at: Timestamp) {
+        match record {
+            Record::Query(query) => self.interval(query),
+            Record::PlanChange(change) => self.plan_changed(change, at),
+            Record::Session(session) => self.session(session),
+            Record::Change(change) => {
+                let lost = self.events.note(change, at);
+                self.telemetry.limit("verifier_events", u64::from(lost));
+                self.unstored.events = true;
+                self.answered(at);
+            }
+            _ => {}
+        }
+    }
+
+    fn interval(&mut self, query: &Query) {
+        match self.add(query) {
+            Ok(()) => self.telemetry.used(1),
+            Err(why) => self.telemetry.ignored(why),
+        }
+    }
+
+    fn add(&mut self, query: &Query) -> Result<(), Ignored> {
+        if query.calls == 0 {
+            // All executions failed: none has a time that says something about the plan.
+            return Ok(());
+        }
+        let is_suspected = query.calls > 0 && query.moments.is_none();
+        if is_suspected || query.exactness == Exactness::Unknown {
+            return Err(Ignored::Incarnation);
+        }
+        let lengths = self.lengths(query.interval);
+        if !lengths.fits_hour {
+            return Err(Ignored::TooLong);
+        }
+        let sums = Sums::of(query).ok_or(Ignored::Numbers)?;
+        let statement = self.statements.enter(&query.key, query.text.as_ref()).ok_or(Ignored::Numbers)?;
+        let is_kept = statement.add_to_hour(lengths.places.hour, &sums);
+        if lengths.fits_short && statement.add_to_short(lengths.places.short, &sums) {
+            self.unstored.short(statement.id);
+        }
+        if let Some(plan) = &query.plan {
+            let day = stored::day_of(lengths.places.hour);
+            let rung = plan.rung as u8;
+            if statement.plans.see(plan.fingerprint.exact, rung, query.interval.end, day) {
+                self.unstored.about(statement.id);
+            }
+            if statement.is_under_trial
+                && let Some(trial) = self.trials.get_mut(statement.id)
+                && let Some(flip) = &trial.flip
+            {
+                let [new, other] = &mut trial.seen;
+                let seen = if plan.fingerprint.exact == flip.new.exact { new } else { other };
+                *seen = seen.saturating_add(1);
+            }
+        }
+        self.unstored.day(statement);
+        if is_kept { Ok(()) } else { Err(Ignored::TooLate) }
+    }
+
+    /// Blocks of an interval: those that its middle lies in, if it is not longer than they are.
+    fn lengths(&mut self, interval: Interval) -> Lengths {
+        if let Some((known, lengths)) = self.last_interval
+            && known == interval
+        {
+            return lengths;
+        }
+        let length = interval.end.since(interval.start);
+        let seconds = length.as_secs_f64();
+        let lengths = Lengths {
+            places: self.clock.places(interval.start.plus(length / 2)),
+            fits_hour: seconds <= self.clock.hours().block_seconds(),
+            fits_short: seconds <= self.clock.shorts().block_seconds(),
+        };
+        self.last_interval = Some((interval, lengths));
+        lengths
+    }
+
+    /// A statement's sessions are known by the server's identifier; nested statements have none of their own.
+    fn session(&mut self, session: &Session) {
+        let (Some(query_id), Some(database), Some(user)) =
+            (session.query_id, &session.database, &session.user)
+        else {
+            return;
+        };
+        if session.state.as_deref() != Some("active") {
+            return;
+        }
+        let Some(statement) = self.statements.of_session(query_id, database, user) else { return };
+        statement.waits.note(session);
+        let id = statement.id;
+        if statement.is_under_trial
+            && let Some(trial) = self.trials.get_mut(id)
+        {
+            trial.waits.note(session);
+        }
+    }
+
+    fn plan_changed(&mut self, change: &PlanChange, now: Timestamp) {
+        let day = stored::day_of(self.clock.places(change.at).hour);
+        let text: Option<&Arc<QueryText>> = change.text.as_ref();
+        let Some(statement) = self.statements.find(&change.key, text) else {
+            return self.telemetry.ended("no_history");
+        };
+        statement.plans.see(change.new.exact, change.rung as u8, change.at, day);
+        statement.plans.changed_at = statement.plans.changed_at.max(Some(change.at));
+        let id = statement.id;
+        self.unstored.about(id);
+        if let Some(trial) = self.trials.get(id) {
+            if trial.finding.is_some() {
+                return self.changed_again(id, change, now);
+            }
+            // The rung that is closer to what runs is the one to follow.
+            if trial.flip.as_ref().is_some_and(|flip| is_closer(flip.rung, change.rung)) {
+                return;
+            }
+            self.end_trial(id, "superseded");
+        }
+        self.open_trial(id, Some(Flip::of(change)), change.at, Some(change.old_span.last));
+    }
+
+    /// Opens a trial of what happens from `at` on. It may have happened since `unsure_since`; what was between belongs to neither side.
+    fn open_trial(&mut self, id: u64, flip: Option<Flip>, at: Timestamp, unsure_since: Option<Timestamp>) {
+        let after = self.clock.from(at);
+        let unsure = self.clock.places(unsure_since.unwrap_or(at).min(at));
+        let before = (unsure.hour.min(after.hour), unsure.short.min(after.short));
+        let Some(statement) = self.statements.get_mut(id) else { return };
+        let trial = Trial::new(statement, flip, at, (after.hour, after.short), before);
+        statement.is_under_trial = true;
+        self.unstored.trial(id);
+        if let Some(displaced) = self.trials.open(trial) {
+            self.forget_trial(displaced);
+            self.telemetry.ended("displaced");
+        }
+        self.telemetry.limit("verifier_trials", self.trials.take_given_up());
+    }
+
+    fn end_trial(&mut self, id: u64, how: &'static str) {
+        if self.trials.close(id).is_some() {
+            self.forget_trial(id);
+            self.telemetry.ended(how);
+        }
+    }
+
+    fn forget_trial(&mut self, id: u64) {
+        if let Some(statement) = self.statements.get_mut(id) {
+            statement.is_under_trial = false;
+        }
+        self.unstored.remove(format!("trial/{id:016x}"));
+    }
+
+    fn bytes(&self) -> usize {
+        self.statements.bytes() + self.trials.bytes() + self.controls.bytes() + self.findings.bytes()
+    }
+
+    /// A length of real time, shortened by the acceleration.
+    fn days(&self, days: u32) -> Duration {
+        (Duration::from_secs(86_400) * days).div_f64(self.config.settings().acceleration.max(1.0))
+    }
+}
+
+/// Whether the first rung is closer to what runs than the second.
+fn is_closer(first: PlanRung, second: PlanRung) -> bool {
+    first < second
+}
+
+impl Processor for RegressionVerifier {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn process(&mut self, cx: &mut Context<'_>, batch: Batch, out: &mut Output) {
+        let at = batch.server_clock.unwrap_or(batch.observed_at);
+        if let Some(node) = &batch.node {
+            self.statements.enter_node(node_number(Some(node)));
+            let server = Arc::clone(&batch.target.server);
+            let is_same = self.place.as_ref().is_some_and(|(target, _)| target.server == server);
+            let target = match self.place.take() {
+                Some((target, _)) if is_same => target,
+                _ => Arc::new(Target::server(server)),
+            };
+            self.place = Some((target, Some(Arc::clone(node))));
+        } else if self.place.is_none() {
+            self.statements.enter_node(node_number(None));
+            self.place = Some((Arc::new(Target::server(Arc::clone(&batch.target.server))), None));
+        }
+        for record in &batch.records {
+            self.see(record, at);
+        }
+        let clock = batch.server_clock;
+        out.emit(batch);
+        if let Some(at) = clock {
+            self.advance(at, cx.now, out);
+        }
+        self.store(out);
+    }
+
+    fn tick(&mut self, cx: &mut Context<'_>, out: &mut Output) {
+        self.store(out);
+        if self.telemetry.is_due(cx.monotonic) {
+            let bytes = self.bytes();
+            self.held.set(bytes);
+            let sizes = (self.statements.len(), self.trials.len(), bytes);
+            self.telemetry.show(sizes, self.findings.iter().map(|kept| &kept.finding));
+        }
+    }
+
+    fn command(&mut self, _cx: &mut Context<'_>, command: &Command, _out: &mut Output) -> Reply {
+        match command {
+            Command::Show => Reply { lines: self.lines(), ..Reply::default() },
+            Command::Plans { .. } => Reply::default(),
+        }
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(self.whole_state())
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
+        let error = |reason: &'static str| RestoreError { id: self.id.clone(), reason: reason.into() };
+        let values = keep::values_of(state).map_err(|_| error("it is damaged or of another version"))?;
+        let damaged = self.take_over(&values);
+        self.telemetry.limit("verifier_state_damaged", damaged);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

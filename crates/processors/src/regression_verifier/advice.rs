@@ -1,0 +1,165 @@
+//! What can be done about a finding: scripts from templates, only where the cause says what would help.
+//!
+//! PostgreSQL cannot be told to use a plan, so no script does. Every name that goes into a script is quoted; what cannot be quoted with certainty,
+//! such as a name with a dot in it, gets no script and a sentence that says why.
+
+mod index;
+mod quote;
+
+use dbintel_model::finding::{Questions, Scripts};
+use dbintel_model::{ChangeKind, Text};
+
+use self::quote::{identifier, literal, object};
+use super::causes::Ranked;
+use super::events::Event;
+use super::statement::About;
+
+/// Advice for a finding.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Advice {
+    pub(super) scripts: Scripts,
+    pub(super) questions: Option<Questions>,
+    pub(super) failure_modes: Vec<Text>,
+}
+
+/// A script with its way back, how to see what it does, and what can go wrong.
+struct Remedy {
+    forward: String,
+    rollback: String,
+    worst_case: String,
+    failure_modes: Vec<String>,
+}
+
+/// Advice by the first cause that something can be done about. The check query is there in any case.
+pub(super) fn advise(about: &About, ranked: &[Ranked<'_>], worth: &str) -> Advice {
+    let check = check(about);
+    let first = ranked.first();
+    let remedy = first.and_then(|first| first.event).map(|event| remedy(event, about));
+    let mut failure_modes: Vec<Text> = vec![
+        "What changed in the same moment as the plan, such as parameters or data, looks like the plan."
+            .into(),
+    ];
+    let remedy = match remedy {
+        Some(Ok(remedy)) => remedy,
+        none => {
+            failure_modes.push(match none {
+                Some(Err(why)) => format!("There is no script: {why}").into(),
+                _ => "There is no script: nothing that was seen says what would help. PostgreSQL cannot be told to use \
+                      the former plan; compare both plans for what the statement or its indexes lack."
+                    .into(),
+            });
+            let scripts = Scripts { check: Some(check.into()), ..Scripts::default() };
+            return Advice { scripts, questions: None, failure_modes };
+        }
+    };
+    failure_modes.extend(remedy.failure_modes.into_iter().map(Text::from));
+    let questions = Questions {
+        worst_case: remedy.worst_case.into(),
+        survivable: "Yes: the rollback script takes it back.".into(),
+        worth_it: worth.to_owned().into(),
+        detect_and_recover:
+            "Run the check query after an hour of usual load: time and blocks per call must have fallen. If \
+                             not, or if other statements got slower, run the rollback script."
+                .into(),
+    };
+    let scripts = Scripts {
+        forward: Some(remedy.forward.into()),
+        rollback: Some(remedy.rollback.into()),
+        check: Some(check.into()),
+    };
+    Advice { scripts, questions: Some(questions), failure_modes }
+}
+
+/// Advice where statistics were refreshed only after most of a table had changed.
+pub(super) fn analyze_more_often(event: &Event) -> Advice {
+    let Some(table) = event.table.as_deref().and_then(object) else { return Advice::default() };
+    let relation = event.table.as_deref().map(literal).unwrap_or_default();
+    let scripts = Scripts {
+        forward: Some(format!("ALTER TABLE {table} SET (autovacuum_analyze_scale_factor = 0.02);").into()),
+        rollback: Some(format!("ALTER TABLE {table} RESET (autovacuum_analyze_scale_factor);").into()),
+        check: Some(
+            format!(
+                "SELECT n_live_tup, n_mod_since_analyze, last_analyze, last_autoanalyze\nFROM pg_stat_all_tables\nWHERE format('%s.%s', schemaname, relname) = {relation};"
+            )
+            .into(),
+        ),
+    };
+    let questions = Questions {
+        worst_case: "Autovacuum reads a sample of the table more often, and statements are planned anew each time.".into(),
+        survivable: "Yes: an analysis takes a light lock and can be cancelled.".into(),
+        worth_it: "Plans are made from numbers that are younger.".into(),
+        detect_and_recover: "The check query shows how much changed since the last analysis; the rollback script takes it back."
+            .into(),
+    };
+    let failure_modes = vec!["A value that the table had of its own is lost; note it before.".into()];
+    Advice { scripts, questions: Some(questions), failure_modes }
+}
+
+/// What would help against a cause; otherwise why there is no script.
+fn remedy(event: &Event, about: &About) -> Result<Remedy, &'static str> {
+    match event.kind {
+        ChangeKind::Ddl if event.is_index("dropped") => index::create_again(event),
+        ChangeKind::Ddl if event.is_index("created") => Err(
+            "a new index was followed by the new plan; whether other statements need the index has to be found out first.",
+        ),
+        ChangeKind::Ddl => Err("what was changed in the table has to be weighed against what needed it."),
+        ChangeKind::Analyze | ChangeKind::TableRewrite | ChangeKind::Vacuum => analyze(event),
+        ChangeKind::Setting => setting(event, about),
+        ChangeKind::Version => Err("a change of version is not taken back for one statement."),
+        _ => Err("nothing that was seen can be undone by a script."),
+    }
+}
+
+fn analyze(event: &Event) -> Result<Remedy, &'static str> {
+    let table = event
+        .table
+        .as_deref()
+        .and_then(object)
+        .ok_or("the name of the table cannot be taken apart with certainty.")?;
+    Ok(Remedy {
+        forward: format!("ANALYZE (VERBOSE) {table};"),
+        rollback: format!(
+            "-- An analysis cannot be taken back; another one replaces it. If a larger sample was set for it:\n-- ALTER TABLE {table} ALTER COLUMN <column> SET STATISTICS -1;"
+        ),
+        worst_case: "All statements on the table are planned anew, and another one gets a worse plan.".to_owned(),
+        failure_modes: vec![
+            "The sample is too small for the column the planner is wrong about: then raise its target, ALTER TABLE … ALTER COLUMN … SET STATISTICS 1000, and analyse again.".to_owned(),
+            "The new plan follows from right statistics; then the old one was luck, and the statement or its indexes need work.".to_owned(),
+        ],
+    })
+}
+
+fn setting(event: &Event, about: &About) -> Result<Remedy, &'static str> {
+    let name = event.subject.as_deref().filter(|name| quote::is_setting(name));
+    let name = name.ok_or("the name of the setting is unusual.")?;
+    let before = event
+        .before
+        .as_deref()
+        .filter(|value| !value.contains('…') && !value.starts_with("["))
+        .ok_or("the value the setting had before is not known in full.")?;
+    let role = identifier(&about.key.user).ok_or("the name of the role cannot be quoted.")?;
+    let database = identifier(&about.key.database).ok_or("the name of the database cannot be quoted.")?;
+    let target = format!("ALTER ROLE {role} IN DATABASE {database}");
+    Ok(Remedy {
+        forward: format!("{target} SET {name} = {};", literal(before)),
+        rollback: format!("{target} RESET {name};"),
+        worst_case: "Everything this role does in this database is planned by the former value, and some of it gets slower.".to_owned(),
+        failure_modes: vec![
+            "Only new connections take it; pools have to be renewed.".to_owned(),
+            "Some settings can only be set for the whole server; the script then fails and changes nothing.".to_owned(),
+            "A value the role had of its own in this database is lost; note it before.".to_owned(),
+        ],
+    })
+}
+
+/// The numbers of the statement as the server has them now.
+fn check(about: &About) -> String {
+    let key = &about.key;
+    format!(
+        "SELECT calls, total_exec_time / nullif(calls, 0) AS ms_per_call,\n  (shared_blks_hit + shared_blks_read + local_blks_hit + local_blks_read + temp_blks_read + temp_blks_written)\n    / nullif(calls, 0)::float8 AS blocks_per_call,\n  rows / nullif(calls, 0)::float8 AS rows_per_call\nFROM pg_stat_statements\nWHERE queryid = {} AND userid = {} AND dbid = {};",
+        key.query_id, key.user_id, key.database_id
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! What may be the cause, the most probable first.
+//!
+//! All of it happened in the time in which the plan changed, or is what was measured since; none of it is proven. The score is for the order
+//! only. What can be undone by itself comes before what cannot, and what names an object before what is general.
+
+use dbintel_evidence::{Conclusion, Verdict, Waits};
+use dbintel_model::finding::Cause;
+use dbintel_model::{ChangeKind, Text, Timestamp};
+
+use super::court::waits;
+use super::events::{Event, Events};
+use super::trial::{Flip, Trial};
+
+/// A table that grew by this factor between two analyses may have made the planner choose anew.
+const GROWTH_MIN: f64 = 1.5;
+/// The rest of the server got slower by this factor: load.
+const LOAD_MIN: f64 = 1.2;
+/// Calls an hour rose by this factor: concurrency.
+const CALLS_RISE_MIN: f64 = 2.0;
+/// A span without an end, for times that are not known.
+const ALWAYS: Timestamp = Timestamp::from_nanos(u64::MAX);
+
+/// A cause with the change behind it, where it is known.
+#[derive(Clone, Debug)]
+pub(super) struct Ranked<'a> {
+    pub(super) cause: Cause,
+    pub(super) event: Option<&'a Event>,
+}
+
+/// What may be the cause, the most probable first.
+pub(super) fn ranked<'a>(trial: &Trial, verdict: &Verdict, events: &'a Events) -> Vec<Ranked<'a>> {
+    let mut all = Vec::new();
+    if let Some(flip) = &trial.flip {
+        told_with_the_plan(flip, trial.at, events, &mut all);
+        all.push(plan_itself(flip, trial.at));
+    } else {
+        happened_then(trial, events, &mut all);
+    }
+    measured_since(trial, verdict, &mut all);
+    // A stable order: the receiver's own comes first among equals.
+    all.sort_by(|a, b| b.cause.score.unwrap_or(0.0).total_cmp(&a.cause.score.unwrap_or(0.0)));
+    all
+}
+
+/// How well a kind of change explains another plan.
+fn weight(kind: &str) -> f64 {
+    match kind {
+        "ddl" => 0.9,
+        "setting" | "plan_setting" => 0.85,
+        "analyze" => 0.8,
+        "table_rewrite" => 0.75,
+        "version" => 0.7,
+        "extension" => 0.65,
+        "growth" => 0.6,
+        "failover" => 0.5,
+        "vacuum" => 0.45,
+        "restart" => 0.3,
+        _ => 0.2,
+    }
+}
+
+fn told_with_the_plan<'a>(flip: &Flip, at: Timestamp, events: &'a Events, all: &mut Vec<Ranked<'a>>) {
+    for told in &flip.causes {
+        let is_it = |event: &&Event| {
+            let subject = event.subject.as_deref();
+            event.kind.as_str() == told.kind.as_str()
+                && subject.is_none_or(|subject| told.description.contains(subject))
+        };
+        let event = events.between(flip.old_last_seen, at).find(is_it);
+        let cause = Cause {
+            kind: told.kind.clone(),
+            at: event.map(|event| event.at),
+            object: event.and_then(|event| event.subject.clone()),
+            score: Some(weight(&told.kind) + event.map_or(0.0, named_better)),
+            sentence: sentence(&told.description, " before the new plan was first seen"),
+        };
+        all.push(Ranked { cause, event });
+        if let Some(event) = event {
+            all.extend(growth(event, events));
+        }
+    }
+}
+
+/// Among changes of one kind: what takes a way away from the planner explains more than what gives it one.
+fn named_better(event: &Event) -> f64 {
+    if event.is_index("dropped") { 0.05 } else { 0.0 }
+}
+
+fn growth<'a>(event: &'a Event, events: &Events) -> Option<Ranked<'a>> {
+    let factor = events.growth(event).filter(|factor| *factor >= GROWTH_MIN)?;
+    let table = event.subject.clone()?;
+    let cause = Cause {
+        kind: "growth".into(),
+        at: Some(event.at),
+        score: Some(weight("growth")),
+        sentence: format!("{table} had {factor:.1} times as many rows as at the analysis before.").into(),
+        object: Some(table),
+    };
+    Some(Ranked { cause, event: Some(event) })
+}
+
+fn plan_itself<'a>(flip: &Flip, at: Timestamp) -> Ranked<'a> {
+    let level = if flip.old.shape == flip.new.shape {
+        "another index, key or condition"
+    } else {
+        "other operators or another order of joins"
+    };
+    let first = flip.difference.lines().next().filter(|line| !line.is_empty());
+    let detail = first.map_or_else(String::new, |line| format!(": {line}"));
+    let cause = Cause {
+        kind: "plan_change".into(),
+        at: Some(at),
+        object: None,
+        score: Some(0.4),
+        sentence: sentence(&format!("the new plan has {level}{detail}"), ""),
+    };
+    Ranked { cause, event: None }
+}
+
+/// Without a change of plan, everything that happened in the hours of the step may have a part in it.
+fn happened_then<'a>(trial: &Trial, events: &'a Events, all: &mut Vec<Ranked<'a>>) {
+    for event in events.between(trial.at, ALWAYS).take(8) {
+        if event.kind == ChangeKind::StatisticsReset {
+            continue;
+        }
+        let cause = Cause {
+            kind: Text::Static(event.kind.as_str()),
+            at: Some(event.at),
+            object: event.subject.clone(),
+            score: Some(weight(event.kind.as_str()) / 2.0),
+            sentence: sentence(&event.said(), " since it began"),
+        };
+        all.push(Ranked { cause, event: Some(event) });
+        all.extend(growth(event, events));
+    }
+}
+
+fn measured_since<'a>(trial: &Trial, verdict: &Verdict, all: &mut Vec<Ranked<'a>>) {
+    let mut push = |kind: &'static str, score: f64, sentence: String| {
+        let cause = Cause {
+            kind: kind.into(),
+            at: None,
+            object: None,
+            score: Some(score),
+            sentence: sentence.into(),
+        };
+        all.push(Ranked { cause, event: None });
+    };
+    let numbers = &verdict.numbers;
+    let (before, now) = (&trial.waits_before, &trial.waits);
+    if waits(before, now) == Waits::Rose {
+        let (kind, what) =
+            if now.locks > now.io { ("locks", "locks") } else { ("cache_and_io", "input and output") };
+        let share = |counts: &super::statement::WaitCounts| counts.share().unwrap_or(0.0) * 100.0;
+        push(
+            kind,
+            0.55,
+            format!(
+                "Sampled sessions wait more, mostly for {what}: {:.0} % of them before, {:.0} % since.",
+                share(before),
+                share(now)
+            ),
+        );
+    }
+    if let Some(ratio) = numbers.control_ratio.filter(|ratio| *ratio >= LOAD_MIN) {
+        push(
+            "load",
+            0.3,
+            format!(
+                "The rest of the server is at {ratio:.2} times its usual time as well; that is divided out."
+            ),
+        );
+    }
+    let per_hour = |calls: f64, hours: f64| (hours > 0.0).then(|| calls / hours);
+    let hours_before = numbers.same_hour_blocks as f64 * numbers.block_hours;
+    let rates = per_hour(numbers.executions_before, hours_before)
+        .zip(per_hour(numbers.executions_after, numbers.hours_after));
+    if let Some((before, after)) =
+        rates.filter(|(before, after)| *before > 0.0 && after / before >= CALLS_RISE_MIN)
+    {
+        push("concurrency", 0.35, format!("It is called {:.1} times as often as before.", after / before));
+    }
+    if verdict.conclusion == Conclusion::CpuBound {
+        push("processor", 0.5, "Work per call is the same: the time is processor time.".to_owned());
+    }
+}
+
+/// A sentence of words that began with a small letter.
+fn sentence(text: &str, more: &str) -> Text {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}{more}.", chars.as_str()).into()
+}

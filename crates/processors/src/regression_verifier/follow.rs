@@ -1,0 +1,238 @@
+//! Findings on their way to their end: answered, measured, gone by themselves, expired.
+//!
+//! That something was done is detected and never assumed: an index on the table again, another value of the setting, a new analysis, or another
+//! plan that came with such a change. Then its effect is measured.
+
+use dbintel_evidence::{Confirmation, Gone, LockName, Path, RepairOutcome};
+use dbintel_model::finding::{Applied, FindingKind, FindingNews, FindingState, Outcome, TimeLost, Verdict};
+use dbintel_model::{FindingEvent, FindingId, PlanChange, Text, Timestamp};
+
+use super::report::category;
+use super::round::is_regression;
+use super::{RegressionVerifier, stored};
+
+/// Hours after which something that was done is measured for the first time.
+const MEASURED_FROM_HOURS: i64 = 6;
+/// Hours after which it counts as not measurable.
+const MEASURED_TO_HOURS: i64 = 72;
+/// The last hours, by which it is told whether a regression is gone.
+const GONE_HOURS: i64 = 12;
+/// Kinds of causes of another plan that somebody brought about.
+const DONE_BY_SOMEBODY: [&str; 5] = ["ddl", "setting", "plan_setting", "analyze", "extension"];
+
+impl RegressionVerifier {
+    /// The plan of a statement with a finding changed again.
+    pub(super) fn changed_again(&mut self, id: u64, change: &PlanChange, now: Timestamp) {
+        let first = self.clock.from(change.at).hour;
+        let Some(trial) = self.trials.get_mut(id) else { return };
+        self.unstored.trial(id);
+        let Some(finding) = trial.finding else { return };
+        let is_applied =
+            self.findings.get(finding).is_some_and(|kept| kept.finding.state == FindingState::Applied);
+        if is_applied {
+            // What is being measured is what was done first.
+            return;
+        }
+        let is_back = trial.flip.as_ref().is_some_and(|flip| flip.new.exact == change.new.exact);
+        trial.repair = (!is_back).then_some(first);
+        if is_back {
+            return;
+        }
+        let cause = change.causes.iter().find(|cause| DONE_BY_SOMEBODY.contains(&&*cause.kind));
+        if let Some(cause) = cause {
+            let how = format!("the plan changed to {} after: {}", change.new, cause.description);
+            self.apply(finding, Applied { at: change.at, how: how.into() }, now);
+        }
+    }
+
+    /// Whether the change that was noted last answers a finding.
+    pub(super) fn answered(&mut self, now: Timestamp) {
+        let Some(event) = self.events.iter().next_back().cloned() else { return };
+        let answers = |kept: &&super::life::Kept| {
+            event.at > kept.cause.as_ref().map_or(event.at, |cause| cause.at)
+                && kept.cause.as_ref().is_some_and(|cause| event.answers(cause))
+        };
+        let answered: Vec<(FindingId, u64)> =
+            self.findings.iter().filter(answers).map(|kept| (kept.finding.id, kept.subject)).collect();
+        for (finding, subject) in answered {
+            let applied = Applied { at: event.at, how: Text::from(event.said()) };
+            if !self.apply(finding, applied, now) {
+                continue;
+            }
+            let first = self.clock.from(event.at).hour;
+            if let Some(trial) = self.trials.get_mut(subject) {
+                trial.repair = Some(first);
+                self.unstored.trial(subject);
+            }
+        }
+    }
+
+    /// Says whether the finding was in a state in which something could be done about it.
+    fn apply(&mut self, id: FindingId, applied: Applied, now: Timestamp) -> bool {
+        let Some(kept) = self.findings.get_mut(id) else { return false };
+        let Ok(from) = kept.finding.apply(applied, now) else { return false };
+        self.changed(id, from);
+        true
+    }
+
+    /// Looks at every open finding, once an hour.
+    pub(super) fn follow(&mut self, now: Timestamp) {
+        for id in self.findings.expired(now) {
+            self.end(id, now, |finding| finding.expire(now).ok());
+        }
+        let open: Vec<(FindingId, FindingKind, FindingState, u64)> = self
+            .findings
+            .iter()
+            .map(|kept| (kept.finding.id, kept.finding.kind, kept.finding.state, kept.subject))
+            .collect();
+        for (id, kind, state, subject) in open {
+            let follows = self.trials.get(subject).is_some_and(|trial| trial.finding == Some(id));
+            if follows && state == FindingState::Applied {
+                self.measure(id, subject, now);
+                continue;
+            }
+            if follows {
+                self.raise(id, subject, now);
+            }
+            if self.is_gone(id, kind, subject, follows) {
+                self.end(id, now, |finding| finding.resolve(now).ok());
+            }
+        }
+    }
+
+    /// More has been seen: where that allows a higher category, or whole hours instead of an early verdict, the finding gets all numbers
+    /// as they are now. Its category never gets lower, and what was decided stays.
+    fn raise(&mut self, id: FindingId, subject: u64, now: Timestamp) {
+        let (Some(trial), Some(statement)) = (self.trials.get(subject), self.statements.get(subject)) else {
+            return;
+        };
+        if trial.repair.is_some() {
+            return;
+        }
+        let verdict = self.court.judge(trial, statement, &self.controls, &self.clock);
+        self.telemetry.judged(&verdict);
+        let Some(kept) = self.findings.get(id) else { return };
+        let allows = category(verdict.category);
+        let was_early = kept.finding.locks.iter().any(|lock| *lock.name == *LockName::TrialHours.as_str());
+        let is_more = allows > kept.finding.category
+            || was_early && verdict.path == Path::Blocks && allows == kept.finding.category;
+        if !is_regression(&verdict) || !is_more {
+            return;
+        }
+        let Some(candidate) = self.candidate(subject, &verdict, now) else { return };
+        let Some(kept) = self.findings.get_mut(id) else { return };
+        let held = std::mem::replace(&mut kept.finding, candidate.finding);
+        let finding = &mut kept.finding;
+        (finding.id, finding.state, finding.opened_at) = (held.id, held.state, held.opened_at);
+        (finding.decisions, finding.updated_at) = (held.decisions, now);
+        let state = held.state;
+        if let Some(trial) = self.trials.get_mut(subject) {
+            trial.regression = candidate.regression;
+            trial.note_verdict(&verdict);
+        }
+        self.changed(id, state);
+    }
+
+    fn is_gone(&mut self, id: FindingId, kind: FindingKind, subject: u64, follows: bool) -> bool {
+        let closed = self.closed.hour;
+        match kind {
+            FindingKind::PlanRegression | FindingKind::RegressionWithoutPlanChange if follows => {
+                let (Some(trial), Some(statement)) = (self.trials.get(subject), self.statements.get(subject))
+                else {
+                    return false;
+                };
+                let since = trial.repair.unwrap_or(closed - GONE_HOURS);
+                self.court.gone(trial, statement, &self.controls, &self.clock, since) == Gone::Yes
+            }
+            FindingKind::PlanFlapping => {
+                let day = stored::day_of(closed);
+                self.statements.get_mut(subject).is_none_or(|of| of.plans.recent_changes(day) == 0)
+            }
+            FindingKind::SlowSinglePlan => self.is_no_longer_slow(subject),
+            _ => {
+                debug_assert!(self.findings.get(id).is_some());
+                false
+            }
+        }
+    }
+
+    fn measure(&mut self, id: FindingId, subject: u64, now: Timestamp) {
+        let closed = self.closed.hour;
+        let (Some(trial), Some(statement)) = (self.trials.get(subject), self.statements.get(subject)) else {
+            return;
+        };
+        let Some(repair) = trial.repair.filter(|repair| closed - repair >= MEASURED_FROM_HOURS) else {
+            return;
+        };
+        let found = self.court.confirm(trial, statement, &self.controls, &self.clock, repair);
+        let is_over = closed - repair >= MEASURED_TO_HOURS;
+        if found.outcome == RepairOutcome::Inconclusive && !is_over {
+            return;
+        }
+        let (from, to) = (self.clock.hour_begins(repair), self.clock.hour_begins(closed));
+        let outcome = outcome(&found, now, (from, to));
+        self.end(id, now, |finding| finding.measure(outcome).ok());
+    }
+
+    /// A finding has come to its end.
+    fn end(
+        &mut self,
+        id: FindingId,
+        now: Timestamp,
+        step: impl FnOnce(&mut dbintel_model::Finding) -> Option<FindingState>,
+    ) {
+        let Some(kept) = self.findings.get_mut(id) else { return };
+        let subject = kept.subject;
+        if let Some(from) = step(&mut kept.finding) {
+            self.changed(id, from);
+        }
+        self.unstored.ended(&self.findings, id);
+        self.findings.close(id, now);
+        if self.trials.get(subject).is_some_and(|trial| trial.finding == Some(id)) {
+            self.end_trial(subject, "finding");
+        }
+    }
+
+    fn changed(&mut self, id: FindingId, from: FindingState) {
+        let Some(kept) = self.findings.get(id) else { return };
+        let finding = kept.finding.clone();
+        self.unstored.finding(id);
+        self.pending.push(FindingEvent { news: FindingNews::Changed { from }, finding });
+    }
+}
+
+fn outcome(found: &Confirmation, now: Timestamp, (from, to): (Timestamp, Timestamp)) -> Outcome {
+    let verdict = match found.outcome {
+        RepairOutcome::Confirmed => Verdict::Confirmed,
+        RepairOutcome::NoEffect => Verdict::NoEffect,
+        RepairOutcome::Harmful => Verdict::Harmful,
+        RepairOutcome::Inconclusive => Verdict::Inconclusive,
+    };
+    let said = match verdict {
+        Verdict::Confirmed => "It helped: faster and doing less work since",
+        Verdict::NoEffect => "It changed nothing",
+        Verdict::Harmful => "It made things worse: slower and doing more work since",
+        Verdict::Inconclusive => "Not to be told from what was measured",
+    };
+    let ratio = found.ratio;
+    let by = ratio.map_or_else(String::new, |ratio| {
+        format!(", at {:.2} times the time per call before it", ratio.estimate)
+    });
+    let lost = found.against_regressed.numbers.lost_ms_per_day;
+    let sign = match found.against_regressed.direction {
+        dbintel_evidence::Direction::Faster => -1e-3,
+        dbintel_evidence::Direction::Slower => 1e-3,
+    };
+    Outcome {
+        verdict,
+        at: now,
+        measured_from: from,
+        measured_to: to,
+        ratio: ratio.map(|ratio| ratio.estimate),
+        ratio_low: ratio.map(|ratio| ratio.low),
+        ratio_high: ratio.map(|ratio| ratio.high).filter(|high| high.is_finite()),
+        time_lost: lost
+            .map(|lost| TimeLost { seconds_per_day: Some(lost.estimate * sign), ..TimeLost::default() }),
+        sentence: format!("{said}{by}.").into(),
+    }
+}

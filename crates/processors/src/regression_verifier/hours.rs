@@ -1,0 +1,288 @@
+//! The history of a statement: closed blocks, packed, only those in which it ran.
+//!
+//! An hour takes 16 bytes: calls and time as floats of 32 bits; work, rows and the coefficient of variation on a
+//! logarithmic scale ([`super::coding`]). A short block takes 12. Of its place only the low 16 bits are kept, since a history is much
+//! shorter than what they can tell apart.
+
+use dbintel_evidence::Block;
+
+use super::coding;
+use super::sums::Sums;
+use crate::codec::{Damaged, Reader, Writer};
+
+/// Hours that are kept of a statement: those of a week.
+pub const HOURS_MAX: usize = 168;
+/// How far back the kept hours reach at most: a statement that does not run every hour has more than a week.
+pub(super) const HOURS_REACH: i64 = 192;
+/// Short blocks that are kept of a statement: those of 13 hours, since an early verdict asks for 12 before a change.
+pub const SHORTS_MAX: usize = 78;
+/// How far back the kept short blocks reach at most: a day.
+pub(super) const SHORTS_REACH: i64 = 144;
+/// Short blocks that are kept after a change: those of a day, after which there is no early verdict.
+pub const TRIAL_SHORTS_MAX: usize = 144;
+/// Beyond this no block lies: as many as there are nanoseconds in half an hour.
+const PLACE_MAX: i64 = 1 << 41;
+/// By how many blocks a history grows, so that a statement seen for a day does not have the room of a week.
+const GROWTH: usize = 12;
+
+/// One hour.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Hour {
+    place: u16,
+    variation: u16,
+    work: u16,
+    rows: u16,
+    calls: f32,
+    total_ms: f32,
+}
+
+/// One short block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Short {
+    place: u16,
+    variation: u16,
+    calls: u16,
+    total_ms: u16,
+    work: u16,
+    rows: u16,
+}
+
+/// A block in few bytes.
+pub(super) trait Packed: Copy {
+    fn pack(place: u16, sums: &Sums) -> Self;
+    fn place(&self) -> u16;
+    fn sums(&self) -> Sums;
+    fn write(&self, out: &mut Writer);
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged>;
+}
+
+/// Closed blocks, the oldest first, and none in which nothing ran.
+#[derive(Clone, Debug)]
+pub(super) struct History<P> {
+    blocks: Vec<P>,
+    /// Place of the last one.
+    last: i64,
+}
+
+/// A block that is not over.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Open {
+    pub(super) place: i64,
+    pub(super) sums: Sums,
+}
+
+// === impl History ===
+
+impl<P> Default for History<P> {
+    fn default() -> Self {
+        Self { blocks: Vec::new(), last: 0 }
+    }
+}
+
+impl<P: Packed> History<P> {
+    /// Adds what was done in a block: a new last one, or one that is there already. What is older than all that is kept, or
+    /// lies between two that are kept, is refused.
+    pub(super) fn add(&mut self, place: i64, sums: &Sums, max: usize, reach: i64) -> bool {
+        if sums.is_empty() {
+            return true;
+        }
+        // A clock that was far ahead and has come back: what it dated is of no use.
+        if place.saturating_add(2 * reach) < self.last {
+            self.blocks.clear();
+        }
+        if self.blocks.is_empty() || place > self.last {
+            self.forget_before(place.saturating_sub(reach - 1));
+            if self.blocks.len() >= max {
+                self.blocks.drain(..=self.blocks.len() - max);
+            }
+            if self.blocks.len() == self.blocks.capacity() {
+                self.blocks.reserve_exact(GROWTH.min(max - self.blocks.len()));
+            }
+            self.last = place;
+            self.blocks.push(P::pack(place as u16, sums));
+            return true;
+        }
+        let last = self.last;
+        let found = self.blocks.iter_mut().rev().find(|block| absolute(block.place(), last) == place);
+        let Some(block) = found else { return false };
+        let mut all = block.sums();
+        all.add(sums);
+        *block = P::pack(place as u16, &all);
+        true
+    }
+
+    /// Lets go of the blocks before this one.
+    fn forget_before(&mut self, first: i64) {
+        let last = self.last;
+        let old = self.blocks.iter().take_while(|block| absolute(block.place(), last) < first).count();
+        self.blocks.drain(..old);
+    }
+
+    /// The blocks with their places, the oldest first.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, Sums)> + '_ {
+        self.blocks.iter().map(|block| (absolute(block.place(), self.last), block.sums()))
+    }
+
+    /// The places alone, which costs less.
+    pub(super) fn places(&self) -> impl DoubleEndedIterator<Item = i64> + '_ {
+        self.blocks.iter().map(|block| absolute(block.place(), self.last))
+    }
+
+    /// Puts the blocks from `first` on and before `end` into a list for the judge.
+    pub(super) fn list(&self, first: i64, end: i64, into: &mut Vec<Block>) {
+        into.clear();
+        let last = self.last;
+        let places = self.blocks.iter().map(|block| (absolute(block.place(), last), block));
+        let within = places.filter(|(place, _)| (first..end).contains(place));
+        into.extend(within.map(|(place, block)| block.sums().block(place)));
+    }
+
+    /// A copy of the blocks from `first` on and before `end`, without spare room.
+    pub(super) fn part(&self, first: i64, end: i64) -> Self {
+        let kept = |block: &&P| (first..end).contains(&absolute(block.place(), self.last));
+        let mut blocks: Vec<P> = self.blocks.iter().filter(kept).copied().collect();
+        blocks.shrink_to_fit();
+        let last = blocks.last().map_or(0, |block| absolute(block.place(), self.last));
+        Self { blocks, last }
+    }
+
+    /// Places of the first and the last block.
+    pub(super) fn span(&self) -> Option<(i64, i64)> {
+        let first = self.blocks.first()?;
+        Some((absolute(first.place(), self.last), self.last))
+    }
+
+    /// Bytes beyond its own size.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.blocks.capacity() * size_of::<P>()
+    }
+
+    /// Adds the blocks of another history of the same statement.
+    pub(super) fn merge(&mut self, other: &Self, max: usize, reach: i64) {
+        let mut all: Vec<(i64, Sums)> = self.iter().chain(other.iter()).collect();
+        all.sort_by_key(|(place, _)| *place);
+        *self = Self { blocks: Vec::new(), last: 0 };
+        for (place, sums) in all {
+            self.add(place, &sums, max, reach);
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        self.write_part(out, |_| true);
+    }
+
+    /// Writes the blocks whose places are wanted.
+    pub(super) fn write_part(&self, out: &mut Writer, wanted: impl Fn(i64) -> bool) {
+        let places = |block: &&P| wanted(absolute(block.place(), self.last));
+        out.i64(self.last);
+        out.length(self.blocks.iter().filter(places).count());
+        self.blocks.iter().filter(places).for_each(|block| block.write(out));
+    }
+
+    /// Reads what [`Self::write`] wrote: places and sums. Blocks out of order are damage.
+    pub(super) fn read(from: &mut Reader<'_>, max: usize) -> Result<Vec<(i64, Sums)>, Damaged> {
+        let (last, count) = (read_place(from)?, from.length()?);
+        if count > max {
+            return Err(Damaged);
+        }
+        let mut blocks = Vec::with_capacity(count);
+        for _ in 0..count {
+            let block = P::read(from)?;
+            blocks.push((absolute(block.place(), last), block.sums()));
+        }
+        if blocks.is_sorted_by(|a, b| a.0 < b.0) { Ok(blocks) } else { Err(Damaged) }
+    }
+}
+
+/// A place that can be one: no clock is further from 1970 than this.
+pub(super) fn read_place(from: &mut Reader<'_>) -> Result<i64, Damaged> {
+    let place = from.i64()?;
+    if (-PLACE_MAX..PLACE_MAX).contains(&place) { Ok(place) } else { Err(Damaged) }
+}
+
+/// The whole place of a block that is not after `last` and not more than 65,535 before it.
+fn absolute(place: u16, last: i64) -> i64 {
+    last - i64::from((last as u16).wrapping_sub(place))
+}
+
+// === impl Hour ===
+
+impl Packed for Hour {
+    fn pack(place: u16, sums: &Sums) -> Self {
+        Self {
+            place,
+            variation: coding::variation(sums.variation()),
+            work: coding::sum(sums.work),
+            rows: coding::sum(sums.rows),
+            calls: sums.calls as f32,
+            total_ms: sums.total_ms as f32,
+        }
+    }
+
+    fn place(&self) -> u16 {
+        self.place
+    }
+
+    fn sums(&self) -> Sums {
+        let (work, rows) = (coding::sum_of(self.work), coding::sum_of(self.rows));
+        let variation = coding::variation_of(self.variation);
+        Sums::closed(self.calls.into(), self.total_ms.into(), work, rows, variation)
+    }
+
+    fn write(&self, out: &mut Writer) {
+        [self.place, self.variation, self.work, self.rows].into_iter().for_each(|number| out.u16(number));
+        [self.calls, self.total_ms].into_iter().for_each(|number| out.f32(number));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let (place, variation, work, rows) = (from.u16()?, from.u16()?, from.u16()?, from.u16()?);
+        let (calls, total_ms) = (from.f32()?, from.f32()?);
+        let sound = [calls, total_ms].iter().all(|number| number.is_finite() && *number >= 0.0);
+        if sound { Ok(Self { place, variation, work, rows, calls, total_ms }) } else { Err(Damaged) }
+    }
+}
+
+// === impl Short ===
+
+impl Packed for Short {
+    fn pack(place: u16, sums: &Sums) -> Self {
+        Self {
+            place,
+            variation: coding::variation(sums.variation()),
+            calls: coding::sum(sums.calls),
+            total_ms: coding::sum(sums.total_ms),
+            work: coding::sum(sums.work),
+            rows: coding::sum(sums.rows),
+        }
+    }
+
+    fn place(&self) -> u16 {
+        self.place
+    }
+
+    fn sums(&self) -> Sums {
+        let [calls, total_ms, work, rows] =
+            [self.calls, self.total_ms, self.work, self.rows].map(coding::sum_of);
+        Sums::closed(calls, total_ms, work, rows, coding::variation_of(self.variation))
+    }
+
+    fn write(&self, out: &mut Writer) {
+        [self.place, self.variation, self.calls, self.total_ms, self.work, self.rows]
+            .into_iter()
+            .for_each(|number| out.u16(number));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        Ok(Self {
+            place: from.u16()?,
+            variation: from.u16()?,
+            calls: from.u16()?,
+            total_ms: from.u16()?,
+            work: from.u16()?,
+            rows: from.u16()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,328 @@
+//! A finding from a verdict: every number with its source, every lock with its sentence, what it costs, what may be the cause,
+//! what can be done.
+
+mod numbers;
+
+use dbintel_evidence::{Attribution as Tied, Category as Risk, Conclusion, Outcome, Verdict};
+use dbintel_model::finding::{
+    Attribution, Category, Cause, Chart, ChartPoint, Effect, Evidence, FindingKind, Identity, Lock, PlanFlip,
+    Source, Subject, TimeLost,
+};
+use dbintel_model::{Finding, Node, Server, Text, Timestamp};
+
+use super::advice::{Advice, advise};
+use super::causes::Ranked;
+use super::clock::BlockClock;
+use super::hours::{History, Hour};
+use super::statement::Statement;
+use super::trial::{Flip, Trial};
+
+/// Which server a finding is about.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) server: &'a Server,
+    pub(super) node: Option<&'a Node>,
+    /// When it is opened, by our clock.
+    pub(super) now: Timestamp,
+}
+
+/// A finding about one statement, from what was judged.
+pub(super) fn regression(
+    place: Place<'_>,
+    kind: FindingKind,
+    (trial, statement): (&Trial, &Statement),
+    verdict: &Verdict,
+    ranked: &[Ranked<'_>],
+    clock: &mut BlockClock,
+) -> Finding {
+    let mut finding =
+        about_statement(place, kind, statement, trial.at, trial.flip.as_deref(), verdict.category);
+    let worth = worth(verdict);
+    let Advice { scripts, questions, mut failure_modes } = advise(&statement.about, ranked, &worth);
+    failure_modes.extend(modes(verdict, trial));
+    finding.ceiling = category(verdict.ceiling);
+    finding.summary = summary(statement, trial, verdict).into();
+    finding.effect = Some(effect(verdict));
+    finding.time_lost = Some(time_lost(verdict));
+    finding.attribution = trial.flip.as_ref().map(|_| attribution(verdict.attribution));
+    finding.evidence = numbers::of(verdict, trial, statement, clock);
+    finding.locks = locks(verdict);
+    finding.charts = charts(trial, &statement.hours, clock);
+    finding.causes = ranked.iter().map(|ranked| ranked.cause.clone()).collect();
+    finding.failure_modes = failure_modes;
+    (finding.scripts, finding.questions) = (scripts, questions);
+    finding
+}
+
+/// A finding about a statement with nothing in it yet.
+pub(super) fn about_statement(
+    place: Place<'_>,
+    kind: FindingKind,
+    statement: &Statement,
+    began: Timestamp,
+    flip: Option<&Flip>,
+    risk: Risk,
+) -> Finding {
+    let about = &statement.about;
+    let mut subject = Subject::of_query(place.server, place.node, &about.key, about.text.as_deref());
+    subject.fingerprint = about.fingerprint;
+    let identity = Identity { kind, subject: &subject, plan: flip.map(|flip| flip.new.exact) };
+    let mut finding = Finding::new(identity.at(began).id, kind, category(risk), subject, place.now);
+    finding.flip = flip.map(|flip| PlanFlip { at: began, rung: flip.rung, old: flip.old, new: flip.new });
+    finding
+}
+
+/// A finding about an object.
+pub(super) fn about_object(
+    place: Place<'_>,
+    kind: FindingKind,
+    (database, object): (Text, Text),
+    began: Timestamp,
+    risk: Risk,
+) -> Finding {
+    let subject = Subject::of_object(place.server, place.node, database, object);
+    let id = Identity { kind, subject: &subject, plan: None }.at(began).id;
+    Finding::new(id, kind, category(risk), subject, place.now)
+}
+
+/// Many changes of plan at once: one finding about the server.
+pub(super) fn server_wide(place: Place<'_>, parts: &[Finding], began: Timestamp) -> Finding {
+    let kind = FindingKind::PlanRegression;
+    let subject = Subject::of_server(place.server, place.node);
+    let id = Identity { kind, subject: &subject, plan: None }.at(began).id;
+    let least = parts.iter().map(|part| part.category).min().unwrap_or(Category::Insufficient);
+    // A change that many plans share is not the fault of one of them.
+    let mut finding = Finding::new(id, kind, least.min(Category::Careful), subject, place.now);
+    let sum = |of: fn(&TimeLost) -> Option<f64>| {
+        parts.iter().map(|part| part.time_lost.as_ref().and_then(of)).sum::<Option<f64>>()
+    };
+    finding.time_lost = Some(TimeLost {
+        seconds_per_day: sum(|lost| lost.seconds_per_day),
+        low: sum(|lost| lost.low),
+        high: None,
+        confidence: None,
+    });
+    finding.summary = format!(
+        "{} statements got slower when their plans changed within the same hour: look for one cause, such as a version, a setting or \
+         an analysis.",
+        parts.len()
+    )
+    .into();
+    finding.evidence.push(Evidence::new(
+        "statements",
+        Some(parts.len() as f64),
+        "{statement}",
+        Source::Computed,
+        "statements with a regression of their own in this hour",
+    ));
+    for part in parts {
+        let id = part.subject.query_id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+        let detail = format!("of query {id}: {}", part.summary);
+        let ratio = part.effect.and_then(|effect| effect.ratio);
+        finding.evidence.push(Evidence::new("ratio", ratio, "1", Source::Computed, detail));
+    }
+    finding.causes = shared_causes(parts);
+    finding.failure_modes.push("What all of them share was not proven to be the cause.".into());
+    finding
+}
+
+/// Causes that several of them name, the most named first.
+fn shared_causes(parts: &[Finding]) -> Vec<Cause> {
+    let mut causes: Vec<(Cause, usize)> = Vec::new();
+    for cause in parts.iter().flat_map(|part| &part.causes).filter(|cause| &*cause.kind != "plan_change") {
+        match causes.iter_mut().find(|(known, _)| known.kind == cause.kind && known.object == cause.object) {
+            Some((_, times)) => *times += 1,
+            None => causes.push((cause.clone(), 1)),
+        }
+    }
+    causes.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    causes.into_iter().map(|(cause, _)| cause).collect()
+}
+
+pub(super) fn category(risk: Risk) -> Category {
+    match risk {
+        Risk::Insufficient => Category::Insufficient,
+        Risk::Careful => Category::Careful,
+        Risk::Manual => Category::Manual,
+        Risk::Auto => Category::Auto,
+    }
+}
+
+fn attribution(tied: Tied) -> Attribution {
+    match tied {
+        Tied::Attributed => Attribution::Attributed,
+        Tied::Coincident => Attribution::Coincident,
+        Tied::Unattributed => Attribution::Unattributed,
+    }
+}
+
+fn effect(verdict: &Verdict) -> Effect {
+    let numbers = &verdict.numbers;
+    Effect {
+        before_ms: numbers.mean_before_ms,
+        after_ms: numbers.mean_after_ms,
+        ratio: numbers.ratio.map(|ratio| ratio.estimate),
+        ratio_low: numbers.ratio.map(|ratio| ratio.low),
+        ratio_high: numbers.ratio.map(|ratio| ratio.high).filter(|high| high.is_finite()),
+        t: numbers.t,
+        degrees_of_freedom: numbers.freedom,
+        calls_before: Some(numbers.executions_before),
+        calls_after: Some(numbers.executions_after),
+    }
+}
+
+pub(super) fn time_lost(verdict: &Verdict) -> TimeLost {
+    let lost = verdict.numbers.lost_ms_per_day;
+    TimeLost {
+        seconds_per_day: lost.map(|lost| lost.estimate / 1e3),
+        low: lost.map(|lost| lost.low / 1e3),
+        high: lost.map(|lost| lost.high / 1e3).filter(|high| high.is_finite()),
+        // Three standard errors on either side.
+        confidence: lost.map(|_| 0.997),
+    }
+}
+
+fn locks(verdict: &Verdict) -> Vec<Lock> {
+    let lock = |lock: &dbintel_evidence::Lock| Lock {
+        name: Text::Static(lock.name.as_str()),
+        value: lock.value.filter(|value| value.is_finite()),
+        threshold: lock.threshold.filter(|threshold| threshold.is_finite()),
+        passed: match lock.outcome {
+            Outcome::Passed => Some(true),
+            Outcome::Noted(found) => Some(found),
+            Outcome::Capped(_) => Some(false),
+            Outcome::NotAsked => None,
+        },
+        caps_at: match lock.outcome {
+            Outcome::Capped(risk) => Some(category(risk)),
+            _ => None,
+        },
+        sentence: verdict.sentence(lock).into(),
+    };
+    verdict.locks.iter().map(lock).collect()
+}
+
+fn charts(trial: &Trial, hours: &History<Hour>, clock: &mut BlockClock) -> Vec<Chart> {
+    let seconds = clock.hours().block_seconds();
+    let mut chart = |name: &'static str, unit: &'static str, value: fn(&super::sums::Sums) -> f64| {
+        let mut point = |(place, sums): (i64, super::sums::Sums)| {
+            let start = clock.hour_begins(place);
+            let end = start.plus(std::time::Duration::from_secs_f64(seconds));
+            ChartPoint { start, end, mean: Some(value(&sums) / sums.calls), p10: None, p90: None }
+        };
+        let before = trial.before.iter().map(&mut point).collect();
+        let after = hours.iter().filter(|(place, _)| *place >= trial.hour).map(&mut point).collect();
+        Chart { name: name.into(), unit: unit.into(), before, after }
+    };
+    vec![
+        chart("time_per_call", "ms", |sums| sums.total_ms),
+        chart("work_per_call", "{block}", |sums| sums.work),
+    ]
+}
+
+fn summary(statement: &Statement, trial: &Trial, verdict: &Verdict) -> String {
+    let numbers = &verdict.numbers;
+    let number = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "?".to_owned(), |value| format!("{value:.digits$}"))
+    };
+    let marked = if verdict.is_accelerated() {
+        format!("[accelerated {} times] ", verdict.scale.acceleration().factor())
+    } else {
+        String::new()
+    };
+    let since = match &trial.flip {
+        Some(_) => format!("since its plan changed at {}", trial.at),
+        None => format!("since {}, without a known change of plan", trial.at),
+    };
+    format!(
+        "{marked}Query {} takes {} ms per call instead of {} ms {since}: at least {} times as long, at {} times the work.",
+        statement.about.key.query_id,
+        number(numbers.mean_after_ms, 2),
+        number(numbers.mean_before_ms, 2),
+        number(numbers.ratio.map(|ratio| ratio.low), 2),
+        number(numbers.work_ratio, 2),
+    )
+}
+
+fn worth(verdict: &Verdict) -> String {
+    let lost = verdict.numbers.lost_ms_per_day;
+    lost.map_or_else(
+        || "What is lost per day is not known.".to_owned(),
+        |lost| {
+            let minutes = |millis: f64| millis / 60_000.0;
+            format!(
+                "At least {:.1} minutes are lost per day, about {:.1}.",
+                minutes(lost.low),
+                minutes(lost.estimate)
+            )
+        },
+    )
+}
+
+/// How the verdict itself may be wrong.
+fn modes(verdict: &Verdict, trial: &Trial) -> Vec<Text> {
+    let mut modes = verdict.sentences();
+    if trial.flip.as_ref().is_some_and(|flip| flip.was_seen_before) {
+        modes.push("The new plan was seen before the old one as well: it may alternate.".to_owned());
+    }
+    if verdict.conclusion == Conclusion::CpuBound {
+        modes.push("Nothing measures processor time per statement here; it is what is left.".to_owned());
+    }
+    if verdict.is_accelerated() {
+        modes
+            .push("Time was accelerated: this is a demonstration and no evidence about a server.".to_owned());
+    }
+    modes.into_iter().map(Text::from).collect()
+}
+
+/// What is said of a table whose statistics were refreshed only after most of it had changed.
+pub(super) fn stale(finding: &mut Finding, (modified, rows, share): (f64, f64, f64), table: &str) {
+    finding.summary = format!(
+        "{table} was analysed only after {modified:.0} rows had changed, {:.0} % of the {rows:.0} it has; a plan got slower with the new \
+         statistics.",
+        share * 100.0
+    )
+    .into();
+    let add = |name, value, unit, source, detail: &'static str| {
+        Evidence::new(name, Some(value), unit, source, detail)
+    };
+    finding.evidence = vec![
+        add(
+            "modified_since_analyze",
+            modified,
+            "{row}",
+            Source::Measured,
+            "n_mod_since_analyze before the analysis",
+        ),
+        add("rows", rows, "{row}", Source::Measured, "reltuples after the analysis"),
+        add("share", share, "1", Source::Computed, "modified_since_analyze / rows"),
+    ];
+}
+
+/// What is said of a statement that goes back and forth between plans.
+pub(super) fn flapping(finding: &mut Finding, statement: &Statement, changes: u32, limit: u32) {
+    finding.summary = format!(
+        "Query {} was seen with another plan than before {changes} times within two days.",
+        statement.about.key.query_id
+    )
+    .into();
+    finding.evidence = vec![
+        Evidence::new(
+            "changes",
+            Some(changes.into()),
+            "{change}",
+            Source::Measured,
+            "today and the day before",
+        ),
+        Evidence::new(
+            "limit",
+            Some(limit.into()),
+            "{change}",
+            Source::Configured,
+            "flapping_changes_per_day",
+        ),
+    ];
+    finding.failure_modes.push(
+        "Plans that are right for different parameters alternate without harm; see whether time per call alternates as well.".into(),
+    );
+}

@@ -1,0 +1,207 @@
+//! The numbers of a verdict as evidence.
+
+use dbintel_evidence::Verdict;
+use dbintel_model::finding::{Evidence, Source};
+
+use crate::regression_verifier::clock::BlockClock;
+use crate::regression_verifier::statement::Statement;
+use crate::regression_verifier::trial::Trial;
+
+use Source::{Computed, Configured, Measured, Planner};
+
+pub(super) fn of(
+    verdict: &Verdict,
+    trial: &Trial,
+    statement: &Statement,
+    clock: &mut BlockClock,
+) -> Vec<Evidence> {
+    let mut all = Vec::with_capacity(48);
+    time(verdict, &mut all);
+    work_and_rows(verdict, trial, statement, &mut all);
+    about_the_change(verdict, trial, &mut all);
+    missing(verdict, clock, &mut all);
+    all
+}
+
+fn time(verdict: &Verdict, all: &mut Vec<Evidence>) {
+    let numbers = &verdict.numbers;
+    let mut add = |name, value, unit, source, detail: &'static str| {
+        all.push(Evidence::new(name, value, unit, source, detail));
+    };
+    let count = |count: usize| Some(count as f64);
+    add(
+        "calls_before",
+        Some(numbers.executions_before),
+        "{call}",
+        Measured,
+        "calls, at the hours of day seen after",
+    );
+    add("calls_after", Some(numbers.executions_after), "{call}", Measured, "calls, since the change");
+    add("blocks_before", count(numbers.blocks_before), "{block}", Computed, "blocks of time compared");
+    add(
+        "same_hour_blocks",
+        count(numbers.same_hour_blocks),
+        "{block}",
+        Computed,
+        "of these at the same hours of day",
+    );
+    add("blocks_after", count(numbers.blocks_after), "{block}", Computed, "blocks of time since the change");
+    add("block_hours", Some(numbers.block_hours), "h", Computed, "length of a block of time");
+    add(
+        "baseline_days",
+        Some(numbers.baseline_days),
+        "d",
+        Computed,
+        "from the first block before to the change",
+    );
+    add("mean_before", numbers.mean_before_ms, "ms", Measured, "total_exec_time / calls, at the same hours");
+    add("mean_after", numbers.mean_after_ms, "ms", Measured, "total_exec_time / calls");
+    add(
+        "deviation_before",
+        numbers.deviation_before_ms,
+        "ms",
+        Computed,
+        "of single executions, from stddev_exec_time",
+    );
+    add(
+        "deviation_after",
+        numbers.deviation_after_ms,
+        "ms",
+        Computed,
+        "of single executions, from stddev_exec_time",
+    );
+    let of = if numbers.t_of_blocks { "Welch, over blocks" } else { "Welch, over single executions" };
+    add("t", numbers.t, "1", Computed, of);
+    add("degrees_of_freedom", numbers.freedom, "1", Computed, "Welch and Satterthwaite");
+    add("log_step", numbers.log_step, "1", Computed, "difference of the medians of ln(time per call)");
+    add("log_step_error", numbers.log_step_error, "1", Computed, "1.2533 * sqrt(s1^2/B1 + s2^2/B2)");
+    add("block_t", numbers.block_t, "1", Computed, "log_step / log_step_error");
+    for (name, bounds, formula) in [
+        ("ratio_low", numbers.ratio, "exp(log_step - z * log_step_error)"),
+        ("ratio_delta_low", numbers.ratio_delta, "of the means, delta method"),
+        ("ratio_fieller_low", numbers.ratio_fieller, "of the means, Fieller"),
+    ] {
+        add(name, bounds.map(|bounds| bounds.low), "1", Computed, formula);
+    }
+    if let Some((before, after)) = numbers.autocorrelation {
+        add("autocorrelation_before", Some(before), "1", Computed, "of neighbouring blocks");
+        add("autocorrelation_after", Some(after), "1", Computed, "of neighbouring blocks");
+    }
+    if let Some((before, after)) = numbers.effective_blocks {
+        add("independent_blocks_before", Some(before), "1", Computed, "B(1-r)/(1+r)");
+        add("independent_blocks_after", Some(after), "1", Computed, "B(1-r)/(1+r)");
+    }
+    if let Some((slowest, fastest)) = numbers.time_tenths {
+        add(
+            "slowest_tenth_before",
+            Some(slowest),
+            "1",
+            Computed,
+            "time per call divided by the usual of the hour",
+        );
+        add(
+            "fastest_tenth_after",
+            Some(fastest),
+            "1",
+            Computed,
+            "time per call divided by the usual of the hour",
+        );
+    }
+    add("calls_per_day", numbers.calls_per_day, "{call}/d", Computed, "since the change");
+    let lost = numbers.lost_ms_per_day;
+    add(
+        "lost_per_day_low",
+        lost.map(|lost| lost.low / 1e3),
+        "s/d",
+        Computed,
+        "(1 - 1/R) * mean_after * calls_per_day",
+    );
+    let variation = numbers.variation_before;
+    add("variation_before", variation, "1", Computed, "deviation_before / mean_before of single executions");
+}
+
+fn work_and_rows(verdict: &Verdict, trial: &Trial, statement: &Statement, all: &mut Vec<Evidence>) {
+    let numbers = &verdict.numbers;
+    let per_call = |blocks: &mut dyn Iterator<Item = super::super::sums::Sums>| {
+        let (calls, work) =
+            blocks.fold((0.0, 0.0), |(calls, work), sums| (calls + sums.calls, work + sums.work));
+        (calls > 0.0).then(|| work / calls)
+    };
+    let before = per_call(&mut trial.before.iter().map(|(_, sums)| sums));
+    let since = statement.hours.iter().filter(|(place, _)| *place >= trial.hour);
+    let after = per_call(&mut since.map(|(_, sums)| sums));
+    let of = "shared, local and temporary blocks hit, read or written, over all blocks of time";
+    let mut add = |name, value, unit, source, detail: &'static str| {
+        all.push(Evidence::new(name, value, unit, source, detail));
+    };
+    add("work_per_call_before", before, "{block}", Measured, of);
+    add("work_per_call_after", after, "{block}", Measured, of);
+    add("work_ratio", numbers.work_ratio, "1", Computed, "of the medians at the same hours");
+    add("work_t", numbers.work_t, "1", Computed, "the step of work in its standard errors");
+    if let Some((most, least)) = numbers.work_tenths {
+        add(
+            "most_working_tenth_before",
+            Some(most),
+            "1",
+            Computed,
+            "work per call divided by the usual of the hour",
+        );
+        add(
+            "least_working_tenth_after",
+            Some(least),
+            "1",
+            Computed,
+            "work per call divided by the usual of the hour",
+        );
+    }
+    add("rows_ratio", numbers.rows_ratio, "1", Computed, "rows per call, after by before");
+}
+
+fn about_the_change(verdict: &Verdict, trial: &Trial, all: &mut Vec<Evidence>) {
+    let numbers = &verdict.numbers;
+    let mut add = |name, value, unit, source, detail: &'static str| {
+        all.push(Evidence::new(name, value, unit, source, detail));
+    };
+    let control = "median over the statements without a change of plan, now by usual";
+    add("control_ratio", numbers.control_ratio, "1", Computed, control);
+    add("control_statements", numbers.control_statements.map(f64::from), "{statement}", Computed, control);
+    add(
+        "onset_before",
+        numbers.onset_before,
+        "1",
+        Computed,
+        "share of the step that was there before the change",
+    );
+    add(
+        "onset_after",
+        numbers.onset_after,
+        "1",
+        Computed,
+        "share of the step that was there right after the change",
+    );
+    if let Some(flip) = &trial.flip {
+        add("cost_before", flip.old_cost, "1", Planner, "total cost of the old plan");
+        add("cost_after", flip.new_cost, "1", Planner, "total cost of the new plan");
+    }
+    for (name, counts) in [("waiting_before", &trial.waits_before), ("waiting_after", &trial.waits)] {
+        let detail = "share of the sampled sessions that waited for locks, input or output";
+        add(name, counts.share(), "1", Measured, detail);
+    }
+    if verdict.is_accelerated() {
+        let factor = verdict.scale.acceleration().factor();
+        add("acceleration", Some(factor), "1", Configured, "hours, days and patience are divided by it");
+    }
+}
+
+/// What is missing for more, and when it can be there.
+fn missing(verdict: &Verdict, clock: &mut BlockClock, all: &mut Vec<Evidence>) {
+    for missing in &verdict.missing {
+        let when = match missing.earliest {
+            _ if !missing.for_this_change => "; a later change can have it".to_owned(),
+            Some(block) => format!("; it can be there at {}", clock.hour_begins(block)),
+            None => String::new(),
+        };
+        let detail = format!("{}: {} are needed{when}", missing.lock.as_str(), missing.need);
+        all.push(Evidence::new("missing", Some(missing.have), "1", Computed, detail));
+    }
+}

@@ -1,0 +1,304 @@
+//! What happens when blocks are over: they are closed, the control is made, trials are judged, findings opened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dbintel_evidence::{Category, Conclusion, Verdict};
+use dbintel_model::finding::{FindingKind, FindingNews};
+use dbintel_model::{Batch, Finding, FindingEvent, Record, Timestamp};
+use dbintel_pipeline::Output;
+
+use super::clock::Places;
+use super::hours::SHORTS_REACH;
+use super::life::Kept;
+use super::report::{self, Place};
+use super::trial::{TRIAL_DAYS, Trial};
+use super::{RegressionVerifier, advice, causes, control, stored};
+
+/// Changes of plan within one hour from which on they may have one cause; of many statements, at least one in this many.
+const SIMULTANEOUS_MIN: usize = 10;
+const SIMULTANEOUS_SHARE: usize = 20;
+/// Regressions among them from which on there is one finding about the server.
+const SERVER_WIDE_MIN: usize = 3;
+/// Hours for which a few regressions among many simultaneous changes wait for the others.
+const SERVER_WIDE_PATIENCE: i64 = 12;
+/// Hours of server-wide findings that are remembered.
+const SERVER_WIDE_REMEMBERED: usize = 16;
+/// Hours after which a statement that got no slower is no longer under trial.
+const SETTLED_HOURS: i64 = 24;
+/// Share of a table that had changed before it was analysed at last, from which on its statistics were stale.
+const STALE_SHARE_MIN: f64 = 0.5;
+
+/// A finding that may be opened.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) finding: Finding,
+    /// The statement, or a hash of the object.
+    pub(super) subject: u64,
+    pub(super) cause: Option<super::events::Event>,
+    /// What is remembered of the verdict: the step of time and the ratio of work.
+    pub(super) regression: Option<(f64, Option<f64>)>,
+    /// The hour of the change of plan, where there was one.
+    pub(super) hour: Option<i64>,
+}
+
+impl RegressionVerifier {
+    /// Time has come so far, by the server's clock.
+    pub(super) fn advance(&mut self, at: Timestamp, now: Timestamp, out: &mut Output) {
+        let closed = self.clock.closed(at);
+        if closed.short.saturating_add(2 * SHORTS_REACH) < self.closed.short {
+            // A clock that was far ahead and has come back.
+            self.closed = closed;
+        }
+        if closed.short > self.closed.short {
+            let is_new_hour = closed.hour > self.closed.hour;
+            self.close_blocks(closed);
+            self.closed = closed;
+            self.look(at, now, is_new_hour);
+        }
+        self.send(now, at, out);
+    }
+
+    fn close_blocks(&mut self, closed: Places) {
+        let is_new_day =
+            self.closed.hour > i64::MIN && stored::day_of(closed.hour) > stored::day_of(self.closed.hour);
+        for statement in self.statements.iter_mut() {
+            if statement.close(closed) {
+                self.unstored.short(statement.id);
+            }
+            if is_new_day {
+                statement.weight_ms /= 2.0;
+                self.unstored.about(statement.id);
+            }
+        }
+    }
+
+    fn look(&mut self, at: Timestamp, now: Timestamp, is_new_hour: bool) {
+        self.make_control(at, is_new_hour);
+        let mut candidates = Vec::new();
+        for id in self.trials.statements() {
+            candidates.extend(self.look_at_trial(id, is_new_hour, now));
+        }
+        if is_new_hour {
+            self.look_unprompted(now, &mut candidates);
+            self.follow(now);
+        }
+        self.open_findings(candidates, now);
+    }
+
+    fn make_control(&mut self, at: Timestamp, is_new_hour: bool) {
+        let week = u64::try_from(self.days(7).as_nanos()).unwrap_or(u64::MAX);
+        let unchanged_since = Timestamp::from_nanos(at.as_nanos().saturating_sub(week));
+        let is_young = |trial: &Trial| self.closed.short < trial.short + SHORTS_REACH;
+        let wants_shorts = self.trials.iter().any(is_young);
+        if !is_new_hour && !wants_shorts {
+            return;
+        }
+        let steady = control::steady(self.statements.iter(), unchanged_since);
+        if is_new_hour {
+            self.controls.look_at_hours(&steady, self.clock.hours().blocks_per_day());
+        }
+        if wants_shorts {
+            self.controls.look_at_shorts(&steady);
+        }
+        self.unstored.control = true;
+    }
+
+    fn look_at_trial(&mut self, id: u64, is_new_hour: bool, now: Timestamp) -> Option<Candidate> {
+        let closed = self.closed;
+        let Some(statement) = self.statements.get(id) else {
+            self.end_trial(id, "forgotten");
+            return None;
+        };
+        let trial = self.trials.get_mut(id)?;
+        for (place, sums) in statement.shorts.iter() {
+            trial.add_short(place, &sums);
+        }
+        let is_young = trial.flip.is_some() && closed.short < trial.short + SHORTS_REACH;
+        if is_young || is_new_hour {
+            self.unstored.trial(id);
+        }
+        if trial.finding.is_some() || !(is_new_hour || is_young) || closed.hour < trial.hour {
+            return None;
+        }
+        let verdict = self.court.judge(trial, statement, &self.controls, &self.clock);
+        self.telemetry.judged(&verdict);
+        trial.note_verdict(&verdict);
+        let hours = closed.hour - trial.hour;
+        if is_regression(&verdict) {
+            return self.candidate(id, &verdict, now);
+        }
+        let clear = verdict.category >= Category::Careful;
+        match verdict.conclusion {
+            Conclusion::Improved | Conclusion::ImprovedWithoutPlanChange
+                if clear && hours >= SETTLED_HOURS =>
+            {
+                self.end_trial(id, "improved");
+            }
+            Conclusion::Unchanged if hours >= SETTLED_HOURS => self.end_trial(id, "unchanged"),
+            _ if hours >= TRIAL_DAYS * self.clock.hours().blocks_per_day() => self.end_trial(id, "expired"),
+            _ => {}
+        }
+        None
+    }
+
+    /// A finding about a statement under trial.
+    pub(super) fn candidate(&mut self, id: u64, verdict: &Verdict, now: Timestamp) -> Option<Candidate> {
+        let (target, node) = self.place.as_ref()?;
+        let (trial, statement) = (self.trials.get(id)?, self.statements.get(id)?);
+        let place = Place { server: &target.server, node: node.as_deref(), now };
+        let ranked = causes::ranked(trial, verdict, &self.events);
+        let kind = match trial.flip {
+            Some(_) => FindingKind::PlanRegression,
+            None => FindingKind::RegressionWithoutPlanChange,
+        };
+        let mut finding =
+            report::regression(place, kind, (trial, statement), verdict, &ranked, &mut self.clock);
+        finding.for_review = verdict.is_for_review(self.court.thresholds())
+            && verdict.numbers.t.is_some_and(|t| t <= self.court.thresholds().t_auto);
+        finding.trim();
+        Some(Candidate {
+            finding,
+            subject: id,
+            cause: ranked.first().and_then(|first| first.event).cloned(),
+            regression: verdict.numbers.log_step.map(|step| (step, verdict.numbers.work_ratio)),
+            hour: trial.flip.as_ref().map(|_| trial.hour),
+        })
+    }
+
+    /// Opens what may be opened, the costliest first.
+    fn open_findings(&mut self, mut candidates: Vec<Candidate>, now: Timestamp) {
+        let lost =
+            |candidate: &Candidate| candidate.finding.time_lost.and_then(|lost| lost.low).unwrap_or(0.0);
+        candidates.sort_by(|a, b| lost(b).total_cmp(&lost(a)).then(a.subject.cmp(&b.subject)));
+        let mut opened = 0;
+        for candidate in self.join_simultaneous(candidates, now) {
+            let (subject, kind) = (candidate.subject, candidate.finding.kind);
+            match self.findings.may_open(&candidate.finding, subject, opened, now) {
+                Err(why) => self.telemetry.suppressed(why),
+                Ok(()) => {
+                    opened += 1;
+                    let stale = (kind == FindingKind::PlanRegression)
+                        .then(|| self.stale_statistics(candidate.cause.as_ref(), now))
+                        .flatten();
+                    self.open_finding(candidate, now);
+                    if let Some(stale) = stale {
+                        match self.findings.may_open(&stale.finding, stale.subject, opened, now) {
+                            Err(why) => self.telemetry.suppressed(why),
+                            Ok(()) => {
+                                opened += 1;
+                                self.open_finding(stale, now);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn open_finding(&mut self, candidate: Candidate, now: Timestamp) {
+        let Candidate { finding, subject, cause, regression, .. } = candidate;
+        self.telemetry.opened(&finding);
+        if regression.is_some()
+            && let Some(trial) = self.trials.get_mut(subject)
+        {
+            (trial.finding, trial.regression) = (Some(finding.id), regression);
+            self.unstored.trial(subject);
+        }
+        self.unstored.finding(finding.id);
+        self.pending.push(FindingEvent { news: FindingNews::Opened, finding: finding.clone() });
+        self.findings.open(Kept { finding, subject, cause }, now);
+    }
+
+    /// Of many changes of plan in one hour, the regressions become one finding about the server.
+    fn join_simultaneous(&mut self, candidates: Vec<Candidate>, now: Timestamp) -> Vec<Candidate> {
+        let mut flips: BTreeMap<i64, usize> = BTreeMap::new();
+        for trial in self.trials.iter().filter(|trial| trial.flip.is_some()) {
+            *flips.entry(trial.hour).or_default() += 1;
+        }
+        let many = SIMULTANEOUS_MIN.max(self.statements.len() / SIMULTANEOUS_SHARE);
+        let (mut single, mut joined): (Vec<Candidate>, BTreeMap<i64, Vec<Candidate>>) = Default::default();
+        for candidate in candidates {
+            match candidate.hour {
+                Some(hour) if self.server_wide.contains(&hour) => {
+                    self.telemetry.suppressed("merged");
+                    self.end_trial(candidate.subject, "merged");
+                }
+                Some(hour) if flips.get(&hour).is_some_and(|flips| *flips >= many) => {
+                    joined.entry(hour).or_default().push(candidate);
+                }
+                _ => single.push(candidate),
+            }
+        }
+        for (hour, parts) in joined {
+            if parts.len() >= SERVER_WIDE_MIN {
+                single.extend(self.join(hour, &parts, now));
+            } else if self.closed.hour - hour >= SERVER_WIDE_PATIENCE {
+                single.extend(parts);
+            }
+        }
+        single
+    }
+
+    fn join(&mut self, hour: i64, parts: &[Candidate], now: Timestamp) -> Option<Candidate> {
+        let (target, node) = self.place.as_ref()?;
+        let place = Place { server: &target.server, node: node.as_deref(), now };
+        let findings: Vec<Finding> = parts.iter().map(|part| part.finding.clone()).collect();
+        let mut finding = report::server_wide(place, &findings, self.clock.hour_begins(hour));
+        finding.trim();
+        for part in parts {
+            self.telemetry.suppressed("merged");
+            self.end_trial(part.subject, "merged");
+        }
+        if self.server_wide.len() >= SERVER_WIDE_REMEMBERED {
+            self.server_wide.pop_front();
+        }
+        self.server_wide.push_back(hour);
+        let cause = parts.first().and_then(|part| part.cause.clone());
+        // Each hour of this kind is a subject of its own.
+        Some(Candidate { finding, subject: hour.cast_unsigned(), cause, regression: None, hour: None })
+    }
+
+    /// A plan that changed after an analysis that came too late: the statistics of the table were stale before.
+    fn stale_statistics(&self, cause: Option<&super::events::Event>, now: Timestamp) -> Option<Candidate> {
+        let event = cause.filter(|event| event.kind == dbintel_model::ChangeKind::Analyze)?;
+        let (modified, rows) = (event.modified?, event.rows.filter(|rows| *rows > 0.0)?);
+        let share = modified / rows;
+        let (database, table) = (event.database.clone()?, event.table.clone()?);
+        if share < STALE_SHARE_MIN {
+            return None;
+        }
+        let (target, node) = self.place.as_ref()?;
+        let place = Place { server: &target.server, node: node.as_deref(), now };
+        let subject = xxhash_rust::xxh3::xxh3_64(format!("{database}\0{table}").as_bytes());
+        let kind = FindingKind::StatisticsStale;
+        let mut finding =
+            report::about_object(place, kind, (database, table.clone()), event.at, Category::Careful);
+        report::stale(&mut finding, (modified, rows, share), &table);
+        let advice = advice::analyze_more_often(event);
+        (finding.scripts, finding.questions) = (advice.scripts, advice.questions);
+        finding.failure_modes = advice.failure_modes;
+        Some(Candidate { finding, subject, cause: None, regression: None, hour: None })
+    }
+
+    /// Gives out what was opened and what changed, in a batch of its own.
+    fn send(&mut self, now: Timestamp, server_clock: Timestamp, out: &mut Output) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let Some((target, node)) = &self.place else { return };
+        let findings = std::mem::take(&mut self.pending);
+        out.emit(Batch {
+            target: Arc::clone(target),
+            node: node.clone(),
+            observed_at: now,
+            server_clock: Some(server_clock),
+            records: findings.into_iter().map(|finding| Record::Finding(Box::new(finding))).collect(),
+        });
+    }
+}
+
+pub(super) fn is_regression(verdict: &Verdict) -> bool {
+    let slower = [Conclusion::Regressed, Conclusion::CpuBound, Conclusion::RegressedWithoutPlanChange];
+    verdict.category >= Category::Careful && slower.contains(&verdict.conclusion)
+}

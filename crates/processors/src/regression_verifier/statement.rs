@@ -1,0 +1,238 @@
+//! What is kept of one statement.
+
+use std::sync::Arc;
+
+use dbintel_model::{QueryKey, QueryText, Session, Timestamp};
+
+use super::clock::Places;
+use super::hours::{HOURS_MAX, HOURS_REACH, History, Hour, Open, Packed, SHORTS_MAX, SHORTS_REACH, Short};
+use super::sums::Sums;
+
+/// Wait counts are halved above this, so that what is usual is what was usual lately.
+const WAIT_SAMPLES_MAX: u32 = 4_096;
+
+/// One statement.
+#[derive(Debug)]
+pub(super) struct Statement {
+    /// See [`super::table`].
+    pub(super) id: u64,
+    pub(super) about: Box<About>,
+    pub(super) hours: History<Hour>,
+    pub(super) hour: Open,
+    pub(super) shorts: History<Short>,
+    pub(super) short: Open,
+    /// Time it took, halved every day: by this it is kept or forgotten.
+    pub(super) weight_ms: f64,
+    pub(super) plans: Plans,
+    pub(super) waits: WaitCounts,
+    /// Whether it is waiting to be stored.
+    pub(super) is_changed: bool,
+    /// The last day whose hours were stored.
+    pub(super) stored_day: i64,
+    pub(super) is_under_trial: bool,
+}
+
+/// Which statement it is.
+#[derive(Debug)]
+pub(super) struct About {
+    /// The key it was last seen under.
+    pub(super) key: QueryKey,
+    pub(super) text: Option<Arc<QueryText>>,
+    /// Own fingerprint; `None` as long as the text is not known, where the server's identifier stands for it.
+    pub(super) fingerprint: Option<u64>,
+    /// Which node, see [`super::table::node_number`].
+    pub(super) node: u64,
+}
+
+/// The plans it was seen with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Plans {
+    /// The exact fingerprint of the last one; 0 as long as none was seen.
+    pub(super) last: u128,
+    /// How it was obtained: plans of different rungs are never compared.
+    pub(super) rung: u8,
+    /// When the plan changed last.
+    pub(super) changed_at: Option<Timestamp>,
+    /// The day of the counts.
+    pub(super) day: i64,
+    /// Changes of the plan on that day, and on the one before.
+    pub(super) changes: [u32; 2],
+}
+
+/// What its sampled sessions waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct WaitCounts {
+    pub(super) samples: u32,
+    /// Waiting for a lock.
+    pub(super) locks: u32,
+    /// Waiting for input or output.
+    pub(super) io: u32,
+}
+
+// === impl Statement ===
+
+impl Statement {
+    pub(super) fn new(id: u64, about: About) -> Self {
+        Self {
+            id,
+            about: Box::new(about),
+            hours: History::default(),
+            hour: Open::default(),
+            shorts: History::default(),
+            short: Open::default(),
+            weight_ms: 0.0,
+            plans: Plans::default(),
+            waits: WaitCounts::default(),
+            is_changed: false,
+            stored_day: i64::MIN,
+            is_under_trial: false,
+        }
+    }
+
+    /// Adds what an interval did to its hour. Says whether that hour is still kept.
+    pub(super) fn add_to_hour(&mut self, place: i64, sums: &Sums) -> bool {
+        self.weight_ms += sums.total_ms;
+        add(&mut self.hours, &mut self.hour, place, sums, (HOURS_MAX, HOURS_REACH))
+    }
+
+    /// Adds what an interval did to its short block. Says whether that closed the one before.
+    pub(super) fn add_to_short(&mut self, place: i64, sums: &Sums) -> bool {
+        let open = (!self.short.sums.is_empty()).then_some(self.short.place);
+        add(&mut self.shorts, &mut self.short, place, sums, (SHORTS_MAX, SHORTS_REACH));
+        open.is_some_and(|open| open != self.short.place)
+    }
+
+    /// Closes the blocks that are over. Says whether a short one was.
+    pub(super) fn close(&mut self, closed: Places) -> bool {
+        close(&mut self.hours, &mut self.hour, closed.hour, (HOURS_MAX, HOURS_REACH));
+        close(&mut self.shorts, &mut self.short, closed.short, (SHORTS_MAX, SHORTS_REACH))
+    }
+
+    /// Adds the history of the same statement under another id.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.hours.merge(&other.hours, HOURS_MAX, HOURS_REACH);
+        self.shorts.merge(&other.shorts, SHORTS_MAX, SHORTS_REACH);
+        for (is_hour, open) in [(true, other.hour), (false, other.short)] {
+            if !open.sums.is_empty() {
+                if is_hour {
+                    add(&mut self.hours, &mut self.hour, open.place, &open.sums, (HOURS_MAX, HOURS_REACH));
+                } else {
+                    add(
+                        &mut self.shorts,
+                        &mut self.short,
+                        open.place,
+                        &open.sums,
+                        (SHORTS_MAX, SHORTS_REACH),
+                    );
+                }
+            }
+        }
+        self.weight_ms += other.weight_ms;
+        self.plans.changed_at = self.plans.changed_at.max(other.plans.changed_at);
+    }
+
+    /// Everything it takes; the text is shared with the records.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of::<About>() + self.hours.heap_bytes() + self.shorts.heap_bytes()
+    }
+}
+
+fn add<P: Packed>(
+    history: &mut History<P>,
+    open: &mut Open,
+    place: i64,
+    sums: &Sums,
+    (max, reach): (usize, i64),
+) -> bool {
+    if open.sums.is_empty() {
+        let is_after = history.span().is_none_or(|(_, last)| place > last);
+        if is_after {
+            *open = Open { place, sums: *sums };
+            return true;
+        }
+        return history.add(place, sums, max, reach);
+    }
+    if place == open.place {
+        open.sums.add(sums);
+        return true;
+    }
+    if place.saturating_add(reach) < open.place {
+        // A clock that was far ahead and has come back.
+        *open = Open { place, sums: *sums };
+        return true;
+    }
+    if place > open.place {
+        close(history, open, open.place + 1, (max, reach));
+        *open = Open { place, sums: *sums };
+        return true;
+    }
+    history.add(place, sums, max, reach)
+}
+
+/// Closes the open block if it lies before `end`.
+fn close<P: Packed>(history: &mut History<P>, open: &mut Open, end: i64, (max, reach): (usize, i64)) -> bool {
+    let is_over = !open.sums.is_empty() && open.place < end;
+    if is_over {
+        history.add(open.place, &open.sums, max, reach);
+        *open = Open::default();
+    }
+    is_over
+}
+
+// === impl Plans ===
+
+impl Plans {
+    /// It is seen with this plan. Says whether that is another one than before.
+    pub(super) fn see(&mut self, exact: u128, rung: u8, at: Timestamp, day: i64) -> bool {
+        let is_other = self.last != 0 && self.rung == rung && self.last != exact;
+        (self.last, self.rung) = (exact, rung);
+        if is_other {
+            self.changed(at, day);
+        }
+        is_other
+    }
+
+    /// Counts a change.
+    fn changed(&mut self, at: Timestamp, day: i64) {
+        self.changed_at = self.changed_at.max(Some(at));
+        self.turn_to(day);
+        let [today, _] = &mut self.changes;
+        *today = today.saturating_add(1);
+    }
+
+    /// Changes within the last day or so: those of today and of the day before.
+    pub(super) fn recent_changes(&mut self, day: i64) -> u32 {
+        self.turn_to(day);
+        self.changes.iter().fold(0, |all, changes| all.saturating_add(*changes))
+    }
+
+    fn turn_to(&mut self, day: i64) {
+        match day - self.day {
+            ..=0 => {}
+            1 => self.changes = [0, self.changes.first().copied().unwrap_or(0)],
+            _ => self.changes = [0, 0],
+        }
+        self.day = self.day.max(day);
+    }
+}
+
+// === impl WaitCounts ===
+
+impl WaitCounts {
+    pub(super) fn note(&mut self, session: &Session) {
+        if self.samples >= WAIT_SAMPLES_MAX {
+            *self = Self { samples: self.samples / 2, locks: self.locks / 2, io: self.io / 2 };
+        }
+        self.samples += 1;
+        match session.wait_event_type.as_deref() {
+            Some("Lock") => self.locks += 1,
+            Some("IO") => self.io += 1,
+            _ => {}
+        }
+    }
+
+    /// Share of the samples that waited for a lock, input or output.
+    pub(super) fn share(&self) -> Option<f64> {
+        (self.samples > 0).then(|| f64::from(self.locks + self.io) / f64::from(self.samples))
+    }
+}

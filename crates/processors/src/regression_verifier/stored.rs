@@ -1,0 +1,397 @@
+//! The state as bytes: one value for each thing that changes by itself, each with its layout before it.
+//!
+//! | key | value |
+//! |---|---|
+//! | `about/<statement>` | which statement it is, its plans and waits |
+//! | `day/<statement>/<day>` | the hours of one day, the open hour and the open short block as they are |
+//! | `short/<statement>` | short blocks |
+//! | `trial/<statement>` | a trial with what was before |
+//! | `finding/<id>` | the finding as a JSON document |
+//! | `follow/<id>` | to whom the finding belongs and what may have caused it |
+//! | `told` | subjects in their cool-down |
+//! | `control` | the control in hours |
+//! | `events` | what happened lately |
+//!
+//! A statement's intervals change its `about` never and its day always, so that what is written after each interval is a day's hours at most,
+//! half a kilobyte.
+
+use dbintel_evidence::ControlPoint;
+use dbintel_model::finding::FindingKind;
+use dbintel_model::{ChangeKind, FindingId, PlanCause, PlanFingerprint, PlanRung, QueryKey, Text, Timestamp};
+
+use super::events::Event;
+use super::hours::{
+    HOURS_MAX, HOURS_REACH, History, Hour, Open, Packed, SHORTS_MAX, SHORTS_REACH, Short, TRIAL_SHORTS_MAX,
+    read_place,
+};
+use super::statement::{About, Plans, Statement, WaitCounts};
+use super::sums::Sums;
+use super::trial::{Flip, Trial};
+use crate::codec::{Damaged, Reader, Writer};
+
+/// First byte of every value; another layout gets another one.
+const LAYOUT: u8 = 1;
+/// Systems whose statements a value can name.
+const SYSTEMS: [&str; 1] = ["postgresql"];
+/// Lists that are read back have at most this many entries.
+const ENTRIES_MAX: usize = 8_192;
+/// Blocks of a day, at most.
+const DAY_BLOCKS: i64 = 24;
+
+/// Which day an hour belongs to.
+pub(super) fn day_of(hour: i64) -> i64 {
+    hour.div_euclid(DAY_BLOCKS)
+}
+
+/// Begins a value.
+pub(super) fn begin() -> Writer {
+    let mut out = Writer::default();
+    out.u8(LAYOUT);
+    out
+}
+
+/// What follows the layout.
+pub(super) fn enter(bytes: &[u8]) -> Result<Reader<'_>, Damaged> {
+    let mut from = Reader(bytes);
+    if from.u8()? == LAYOUT { Ok(from) } else { Err(Damaged) }
+}
+
+// === Statements ===
+
+pub(super) fn about(statement: &Statement) -> Vec<u8> {
+    let About { key, fingerprint, node, .. } = &*statement.about;
+    let mut out = begin();
+    out.u64(*node);
+    out.maybe(*fingerprint, Writer::u64);
+    write_key(&mut out, key);
+    out.f64(statement.weight_ms);
+    out.u128(statement.plans.last);
+    out.u8(statement.plans.rung);
+    out.maybe(statement.plans.changed_at, Writer::time);
+    out.i64(statement.plans.day);
+    statement.plans.changes.iter().for_each(|changes| out.u32(*changes));
+    write_waits(&mut out, &statement.waits);
+    out.0
+}
+
+pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
+    let mut from = enter(bytes)?;
+    let node = from.u64()?;
+    let fingerprint = from.maybe(Reader::u64)?;
+    let key = read_key(&mut from)?;
+    let mut statement = Statement::new(id, About { key, text: None, fingerprint, node });
+    statement.weight_ms = sound(from.f64()?)?;
+    statement.plans = Plans {
+        last: from.u128()?,
+        rung: from.u8()?,
+        changed_at: from.maybe(Reader::time)?,
+        day: read_place(&mut from)?,
+        changes: [from.u32()?, from.u32()?],
+    };
+    statement.waits = read_waits(&mut from)?;
+    Ok(statement)
+}
+
+/// The hours of one day, and the open hour if it is of that day.
+pub(super) fn day(statement: &Statement, day: i64) -> Vec<u8> {
+    let mut out = begin();
+    statement.hours.write_part(&mut out, |place| day_of(place) == day);
+    let open = (day_of(statement.hour.place) == day).then_some(statement.hour);
+    write_open(&mut out, open.unwrap_or_default());
+    write_open(&mut out, statement.short);
+    out.0
+}
+
+/// Adds the hours of a day to a statement.
+pub(super) fn read_day(statement: &mut Statement, bytes: &[u8]) -> Result<(), Damaged> {
+    let mut from = enter(bytes)?;
+    let hours = History::<Hour>::read(&mut from, HOURS_MAX)?;
+    let open = read_open(&mut from)?;
+    // Days are read in order; an hour that was open on an earlier one is over.
+    let earlier = std::mem::take(&mut statement.hour);
+    for (place, sums) in std::iter::once((earlier.place, earlier.sums)).chain(hours) {
+        statement.hours.add(place, &sums, HOURS_MAX, HOURS_REACH);
+    }
+    statement.hour = open;
+    statement.short = read_open(&mut from)?;
+    Ok(())
+}
+
+pub(super) fn shorts(statement: &Statement) -> Vec<u8> {
+    let mut out = begin();
+    statement.shorts.write(&mut out);
+    out.0
+}
+
+pub(super) fn read_shorts(statement: &mut Statement, bytes: &[u8]) -> Result<(), Damaged> {
+    let mut from = enter(bytes)?;
+    for (place, sums) in History::<Short>::read(&mut from, SHORTS_MAX)? {
+        statement.shorts.add(place, &sums, SHORTS_MAX, SHORTS_REACH);
+    }
+    // The open one came with the hours, which are written more often; it may have been closed since.
+    if statement.shorts.span().is_some_and(|(_, last)| last >= statement.short.place) {
+        statement.short = Open::default();
+    }
+    Ok(())
+}
+
+// === Trials ===
+
+pub(super) fn trial(trial: &Trial) -> Vec<u8> {
+    let mut out = begin();
+    out.maybe(trial.flip.as_deref(), write_flip);
+    out.time(trial.at);
+    [trial.hour, trial.short].into_iter().for_each(|place| out.i64(place));
+    trial.before.write(&mut out);
+    trial.shorts_before.write(&mut out);
+    trial.shorts_after.write(&mut out);
+    trial.seen.into_iter().for_each(|count| out.u32(count));
+    write_waits(&mut out, &trial.waits_before);
+    write_waits(&mut out, &trial.waits);
+    out.f64(trial.lost_ms);
+    out.maybe(trial.finding, |out, id| out.u128(id.as_u128()));
+    out.maybe(trial.regression, |out, (step, work)| {
+        out.f64(step);
+        out.maybe(work, Writer::f64);
+    });
+    out.maybe(trial.repair, Writer::i64);
+    out.0
+}
+
+pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged> {
+    let mut from = enter(bytes)?;
+    let from = &mut from;
+    Ok(Trial {
+        statement,
+        flip: from.maybe(read_flip)?.map(Box::new),
+        at: from.time()?,
+        hour: read_place(from)?,
+        short: read_place(from)?,
+        before: read_history(from, HOURS_MAX, HOURS_REACH)?,
+        shorts_before: read_history(from, SHORTS_MAX, SHORTS_REACH)?,
+        shorts_after: read_history(from, TRIAL_SHORTS_MAX, SHORTS_REACH)?,
+        seen: [from.u32()?, from.u32()?],
+        waits_before: read_waits(from)?,
+        waits: read_waits(from)?,
+        lost_ms: sound(from.f64()?)?,
+        last: None,
+        finding: from.maybe(|from| from.u128().map(FindingId::from_u128))?,
+        regression: from.maybe(|from| Ok((from.f64()?, from.maybe(Reader::f64)?)))?,
+        repair: from.maybe(read_place)?,
+    })
+}
+
+fn read_history<P: Packed>(from: &mut Reader<'_>, max: usize, reach: i64) -> Result<History<P>, Damaged> {
+    let mut history = History::default();
+    for (place, sums) in History::<P>::read(from, max)? {
+        history.add(place, &sums, max, reach);
+    }
+    Ok(history)
+}
+
+fn write_flip(out: &mut Writer, flip: &Flip) {
+    out.u8(PlanRung::ALL.iter().position(|rung| *rung == flip.rung).unwrap_or(0) as u8);
+    out.u8(u8::from(flip.is_proven));
+    for plan in [flip.old, flip.new] {
+        out.u128(plan.shape);
+        out.u128(plan.exact);
+    }
+    out.time(flip.old_last_seen);
+    out.maybe(flip.old_cost, Writer::f64);
+    out.maybe(flip.new_cost, Writer::f64);
+    out.u8(u8::from(flip.was_seen_before));
+    out.text(&flip.difference);
+    out.length(flip.causes.len());
+    for cause in &flip.causes {
+        out.text(&cause.kind);
+        out.text(&cause.description);
+    }
+    out.u32(flip.causes_not_listed);
+}
+
+fn read_flip(from: &mut Reader<'_>) -> Result<Flip, Damaged> {
+    let rung = PlanRung::ALL.get(usize::from(from.u8()?)).copied().ok_or(Damaged)?;
+    let is_proven = from.u8()? != 0;
+    let mut plan = || Ok(PlanFingerprint { shape: from.u128()?, exact: from.u128()? });
+    let (old, new) = (plan()?, plan()?);
+    Ok(Flip {
+        rung,
+        is_proven,
+        old,
+        new,
+        old_last_seen: from.time()?,
+        old_cost: from.maybe(Reader::f64)?,
+        new_cost: from.maybe(Reader::f64)?,
+        was_seen_before: from.u8()? != 0,
+        difference: from.text()?,
+        causes: list(from, |from| Ok(PlanCause { kind: from.text()?, description: from.text()? }))?,
+        causes_not_listed: from.u32()?,
+    })
+}
+
+// === Findings and the rest ===
+
+/// To whom a finding belongs, and what may have caused it.
+pub(super) fn follow(subject: u64, cause: Option<&Event>) -> Vec<u8> {
+    let mut out = begin();
+    out.u64(subject);
+    out.maybe(cause, write_event);
+    out.0
+}
+
+pub(super) fn read_follow(bytes: &[u8]) -> Result<(u64, Option<Event>), Damaged> {
+    let mut from = enter(bytes)?;
+    Ok((from.u64()?, from.maybe(read_event)?))
+}
+
+pub(super) fn told(told: impl ExactSizeIterator<Item = (FindingKind, u64, Timestamp)>) -> Vec<u8> {
+    let mut out = begin();
+    out.length(told.len());
+    for (kind, subject, at) in told {
+        out.text(kind.as_str());
+        out.u64(subject);
+        out.time(at);
+    }
+    out.0
+}
+
+pub(super) fn read_told(bytes: &[u8]) -> Result<Vec<(FindingKind, u64, Timestamp)>, Damaged> {
+    list(&mut enter(bytes)?, |from| {
+        Ok((FindingKind::from_name(from.str()?).ok_or(Damaged)?, from.u64()?, from.time()?))
+    })
+}
+
+pub(super) fn control(hours: &[ControlPoint], shorts: &[ControlPoint]) -> Vec<u8> {
+    let mut out = begin();
+    for points in [hours, shorts] {
+        out.length(points.len());
+        for point in points {
+            out.i64(point.block);
+            out.f64(point.log_ratio);
+            out.u32(point.statements);
+        }
+    }
+    out.0
+}
+
+/// The points of hours, and those of short blocks.
+pub(super) fn read_control(bytes: &[u8]) -> Result<[Vec<ControlPoint>; 2], Damaged> {
+    let mut from = enter(bytes)?;
+    let mut points = || {
+        let points = list(&mut from, |from| {
+            Ok(ControlPoint { block: read_place(from)?, log_ratio: from.f64()?, statements: from.u32()? })
+        })?;
+        if points.is_sorted_by(|a, b| a.block < b.block) { Ok(points) } else { Err(Damaged) }
+    };
+    Ok([points()?, points()?])
+}
+
+pub(super) fn events<'a>(events: impl ExactSizeIterator<Item = &'a Event>) -> Vec<u8> {
+    let mut out = begin();
+    out.length(events.len());
+    events.for_each(|event| write_event(&mut out, event));
+    out.0
+}
+
+pub(super) fn read_events(bytes: &[u8]) -> Result<Vec<Event>, Damaged> {
+    list(&mut enter(bytes)?, read_event)
+}
+
+const KINDS: [ChangeKind; 10] = [
+    ChangeKind::Restart,
+    ChangeKind::Failover,
+    ChangeKind::Version,
+    ChangeKind::StatisticsReset,
+    ChangeKind::Setting,
+    ChangeKind::Extension,
+    ChangeKind::Analyze,
+    ChangeKind::Vacuum,
+    ChangeKind::TableRewrite,
+    ChangeKind::Ddl,
+];
+
+fn write_event(out: &mut Writer, event: &Event) {
+    out.text(event.kind.as_str());
+    out.time(event.at);
+    let Event { database, subject, table, role, object, action, before, after, .. } = event;
+    for text in [database, subject, table, role, object, action, before, after] {
+        out.maybe(text.as_deref(), Writer::text);
+    }
+    out.maybe(event.modified, Writer::f64);
+    out.maybe(event.rows, Writer::f64);
+}
+
+fn read_event(from: &mut Reader<'_>) -> Result<Event, Damaged> {
+    let name = from.str()?;
+    let kind = KINDS.into_iter().find(|kind| kind.as_str() == name).ok_or(Damaged)?;
+    let at = from.time()?;
+    let mut text = || -> Result<Option<Text>, Damaged> { from.maybe(Reader::text) };
+    let (database, subject, table, role) = (text()?, text()?, text()?, text()?);
+    let (object, action, before, after) = (text()?, text()?, text()?, text()?);
+    let (modified, rows) = (from.maybe(Reader::f64)?, from.maybe(Reader::f64)?);
+    Ok(Event { kind, at, database, subject, table, role, object, action, before, after, modified, rows })
+}
+
+// === Parts ===
+
+fn write_key(out: &mut Writer, key: &QueryKey) {
+    out.u8(SYSTEMS.iter().position(|system| *system == key.system).unwrap_or(0) as u8);
+    out.text(&key.database);
+    out.u32(key.database_id);
+    out.text(&key.user);
+    out.u32(key.user_id);
+    out.i64(key.query_id);
+    out.maybe(key.toplevel, |out, toplevel| out.u8(u8::from(toplevel)));
+}
+
+fn read_key(from: &mut Reader<'_>) -> Result<QueryKey, Damaged> {
+    Ok(QueryKey {
+        system: SYSTEMS.get(usize::from(from.u8()?)).copied().ok_or(Damaged)?,
+        database: from.text()?,
+        database_id: from.u32()?,
+        user: from.text()?,
+        user_id: from.u32()?,
+        query_id: from.i64()?,
+        toplevel: from.maybe(Reader::u8)?.map(|toplevel| toplevel != 0),
+    })
+}
+
+fn write_waits(out: &mut Writer, waits: &WaitCounts) {
+    [waits.samples, waits.locks, waits.io].into_iter().for_each(|count| out.u32(count));
+}
+
+fn read_waits(from: &mut Reader<'_>) -> Result<WaitCounts, Damaged> {
+    let (samples, locks, io) = (from.u32()?, from.u32()?, from.u32()?);
+    let is_sound = locks.checked_add(io).is_some_and(|waiting| waiting <= samples);
+    if is_sound { Ok(WaitCounts { samples, locks, io }) } else { Err(Damaged) }
+}
+
+fn write_open(out: &mut Writer, open: Open) {
+    out.i64(open.place);
+    open.sums.numbers().into_iter().for_each(|number| out.f64(number));
+}
+
+fn read_open(from: &mut Reader<'_>) -> Result<Open, Damaged> {
+    let place = read_place(from)?;
+    let mut numbers = [0.0; 7];
+    for number in &mut numbers {
+        *number = from.f64()?;
+    }
+    Ok(Open { place, sums: Sums::from_numbers(numbers).ok_or(Damaged)? })
+}
+
+fn list<T>(
+    from: &mut Reader<'_>,
+    mut read: impl FnMut(&mut Reader<'_>) -> Result<T, Damaged>,
+) -> Result<Vec<T>, Damaged> {
+    let count = from.length()?;
+    if count > ENTRIES_MAX {
+        return Err(Damaged);
+    }
+    (0..count).map(|_| read(from)).collect()
+}
+
+/// A number that can be one of ours.
+fn sound(number: f64) -> Result<f64, Damaged> {
+    if number.is_finite() && number >= 0.0 { Ok(number) } else { Err(Damaged) }
+}

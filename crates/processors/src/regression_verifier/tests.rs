@@ -1,0 +1,8 @@
+//! The processor on simulated time: weeks of statements, and what is found in them.
+
+mod bounds;
+mod kinds;
+mod life_of;
+mod state;
+mod verdicts;
+mod world;

@@ -1,0 +1,81 @@
+//! What is found without a change of plan.
+
+use dbintel_model::finding::{Category, FindingKind};
+use dbintel_model::{Attribute, Change, ChangeKind, Record};
+
+use super::world::World;
+
+#[test]
+fn a_step_without_a_change_of_plan_is_told_apart() {
+    let mut world = World::after_a_week("{}");
+    world.statements[7].ms *= 5.0;
+    world.statements[7].blocks *= 5.0;
+    world.hours(30);
+    assert_eq!(world.told(), ["regression_without_plan_change open careful"]);
+    let finding = &world.found[0].finding;
+    assert_eq!((finding.flip, finding.attribution), (None, None));
+    assert!((4.0..6.0).contains(&finding.effect.unwrap().ratio.unwrap()));
+}
+
+#[test]
+fn a_step_of_time_alone_is_none() {
+    let mut world = World::after_a_week("{}");
+    world.statements[7].ms *= 5.0;
+    world.hours(30);
+    assert_eq!(world.told(), [""; 0]);
+}
+
+#[test]
+fn a_statement_that_is_slow_with_its_only_plan_is_told_until_it_is_not() {
+    let mut world = super::world::world("{}");
+    world.statements[7].ms = 3_000.0;
+    world.hours(8 * 24);
+    assert_eq!(world.told(), ["slow_single_plan open careful"]);
+    assert!(world.found[0].finding.effect.is_none());
+    world.statements[7].ms = 30.0;
+    world.hours(30);
+    assert_eq!(world.told()[1], "slow_single_plan resolved careful");
+}
+
+#[test]
+fn a_statement_that_alternates_is_unstable() {
+    let mut world = World::after_a_week("{}");
+    let plan = world.statements[7].plan;
+    for n in 0..8 {
+        world.statements[7].plan = plan + 1 - n % 2;
+        world.hours(1);
+    }
+    assert_eq!(world.told(), ["plan_flapping open careful"]);
+    world.hours(72);
+    assert_eq!(world.told(), ["plan_flapping open careful", "plan_flapping resolved careful"]);
+}
+
+#[test]
+fn statistics_were_stale_where_an_analysis_after_many_changes_brought_the_plan() {
+    for (modified, expected) in [(900_000_i64, 1), (10_000, 0)] {
+        let mut world = World::after_a_week("{}");
+        let change = Change {
+            at: Some(world.now()),
+            database: Some("shop".into()),
+            subject: Some("public.orders".into()),
+            facts: vec![
+                Attribute::new("postgresql.table.modified_since_analyze", modified),
+                Attribute::new("postgresql.table.reltuples", 1_000_000.0),
+            ],
+            ..Change::new(ChangeKind::Analyze)
+        };
+        world.see(vec![Record::Change(Box::new(change))]);
+        world.flip(7, 5.0, 5.0, &[("analyze", "analyze public.orders, at 2026")]);
+        world.hours(10);
+        let stale = world.of_kind(FindingKind::StatisticsStale);
+        assert_eq!((stale.len(), world.opened().len()), (expected, 1 + expected), "{:?}", world.told());
+        if let Some(stale) = stale.first().map(|event| &event.finding) {
+            assert_eq!(
+                (stale.subject.object.as_deref(), stale.category),
+                (Some("public.orders"), Category::Careful)
+            );
+            let script = stale.scripts.forward.as_deref().unwrap();
+            assert!(script.starts_with(r#"ALTER TABLE "public"."orders" SET"#));
+        }
+    }
+}

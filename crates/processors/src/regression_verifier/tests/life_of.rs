@@ -1,0 +1,108 @@
+//! What becomes of a finding.
+
+use dbintel_model::finding::{FindingKind, Verdict};
+
+use super::world::World;
+
+const DROPPED: (&str, &str) =
+    ("ddl", "ddl index public.orders_customer dropped on public.orders, noticed at 2026");
+
+fn regressed(yaml: &str) -> World {
+    let mut world = World::after_a_week(yaml);
+    world.index("dropped");
+    world.flip(7, 5.0, 5.0, &[DROPPED]);
+    world.hours(20);
+    assert_eq!(world.told()[0], "plan_regression open careful");
+    world
+}
+
+#[test]
+fn what_goes_away_by_itself_is_resolved() {
+    let mut world = regressed("{}");
+    world.statements[7].ms /= 5.0;
+    world.statements[7].blocks /= 5.0;
+    world.hours(20);
+    assert_eq!(world.told().last().unwrap(), "plan_regression resolved manual");
+    assert_eq!(world.verifier.trials.len(), 0);
+}
+
+#[test]
+fn what_is_done_about_it_is_noticed_and_measured() {
+    for (factor, expected, verdict) in [
+        (5.0, "confirmed", Verdict::Confirmed),
+        (1.0, "no_effect", Verdict::NoEffect),
+        (0.2, "harmful", Verdict::Harmful),
+    ] {
+        let mut world = regressed("{}");
+        // That nothing happened can only be told from a long time.
+        world.hours(if factor == 1.0 { 60 } else { 0 });
+        world.index("created");
+        assert!(world.told().last().unwrap().contains("applied"), "{:?}", world.told());
+        world.statements[7].ms /= factor;
+        world.statements[7].blocks /= factor;
+        world.hours(80);
+        let last = &world.found.last().unwrap().finding;
+        assert_eq!(last.state.as_str(), expected, "{:?}", last.outcome);
+        assert_eq!(last.outcome.as_ref().map(|outcome| outcome.verdict), Some(verdict));
+        assert!(last.applied.as_ref().unwrap().how.contains("index public.orders_customer created"));
+    }
+}
+
+#[test]
+fn another_plan_after_somebody_did_something_counts_as_applied() {
+    let mut world = regressed("{}");
+    let old = world.statements[7].plan - 1_000;
+    world.flip_to(7, old, &[("setting", "setting random_page_cost: 4 -> 1.1, at 2026")]);
+    world.statements[7].ms /= 5.0;
+    world.statements[7].blocks /= 5.0;
+    world.hours(40);
+    let states: Vec<_> = world.found.iter().map(|event| event.finding.state.as_str()).collect();
+    assert_eq!(&states[states.len() - 2..], ["applied", "confirmed"]);
+}
+
+#[test]
+fn without_a_decision_it_expires() {
+    let mut world = regressed("{expire_after: 30h}");
+    world.hours(12);
+    assert_eq!(world.told().last().unwrap(), "plan_regression expired manual");
+}
+
+#[test]
+fn the_same_is_not_told_again_within_its_period() {
+    let mut world = regressed("{}");
+    world.statements[7].ms /= 5.0;
+    world.statements[7].blocks /= 5.0;
+    world.hours(20);
+    let old = world.statements[7].plan - 1_000;
+    world.flip_to(7, old, &[]);
+    world.hours(1);
+    let told = world.of_kind(FindingKind::PlanRegression).len();
+    // The same again, within a day.
+    world.flip(7, 5.0, 5.0, &[]);
+    world.hours(10);
+    assert_eq!(world.of_kind(FindingKind::PlanRegression).len(), told);
+    assert!(world.count("regression_verifier_findings_suppressed_total", &[("reason", "cool_down")]) > 0.0);
+    // It is still there when the period is over.
+    world.hours(24);
+    assert!(world.of_kind(FindingKind::PlanRegression).len() > told);
+}
+
+#[test]
+fn caps_hold_back_what_was_judged() {
+    let mut world = World::after_a_week("{caps: {per_run: 1, per_object: 1, per_hour: 1}}");
+    for statement in [3, 4, 5] {
+        world.flip(statement, 5.0, 5.0, &[]);
+    }
+    world.hours(2);
+    let opened = |world: &World| {
+        world.count(
+            "regression_verifier_findings_total",
+            &[("kind", "plan_regression"), ("category", "careful")],
+        )
+    };
+    assert_eq!(opened(&world), 1.0);
+    assert!(world.count("regression_verifier_findings_suppressed_total", &[("reason", "per_run")]) > 0.0);
+    // What was held back comes later, one an hour.
+    world.hours(4);
+    assert_eq!(opened(&world), 3.0);
+}

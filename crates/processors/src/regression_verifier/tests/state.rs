@@ -1,0 +1,120 @@
+//! State is handed over, and comes back from the store.
+
+use std::collections::BTreeMap;
+
+use dbintel_model::FindingEvent;
+use proptest::prelude::*;
+
+use dbintel_pipeline::Processor as _;
+
+use super::world::{World, world};
+
+/// What is told in the same world with something done to the processor at some moments.
+fn told(mut replace: impl FnMut(&mut World)) -> Vec<FindingEvent> {
+    let mut world = World::after_a_week("{}");
+    replace(&mut world);
+    world.index("dropped");
+    world.flip(
+        7,
+        5.0,
+        5.0,
+        &[("ddl", "ddl index public.orders_customer dropped on public.orders, noticed at 2026")],
+    );
+    world.hours(1);
+    replace(&mut world);
+    world.hours(15);
+    replace(&mut world);
+    world.hours(3);
+    world.index("created");
+    replace(&mut world);
+    world.statements[7].ms /= 5.0;
+    world.statements[7].blocks /= 5.0;
+    world.hours(20);
+    world.found
+}
+
+fn numbers(found: &[FindingEvent]) -> Vec<(String, i64)> {
+    let number = |event: &FindingEvent| {
+        let ratio = event.finding.effect.and_then(|effect| effect.ratio).unwrap_or(0.0);
+        (
+            format!("{} {} {}", event.finding.id, event.finding.state, event.finding.category),
+            (ratio * 100.0) as i64,
+        )
+    };
+    found.iter().map(number).collect()
+}
+
+#[test]
+fn a_processor_that_is_replaced_or_killed_comes_to_the_same_verdicts() {
+    let undisturbed = numbers(&told(|_| {}));
+    assert!(undisturbed.len() >= 3, "{undisturbed:?}");
+    assert_eq!(numbers(&told(World::hand_over)), undisturbed);
+    assert_eq!(numbers(&told(World::kill)), undisturbed);
+}
+
+fn hours(world: &World) -> BTreeMap<u64, Vec<(i64, i64)>> {
+    let calls = |sums: super::super::sums::Sums| sums.calls.round() as i64;
+    let of = |statement: &super::super::statement::Statement| {
+        let open = Some((statement.hour.place, statement.hour.sums)).filter(|(_, sums)| !sums.is_empty());
+        statement.hours.iter().chain(open).map(|(place, sums)| (place, calls(sums))).collect()
+    };
+    world.verifier.statements.iter().map(|statement| (statement.id, of(statement))).collect()
+}
+
+#[test]
+fn a_sudden_end_loses_no_interval_that_was_told() {
+    let mut world = world("{}");
+    for _ in 0..3 {
+        world.hours(31);
+        world.interval();
+        let before = hours(&world);
+        world.kill();
+        assert_eq!(hours(&world), before);
+    }
+}
+
+/// A text that is known late gives the statement another key in the store, for all of its days.
+#[test]
+fn what_was_stored_before_the_text_was_known_is_stored_under_it() {
+    let mut world = world("{}");
+    world.texts_are_known = false;
+    world.hours(50);
+    world.texts_are_known = true;
+    world.interval();
+    let before = hours(&world);
+    world.kill();
+    assert_eq!(hours(&world), before);
+    assert_eq!(world.store.keys().filter(|key| key.contains("/about/")).count(), 40);
+}
+
+/// Of days that are not kept any more, nothing stays in the store.
+#[test]
+fn the_store_is_as_bounded_as_the_memory() {
+    let mut world = world("{}");
+    world.hours(20 * 24);
+    let store = &world.store;
+    let days = store.keys().filter(|key| key.contains("/day/")).count();
+    assert!(days <= 40 * 11, "{days}");
+    let largest = store.iter().filter(|(key, _)| key.contains("/day/")).map(|(_, bytes)| bytes.len()).max();
+    assert!(largest.unwrap() <= 544, "{largest:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_taken_over_or_refused(
+        kind in 0..9_usize, id in any::<u64>(), bytes in prop::collection::vec(any::<u8>(), 0..400), cut in 0..400_usize,
+    ) {
+        let mut world = world("{}");
+        world.interval();
+        let kind = ["about", "day", "short", "trial", "finding", "follow", "told", "control", "events"][kind];
+        let key = format!("{kind}/{id:016x}/00020000");
+        let with_layout = [&[1][..], &bytes].concat();
+        world.verifier.take_over(&[(key.as_str(), &bytes), (key.as_str(), &with_layout)]);
+        let state = world.verifier.snapshot().unwrap();
+        let cut = state.len() * cut / 400;
+        let _ = dbintel_pipeline::Processor::restore(&mut world.verifier, &state[..cut]);
+        world.interval();
+    }
+}

@@ -1,0 +1,175 @@
+//! What a change of plan leads to, and what does not lead to anything.
+
+use dbintel_model::finding::{Attribution, Category, FindingKind, FindingNews, Source};
+
+use super::world::{World, key, world};
+
+const DROPPED: (&str, &str) =
+    ("ddl", "ddl index public.orders_customer dropped on public.orders, noticed at 2026");
+const ANALYSED: (&str, &str) = ("analyze", "analyze public.orders, at 2026");
+
+#[test]
+fn a_plan_that_makes_a_statement_slower_is_found_with_everything_that_speaks_for_it() {
+    let mut world = World::after_a_week("{}");
+    world.index("dropped");
+    world.flip(7, 5.0, 5.0, &[ANALYSED, DROPPED]);
+    world.hours(30);
+    let regressions = world.of_kind(FindingKind::PlanRegression);
+    let opened: Vec<_> = regressions.iter().filter(|event| event.news == FindingNews::Opened).collect();
+    assert_eq!((opened.len(), world.found.len()), (1, regressions.len()), "{:?}", world.told());
+    let first = &opened[0].finding;
+    assert_eq!(first.subject.query_id, Some(key(7).query_id));
+    assert_eq!(first.category, Category::Careful);
+    // With half a day behind it, the same finding says more.
+    let last = &regressions.last().unwrap().finding;
+    assert_eq!((last.id, last.category), (first.id, Category::Manual), "{:#?}", last.locks);
+    assert_eq!(last.attribution, Some(Attribution::Attributed));
+    let effect = last.effect.unwrap();
+    assert!((4.5..5.5).contains(&effect.ratio.unwrap()) && effect.ratio_low.unwrap() > 3.5, "{effect:?}");
+    assert!(effect.t.unwrap() > 100.0);
+    let lost = last.time_lost.unwrap();
+    // 2,700 calls an hour and half as many more in the afternoon, of 12 ms each, that now take 60 ms.
+    assert!((2_600.0..4_700.0).contains(&lost.seconds_per_day.unwrap()), "{lost:?}");
+    let switch = last.locks.iter().find(|lock| *lock.name == *"switch_back").unwrap();
+    assert_eq!((switch.passed, switch.caps_at), (Some(false), Some(Category::Manual)));
+    assert!(last.locks.iter().all(|lock| !lock.sentence.is_empty()));
+    assert_eq!(&*last.causes[0].kind, "ddl");
+    assert_eq!(last.causes[0].object.as_deref(), Some("public.orders_customer"));
+    assert!(last.causes.iter().any(|cause| *cause.kind == *"analyze"));
+    let script = last.scripts.forward.as_deref().unwrap();
+    assert!(
+        script.starts_with(r#"CREATE INDEX CONCURRENTLY "orders_customer" ON "public"."orders""#),
+        "{script}"
+    );
+    assert!(last.scripts.rollback.is_some() && last.scripts.check.is_some() && last.questions.is_some());
+    let before = last.charts[0].before.last().unwrap();
+    let after = last.charts[0].after.first().unwrap();
+    assert!(before.mean.unwrap() * 3.0 < after.mean.unwrap() && before.end <= after.start);
+    let planner = last.evidence.iter().filter(|number| number.source == Source::Planner).count();
+    assert_eq!((planner, last.left_out), (2, 0));
+}
+
+#[test]
+fn a_large_step_is_told_within_hours() {
+    let mut world = World::after_a_week("{}");
+    world.flip(7, 5.0, 5.0, &[]);
+    world.hours(3);
+    assert_eq!(world.told(), ["plan_regression open careful"]);
+}
+
+#[test]
+fn a_plan_that_changes_nothing_is_not_told() {
+    let mut world = World::after_a_week("{}");
+    world.flip(7, 1.0, 1.0, &[DROPPED]);
+    world.hours(80);
+    assert_eq!(world.told(), [""; 0]);
+    assert_eq!(world.count("regression_verifier_trials_ended_total", &[("reason", "unchanged")]), 1.0);
+}
+
+#[test]
+fn a_slow_server_is_not_the_fault_of_a_plan() {
+    let mut world = World::after_a_week("{}");
+    world.flip(7, 1.0, 1.0, &[]);
+    world.load = 5.0;
+    world.hours(80);
+    assert_eq!(world.told(), [""; 0]);
+}
+
+#[test]
+fn slower_at_the_same_work_is_not_the_plan_unless_only_the_processor_is_left() {
+    for (waits, expected) in [(None, 0), (Some("Lock"), 0), (Some(""), 1)] {
+        let mut world = World::after_a_week("{}");
+        world.sessions(7, 100, None);
+        world.flip(7, 5.0, 1.0, &[]);
+        for _ in 0..24 {
+            if let Some(waits) = waits {
+                world.sessions(7, 10, Some(waits).filter(|waits| !waits.is_empty()));
+            }
+            world.hours(1);
+        }
+        assert_eq!(
+            world.of_kind(FindingKind::PlanRegression).len(),
+            expected,
+            "{waits:?} {:?}",
+            world.told()
+        );
+        if expected == 1 {
+            assert_eq!(world.found[0].finding.category, Category::Careful);
+        }
+    }
+}
+
+#[test]
+fn a_better_plan_is_an_improvement_and_no_finding() {
+    let mut world = World::after_a_week("{}");
+    world.flip(7, 0.2, 0.2, &[]);
+    world.hours(80);
+    assert_eq!(world.told(), [""; 0]);
+    assert_eq!(world.count("regression_verifier_trials_ended_total", &[("reason", "improved")]), 1.0);
+}
+
+#[test]
+fn below_a_week_it_is_careful_and_says_what_is_missing() {
+    let mut world = world("{}");
+    world.hours(5 * 24);
+    world.flip(7, 5.0, 5.0, &[]);
+    world.hours(40);
+    let last = &world.found.last().unwrap().finding;
+    assert_eq!(last.category, Category::Careful);
+    let missing: Vec<_> = last.evidence.iter().filter(|number| *number.name == *"missing").collect();
+    assert!(missing.iter().any(|number| number.detail.contains("baseline_days")), "{missing:?}");
+    let lock = last.locks.iter().find(|lock| *lock.name == *"baseline_days").unwrap();
+    assert_eq!(lock.passed, Some(false));
+}
+
+#[test]
+fn without_twenty_steady_statements_there_is_no_control() {
+    let mut world = world("{}");
+    world.statements.truncate(15);
+    world.hours(8 * 24);
+    world.flip(7, 5.0, 5.0, &[]);
+    world.hours(40);
+    let last = &world.found.last().unwrap().finding;
+    let lock = last.locks.iter().find(|lock| *lock.name == *"control").unwrap();
+    assert_eq!((last.category, lock.passed), (Category::Careful, Some(false)));
+}
+
+#[test]
+fn many_changes_at_once_are_one_finding_about_the_server() {
+    let mut world = World::after_a_week("{}");
+    for statement in 0..12 {
+        world.flip(statement, 5.0, 5.0, &[("version", "version: 17 -> 18, at 2026")]);
+    }
+    world.hours(40);
+    assert_eq!(world.told(), ["plan_regression open careful"]);
+    let finding = &world.found[0].finding;
+    assert_eq!((finding.subject.query_id, &*finding.causes[0].kind), (None, "version"));
+    assert_eq!(finding.evidence[0].value, Some(12.0));
+}
+
+#[test]
+fn acceleration_divides_time_and_marks_the_finding() {
+    let mut world =
+        World::after_a_week("{acceleration: 60, lost_time_per_day: 0s, review_lost_time_per_day: 0s}");
+    world.flip(7, 5.0, 5.0, &[]);
+    world.hours(40);
+    assert_eq!(world.opened(), ["plan_regression careful"]);
+    let finding = &world.found.last().unwrap().finding;
+    assert_eq!(finding.category, Category::Careful);
+    assert!(finding.summary.starts_with("[accelerated 60 times]"), "{}", finding.summary);
+    assert!(finding.failure_modes.iter().any(|mode| mode.starts_with("Time was accelerated")));
+}
+
+#[test]
+fn what_may_mix_two_entries_is_no_evidence() {
+    use dbintel_model::Record;
+    let mut world = world("{}");
+    world.hours(1);
+    let used = world.count("regression_verifier_intervals_total", &[]);
+    let mut query = super::bounds::query(&world, 3);
+    query.moments = None;
+    world.see(vec![Record::Query(Box::new(query))]);
+    assert_eq!(world.count("regression_verifier_intervals_total", &[]), used);
+    let ignored = |reason| world.count("regression_verifier_intervals_ignored_total", &[("reason", reason)]);
+    assert_eq!((ignored("incarnation"), ignored("too_long")), (1.0, 0.0));
+}

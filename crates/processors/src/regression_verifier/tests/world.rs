@@ -1,0 +1,354 @@
+//! A server whose statements do what they are told, with noise, hours of day and load.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use dbintel_model::catalogue::STATEMENT_COUNTERS;
+use dbintel_model::finding::{FindingKind, FindingNews};
+use dbintel_model::{
+    ACTION_FACT, Attribute, Batch, Change, ChangeKind, Clock, Counters, Exactness, FindingEvent, Interval,
+    ManualClock, Moments, Node, OBJECT_FACT, PlanCause, PlanChange, PlanFingerprint, PlanIdentity,
+    PlanReference, PlanRung, PlanSpan, Query, QueryKey, QueryText, Record, Server, Session, TABLE_FACT,
+    Target, Text, Timestamp,
+};
+use dbintel_pipeline::memory::MemoryAccounts;
+use dbintel_pipeline::telemetry::Registry;
+use dbintel_pipeline::{Context, Output, Processor as _, StateChange};
+
+use crate::regression_verifier::{RegressionVerifier, RegressionVerifierSettings};
+
+/// A Sunday, at midnight.
+const START: Timestamp = Timestamp::from_nanos(1_793_491_200_000_000_000);
+/// The least of these is one interval.
+pub(super) const MINUTES: u64 = 5;
+
+/// What one statement does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Behaviour {
+    pub(super) calls_per_hour: f64,
+    pub(super) ms: f64,
+    pub(super) blocks: f64,
+    pub(super) plan: u128,
+}
+
+pub(super) struct World {
+    pub(super) verifier: RegressionVerifier,
+    pub(super) registry: Registry,
+    pub(super) clock: ManualClock,
+    pub(super) statements: Vec<Behaviour>,
+    /// Time of everything is multiplied by it.
+    pub(super) load: f64,
+    /// Whether the server lets us see the texts.
+    pub(super) texts_are_known: bool,
+    pub(super) random: fastrand::Rng,
+    /// A part of an hour that one step of simulated time takes, of an hour's length under the acceleration.
+    pub(super) step: Duration,
+    pub(super) found: Vec<FindingEvent>,
+    /// What the store has.
+    pub(super) store: BTreeMap<String, Vec<u8>>,
+    settings: RegressionVerifierSettings,
+}
+
+pub(super) fn world(yaml: &str) -> World {
+    let settings: RegressionVerifierSettings = dbintel_config::from_yaml(yaml).unwrap();
+    let registry = Registry::default();
+    let behave = |n: u32| Behaviour {
+        calls_per_hour: 2_000.0 + 100.0 * f64::from(n),
+        ms: 5.0 + f64::from(n),
+        blocks: 60.0 + f64::from(n),
+        plan: 100 + u128::from(n),
+    };
+    World {
+        verifier: verifier(&settings, &registry),
+        registry,
+        clock: ManualClock::at(START),
+        statements: (0..40).map(behave).collect(),
+        load: 1.0,
+        texts_are_known: true,
+        random: fastrand::Rng::with_seed(42),
+        step: Duration::from_secs(MINUTES * 60).div_f64(settings.acceleration),
+        found: Vec::new(),
+        store: BTreeMap::new(),
+        settings,
+    }
+}
+
+fn verifier(settings: &RegressionVerifierSettings, registry: &Registry) -> RegressionVerifier {
+    let config = settings.validate().unwrap().config;
+    let accounts = MemoryAccounts::new(registry.clone());
+    RegressionVerifier::new(
+        "regression_verifier".into(),
+        &"postgresql".into(),
+        config,
+        registry.clone(),
+        &accounts,
+    )
+}
+
+pub(super) fn key(statement: usize) -> QueryKey {
+    QueryKey {
+        system: "postgresql",
+        database: "shop".into(),
+        database_id: 5,
+        user: "app".into(),
+        user_id: 10,
+        query_id: statement as i64,
+        toplevel: Some(true),
+    }
+}
+
+pub(super) fn text(statement: usize) -> Arc<QueryText> {
+    Arc::new(QueryText {
+        masked: Some("SELECT ?".into()),
+        fingerprint: 1_000 + statement as u64,
+        kind: "select",
+        operation: Some("SELECT"),
+        summary: None,
+        truncated: false,
+    })
+}
+
+pub(super) fn plan(exact: u128) -> PlanFingerprint {
+    PlanFingerprint { shape: exact / 2, exact }
+}
+
+pub(super) fn counters(blocks: f64, rows: f64) -> Counters {
+    let value = |column: &str| match column {
+        "shared_blks_hit" => blocks,
+        "rows" => rows,
+        _ => 0.0,
+    };
+    let values: Vec<f64> = STATEMENT_COUNTERS.iter().map(|definition| value(definition.column)).collect();
+    Counters::new(&STATEMENT_COUNTERS, &values)
+}
+
+pub(super) fn node() -> Node {
+    Node { system_identifier: Some(7), timeline: Some(1), version_number: 170_010, ..Node::default() }
+}
+
+impl World {
+    /// A server after eight days, with the plans that its statements have had all the time. The days are simulated once, and
+    /// taken over from then on.
+    pub(super) fn after_a_week(yaml: &str) -> Self {
+        static WEEK: OnceLock<World> = OnceLock::new();
+        let mut world = world(yaml);
+        if world.settings.acceleration > 1.0 {
+            world.hours(8 * 24);
+            return world;
+        }
+        let week = WEEK.get_or_init(|| {
+            let mut world = self::world("{}");
+            world.hours(8 * 24);
+            world
+        });
+        world.clock = ManualClock::at(week.now());
+        (world.random, world.store) = (week.random.clone(), week.store.clone());
+        world.replace(&week.verifier.snapshot().unwrap());
+        world
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Lets hours of simulated time pass.
+    pub(super) fn hours(&mut self, hours: usize) {
+        for _ in 0..hours * 60 / MINUTES as usize {
+            self.interval();
+        }
+    }
+
+    /// One interval of every statement.
+    pub(super) fn interval(&mut self) {
+        let start = self.now();
+        self.clock.advance(self.step);
+        let interval = Interval { start, end: self.now() };
+        let hours = self.step.as_secs_f64() * self.settings.acceleration / 3_600.0;
+        let day = start.since(START).as_secs_f64() * self.settings.acceleration / 86_400.0;
+        // More work in the afternoon, and somewhat slower then.
+        let swing = 1.0 + 0.5 * (day * std::f64::consts::TAU).sin();
+        let records = (0..self.statements.len())
+            .map(|n| {
+                let Behaviour { calls_per_hour, ms, blocks, plan: exact } = self.statements[n];
+                let calls = (calls_per_hour * hours * swing * self.noise(0.05)).max(1.0).round();
+                let mean = ms * self.load * (0.9 + 0.1 * swing) * self.noise(0.05);
+                let blocks = blocks * self.noise(0.02);
+                Record::Query(Box::new(Query {
+                    key: key(n),
+                    text: self.texts_are_known.then(|| text(n)),
+                    interval,
+                    calls: calls as i64,
+                    total_time_ms: calls * mean,
+                    moments: Some(Moments { mean_ms: mean, variance_ms2: Some((0.4 * mean).powi(2)) }),
+                    counters: counters(calls * blocks, calls),
+                    exactness: Exactness::LowerBound,
+                    rank: None,
+                    plan: Some(PlanReference { fingerprint: plan(exact), rung: PlanRung::Actual }),
+                    errors: None,
+                    plan_missing: None,
+                }))
+            })
+            .collect();
+        self.see(records);
+    }
+
+    /// A factor around one.
+    fn noise(&mut self, sigma: f64) -> f64 {
+        // Twelve uniform numbers have the variance of a normal one.
+        let sum: f64 = (0..12).map(|_| self.random.f64()).sum();
+        (sigma * (sum - 6.0)).exp()
+    }
+
+    pub(super) fn see(&mut self, records: Vec<Record>) {
+        let passed = records.len();
+        let out = self.process(records);
+        assert_eq!(out.first().map(|batch| batch.records.len()), Some(passed), "what passes is not changed");
+    }
+
+    fn process(&mut self, records: Vec<Record>) -> Vec<Batch> {
+        let server = Server {
+            receiver: "postgresql".into(),
+            system: "postgresql".into(),
+            address: "localhost".into(),
+            port: 5432,
+            resource: Vec::new(),
+        };
+        let now = self.now();
+        let batch = Batch {
+            target: Arc::new(Target::server(Arc::new(server))),
+            node: Some(Arc::new(node())),
+            observed_at: now,
+            server_clock: Some(now),
+            records,
+        };
+        let (mut out, mut random) = (Output::default(), fastrand::Rng::with_seed(1));
+        let mut cx = Context { now, monotonic: self.clock.monotonic(), random: &mut random };
+        self.verifier.process(&mut cx, batch, &mut out);
+        self.verifier.tick(&mut cx, &mut out);
+        let (state, lost) = out.take_state();
+        assert_eq!(lost, 0);
+        for StateChange { key, value } in state {
+            match value {
+                Some(value) => self.store.insert(key.to_string(), value),
+                None => self.store.remove(key.as_str()),
+            };
+        }
+        let batches = out.take_batches();
+        for record in batches.iter().skip(1).flat_map(|batch| &batch.records) {
+            let Record::Finding(event) = record else { panic!("{record:?}") };
+            self.found.push((**event).clone());
+        }
+        batches
+    }
+
+    /// A statement gets another plan, and from now on takes so much more time and work.
+    pub(super) fn flip(&mut self, statement: usize, time: f64, work: f64, causes: &[(&'static str, &str)]) {
+        let old = self.statements[statement].plan;
+        let new = old + 1_000;
+        self.flip_to(statement, new, causes);
+        let behaviour = &mut self.statements[statement];
+        (behaviour.ms, behaviour.blocks) = (behaviour.ms * time, behaviour.blocks * work);
+    }
+
+    pub(super) fn flip_to(&mut self, statement: usize, new: u128, causes: &[(&'static str, &str)]) {
+        let now = self.now();
+        let old = std::mem::replace(&mut self.statements[statement].plan, new);
+        let cause = |(kind, said): &(&'static str, &str)| PlanCause {
+            kind: Text::Static(kind),
+            description: (*said).to_owned().into(),
+        };
+        let last = Timestamp::from_nanos(now.as_nanos() - 60_000_000_000);
+        self.see(vec![Record::PlanChange(Box::new(PlanChange {
+            key: key(statement),
+            text: Some(text(statement)),
+            rung: PlanRung::Actual,
+            identity: PlanIdentity::Proven,
+            at: now,
+            old: plan(old),
+            old_span: PlanSpan { first: START, last },
+            old_cost: Some(100.0),
+            new: plan(new),
+            new_cost: Some(500.0),
+            seen_before: None,
+            difference: "Index Scan on orders -> Seq Scan on orders".into(),
+            causes: causes.iter().map(cause).collect(),
+            causes_not_listed: 0,
+        }))]);
+    }
+
+    /// An index is dropped or created.
+    pub(super) fn index(&mut self, action: &'static str) {
+        let definition = Some(Text::Static("btree (customer)"));
+        let (before, after) = if action == "dropped" { (definition, None) } else { (None, definition) };
+        self.see(vec![Record::Change(Box::new(Change {
+            at: Some(self.now()),
+            database: Some("shop".into()),
+            subject: Some("public.orders_customer".into()),
+            before,
+            after,
+            facts: vec![
+                Attribute::new(OBJECT_FACT, "index"),
+                Attribute::new(ACTION_FACT, action),
+                Attribute::new(TABLE_FACT, "public.orders"),
+            ],
+            ..Change::new(ChangeKind::Ddl)
+        }))]);
+    }
+
+    pub(super) fn sessions(&mut self, statement: usize, count: usize, waits_for: Option<&'static str>) {
+        let session = Session {
+            database: Some("shop".into()),
+            user: Some("app".into()),
+            state: Some("active".into()),
+            query_id: Some(statement as i64),
+            wait_event_type: waits_for.map(Text::Static),
+            ..Session::default()
+        };
+        self.see(vec![Record::Session(Box::new(session)); count]);
+    }
+
+    /// The processor is taken away without warning, and another one gets what the store has.
+    pub(super) fn kill(&mut self) {
+        let values = self.store.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
+        let state = crate::regression_verifier::keyed_state("regression_verifier", values);
+        self.replace(&state);
+    }
+
+    /// The processor is handed over in good order.
+    pub(super) fn hand_over(&mut self) {
+        let state = self.verifier.snapshot().unwrap();
+        self.replace(&state);
+    }
+
+    fn replace(&mut self, state: &[u8]) {
+        self.verifier = verifier(&self.settings, &self.registry);
+        self.verifier.restore(state).unwrap();
+        let labels = [("receiver", "postgresql"), ("limit", "verifier_state_damaged")];
+        assert_eq!(self.registry.value("dbintel_limit_reached_total", &labels), None);
+    }
+
+    pub(super) fn count(&self, name: &str, more: &[(&str, &str)]) -> f64 {
+        let labels = [&[("processor", "regression_verifier"), ("receiver", "postgresql")], more].concat();
+        self.registry.value(name, &labels).unwrap_or(0.0)
+    }
+
+    /// Findings in the order in which they were told, by kind and state.
+    pub(super) fn told(&self) -> Vec<String> {
+        let said = |event: &FindingEvent| {
+            format!("{} {} {}", event.finding.kind, event.finding.state, event.finding.category)
+        };
+        self.found.iter().map(said).collect()
+    }
+
+    /// The same, of those that were opened.
+    pub(super) fn opened(&self) -> Vec<String> {
+        let opened = |event: &&FindingEvent| event.news == FindingNews::Opened;
+        let said = |event: &FindingEvent| format!("{} {}", event.finding.kind, event.finding.category);
+        self.found.iter().filter(opened).map(said).collect()
+    }
+
+    pub(super) fn of_kind(&self, kind: FindingKind) -> Vec<&FindingEvent> {
+        self.found.iter().filter(|event| event.finding.kind == kind).collect()
+    }
+}
