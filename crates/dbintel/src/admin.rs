@@ -37,6 +37,8 @@ pub fn configure(
             }
             "control" => control = errors.keep(control_config(extension, warnings)).unwrap_or_default(),
             "zpages" => zpages = errors.keep(zpages_listen(extension, warnings)).unwrap_or(zpages),
+            // See `assembly`.
+            "store" => {}
             kind => {
                 let known: Vec<&str> = EXTENSIONS.iter().map(|(kind, _)| *kind).collect();
                 let message =

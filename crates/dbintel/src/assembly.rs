@@ -7,12 +7,14 @@ use dbintel_admin::config::{AdminConfig, TelemetryConfig};
 use dbintel_config::service::{Defined, PipelineConfig, PipelineId, Signal as PipelineSignal, check};
 use dbintel_config::values::ComponentId;
 use dbintel_config::{
-    ConfigError, ConfigErrors, Document, Environment, LoadOptions, Loaded, Problem, Section, Warnings,
+    Component, ConfigError, ConfigErrors, Document, Environment, LoadOptions, Loaded, Problem, Section,
+    Warnings,
 };
 use dbintel_model::{Attribute, Signal};
 use dbintel_pipeline::Signals;
 use dbintel_processors::memory_limiter::MemoryLimiterConfig;
 use dbintel_processors::plan_extractor::PlanExtractorConfig;
+use dbintel_store::{StoreConfig, StoreSettings};
 
 use crate::components::{self, EXPORTERS, ExporterPlan, PROCESSORS, ProcessorPlan, RECEIVERS, ReceiverPlan};
 use crate::resource;
@@ -31,6 +33,8 @@ pub struct Assembly {
     pub memory: MemoryLimiterConfig,
     /// Health, metrics and pages.
     pub admin: AdminConfig,
+    /// What keeps the state of processors over a restart; `None` keeps it in memory alone.
+    pub store: Option<StoreConfig>,
     /// The collector's own logs, metrics and traces.
     pub telemetry: TelemetryConfig,
     /// What the process says of itself on every resource.
@@ -106,11 +110,13 @@ fn assemble(document: &Document, warnings: &mut Warnings) -> Result<Assembly, Co
     let service = service.unwrap_or_default();
     let admin = errors.keep(crate::admin::configure(document, &service, warnings));
     let Some((admin, telemetry)) = admin.filter(|_| errors.is_empty()) else { return Err(errors) };
+    let store = errors.keep(store(document, warnings)).flatten();
     let mut lanes = BTreeMap::new();
     for pipeline in &service.pipelines {
         join(pipeline, &receivers, &processors, &exporters, &mut lanes);
     }
     verification_is_last(&lanes, &mut errors);
+    store_is_elsewhere(document, store.as_ref(), &lanes, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -118,7 +124,44 @@ fn assemble(document: &Document, warnings: &mut Warnings) -> Result<Assembly, Co
     let exporters: Plans<ExporterPlan> = exporters.into_iter().filter(|(id, _)| used(id)).collect();
     let memory = memory_limits(&lanes);
     let exporters = with_flush_timeouts(exporters, &lanes);
-    Ok(Assembly { lanes, exporters, memory, admin, telemetry, resource: Vec::new(), environment: None })
+    let (resource, environment) = (Vec::new(), None);
+    Ok(Assembly { lanes, exporters, memory, admin, store, telemetry, resource, environment })
+}
+
+/// The store, if one is configured.
+fn store(document: &Document, warnings: &mut Warnings) -> Result<Option<StoreConfig>, ConfigErrors> {
+    let mut stores = stores(document);
+    let Some(first) = stores.next() else { return Ok(None) };
+    if let Some(second) = stores.next() {
+        let message = format!("there is one store for all, and `{}` is it", first.id());
+        return Err(ConfigErrors(vec![second.problem("", message)]));
+    }
+    let settings: StoreSettings = first.read_noting(warnings)?;
+    components::settled(first, warnings, settings.validate()).map(Some)
+}
+
+fn stores(document: &Document) -> impl Iterator<Item = &Component> {
+    document.section(Section::Extensions).iter().filter(|extension| extension.id().kind() == "store")
+}
+
+/// What we write belongs on no server that we watch, unless somebody says so.
+fn store_is_elsewhere(
+    document: &Document,
+    store: Option<&StoreConfig>,
+    lanes: &BTreeMap<ComponentId, LanePlan>,
+    errors: &mut ConfigErrors,
+) {
+    let (Some(store), Some(extension)) = (store, stores(document).next()) else { return };
+    for (id, lane) in lanes {
+        let server = lane.receiver.server(id.to_string().into(), &[]);
+        if store.is_forbidden_on(&server.address, server.port) {
+            let message = format!(
+                "the store is on the server that `{id}` watches; use another server or a file, or set \
+                 on_watched_server: true if it may be there"
+            );
+            errors.push(extension.problem("url", message));
+        }
+    }
 }
 
 fn prepare_all<Plan>(

@@ -30,12 +30,13 @@ pub struct Factory<Plan> {
 }
 
 /// Extensions are built into the program; these are their types and what they do.
-pub const EXTENSIONS: [(&str, &str); 3] = [
+pub const EXTENSIONS: [(&str, &str); 4] = [
     (
         "control",
         "Breakers and overrides for a person, over a Unix socket (`dbintel circuits`, `dbintel bypass`).",
     ),
     ("health_check", "Health, liveness and readiness over HTTP."),
+    ("store", "Keeps what processors learn over a restart, in an SQLite file or a PostgreSQL database."),
     ("zpages", "Pages that show what the collector is doing."),
 ];
 
@@ -85,13 +86,14 @@ pub fn schemas() -> Vec<ComponentSchema> {
     let extensions = [
         extension("control", schemars::schema_for!(dbintel_admin::control::ControlSettings)),
         extension("health_check", schemars::schema_for!(dbintel_admin::config::HealthCheckSettings)),
+        extension("store", schemars::schema_for!(dbintel_store::StoreSettings)),
         extension("zpages", schemars::schema_for!(dbintel_admin::config::ZpagesSettings)),
     ];
     receivers.chain(processors).chain(exporters).chain(extensions).collect()
 }
 
 /// The configuration of a component, its notices as warnings and its complaints as errors with positions.
-fn settled<Config>(
+pub fn settled<Config>(
     component: &Component,
     warnings: &mut Warnings,
     validated: Result<Validated<Config>, Vec<Complaint>>,

@@ -93,6 +93,9 @@ async fn serve(checked: Checked, options: &Run) -> anyhow::Result<()> {
         controls,
         clock: Arc::clone(&clock),
     };
+    if let Some(store) = &assembly.store {
+        wiring.open_store(store).await.context("the store (extensions.store) could not be opened")?;
+    }
     wiring.start(&assembly, memory.limits, &monitor);
     let admin = Admin::start(&assembly.admin, cx).context("health, metrics or pages could not be served")?;
     let answering = questions.serve(|lane, command| wiring.ask(lane, command));

@@ -215,6 +215,7 @@ impl Shared {
     async fn run(self: Arc<Self>) -> Result<(), ComponentError> {
         let mut controls = self.controls.lock().await;
         let mut chain = Chain::build(&self.factories.lock(), &self.cx);
+        self.restore(&mut chain).await;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         self.cx.status.set(State::Ok, self.cx.clock.now());
@@ -233,6 +234,19 @@ impl Shared {
         }
         chain.tick();
         Ok(())
+    }
+
+    /// What the store kept goes to the processors before the first batch does, which waits at the door meanwhile.
+    async fn restore(&self, chain: &mut Chain) {
+        let Some(store) = &self.cx.store else { return };
+        let kept = store.load().await;
+        let (values, errors) = chain.restore_kept(&kept);
+        if values > 0 {
+            tracing::info!(lane = %self.cx.id, values, "what the store kept was taken over");
+        }
+        for error in errors {
+            tracing::error!(lane = %self.cx.id, "{error}; it begins without");
+        }
     }
 
     fn control(&self, chain: &mut Chain, control: Control) {

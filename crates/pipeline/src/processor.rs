@@ -5,6 +5,7 @@
 //! time and replayed from a seed.
 
 use dbintel_model::{Batch, Monotonic, PlanMissing, QueryKey, Text, Timestamp};
+use futures_util::future::BoxFuture;
 
 /// Requests to the receiver that one call may make; further ones are counted as lost.
 pub const MAX_REQUESTS_PER_CALL: usize = 256;
@@ -37,6 +38,15 @@ pub trait Processor: Send {
     /// # Errors
     /// [`RestoreError`] if the state is not of this processor; it then starts with none.
     fn restore(&mut self, _state: &[u8]) -> Result<(), RestoreError> {
+        Ok(())
+    }
+
+    /// Takes over what it gave to the store before the process or the lane was started anew: keys without the processor's
+    /// id, and values.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if nothing of it can be used; it then starts with none.
+    fn restore_kept(&mut self, _kept: &[(&str, &[u8])]) -> Result<(), RestoreError> {
         Ok(())
     }
 }
@@ -85,6 +95,11 @@ pub trait StateStore: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`StateRefused`] if it will not be written.
     fn put(&self, change: StateChange) -> Result<(), StateRefused>;
+
+    /// Everything that is kept, for processors that begin. What cannot be read is missing, and the store says so.
+    fn load(&self) -> BoxFuture<'_, Vec<StateChange>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 }
 
 /// Why a state change is not written.

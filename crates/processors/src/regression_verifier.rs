@@ -67,7 +67,7 @@ pub use self::config::{
 pub use self::control::MAX_CONTROL_STATEMENTS;
 pub use self::events::{EVENT_TEXT_BYTES_MAX, MAX_EVENTS};
 pub use self::hours::{HOURS_MAX, SHORTS_MAX, TRIAL_SHORTS_MAX};
-pub use self::keep::{DAYS_STORED_PER_CALL, keyed_state};
+pub use self::keep::DAYS_STORED_PER_CALL;
 pub use self::life::{MAX_OPEN_FINDINGS, MAX_TOLD};
 pub use self::trial::{CAUSE_BYTES_MAX, DIFFERENCE_BYTES_MAX, TRIAL_BYTES_MAX};
 
@@ -379,6 +379,12 @@ impl Processor for RegressionVerifier {
         let error = |reason: &'static str| RestoreError { id: self.id.clone(), reason: reason.into() };
         let values = keep::values_of(state).map_err(|_| error("it is damaged or of another version"))?;
         let damaged = self.take_over(&values);
+        self.telemetry.limit("verifier_state_damaged", damaged);
+        Ok(())
+    }
+
+    fn restore_kept(&mut self, kept: &[(&str, &[u8])]) -> Result<(), RestoreError> {
+        let damaged = self.take_over(kept);
         self.telemetry.limit("verifier_state_damaged", damaged);
         Ok(())
     }

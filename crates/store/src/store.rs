@@ -430,6 +430,23 @@ impl StateStore for ServerState {
         let key = (self.server.clone(), change.key);
         self.store.take_in(|pending| pending.put(key, change.value))
     }
+
+    fn load(&self) -> BoxFuture<'_, Vec<StateChange>> {
+        Box::pin(async {
+            let mut kept = Vec::new();
+            let restored = self.store.restore(&self.server, |changes| kept.extend(changes)).await;
+            match restored {
+                Ok(Restored { unreadable: 0, .. }) => {}
+                Ok(Restored { unreadable, .. }) => {
+                    tracing::error!(server = %self.server, unreadable, "values of the store are damaged and were passed over");
+                }
+                Err(error) => {
+                    tracing::error!(server = %self.server, "what was kept could not be read, history begins anew: {error}");
+                }
+            }
+            kept
+        })
+    }
 }
 
 fn set_aside(

@@ -11,14 +11,15 @@ use dbintel_admin::pages::LaneReplies;
 use dbintel_admin::resources::{BoundSource, MemoryBound, ResourceMonitor};
 use dbintel_admission::{MemoryPressure, ProcessLoad};
 use dbintel_config::values::ComponentId;
+use dbintel_model::finding::ServerIdentity;
 use dbintel_model::{Clock, Text};
 use dbintel_pipeline::memory::{MemoryAccounts, MemoryLimits, MemoryState, Pressure};
 use dbintel_pipeline::overrides::Overrides;
 use dbintel_pipeline::status::{ComponentKind, StatusBoard};
 use dbintel_pipeline::telemetry::Registry;
 use dbintel_pipeline::{
-    Command, LaneContext, LaneLimits, Processor, ProcessorFactory, QueueLimits, Requests, Supervised,
-    Supervisor, Turn,
+    Command, LaneContext, LaneLimits, Processor, ProcessorFactory, QueueLimits, Requests, StateStore,
+    Supervised, Supervisor, Turn,
 };
 use dbintel_processors::adaptive_sampler::AdaptiveSampler;
 use dbintel_processors::circuit_breaker::{
@@ -31,6 +32,7 @@ use dbintel_processors::memory_limiter::{
 use dbintel_processors::plan_extractor::{PlanCache, PlanExtractor};
 use dbintel_processors::regression_verifier::{RegressionVerifier, RegressionVerifierConfig};
 use dbintel_processors::verification::{Verification, VerificationConfig};
+use dbintel_store::{Instance, OnDamage, Store, StoreConfig, StoreContext, StoreError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -64,11 +66,23 @@ pub struct Wiring {
     lanes: BTreeMap<Text, RunningLane>,
     exporters: BTreeMap<ComponentId, RunningExporter>,
     watch: Option<Supervised>,
+    store: Option<RunningStore>,
     process: ProcessGate,
     overrides: Overrides,
     circuits: Circuits,
     /// By processor, and shared by the lanes that name it.
     plan_caches: BTreeMap<ComponentId, PlanCache>,
+}
+
+/// The store and the task that writes.
+struct RunningStore {
+    store: Store,
+    writer: Supervised,
+}
+
+/// The name of this machine, for those who find two collectors in one store.
+fn host() -> Text {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned().into()
 }
 
 /// What every component is given.
@@ -109,6 +123,7 @@ impl Wiring {
             lanes: BTreeMap::new(),
             exporters: BTreeMap::new(),
             watch: None,
+            store: None,
         }
     }
 
@@ -127,6 +142,41 @@ impl Wiring {
 
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.commons.clock)
+    }
+
+    /// Opens the store, which has to be there before what it keeps is asked for.
+    ///
+    /// # Errors
+    /// If it can never be used as it is configured. A database that does not answer now is tried again.
+    pub async fn open_store(&mut self, config: &StoreConfig) -> Result<(), StoreError> {
+        let cx = StoreContext {
+            clock: self.clock(),
+            registry: self.registry(),
+            accounts: self.commons.accounts.clone(),
+            instance: Instance { id: format!("{:032x}", fastrand::u128(..)).into(), host: host() },
+            on_damage: OnDamage::SetAside,
+        };
+        let (store, writer) = Store::open(config.clone(), cx).await?;
+        let now = self.commons.clock.now();
+        let status = self.commons.board.register(ComponentKind::Extension, "store".into(), now);
+        status.set(dbintel_pipeline::status::State::Ok, now);
+        let shutdown = CancellationToken::new();
+        let stop = shutdown.clone();
+        let run = move || writer.clone().run(stop.clone());
+        let writer = self.commons.supervisor.start("store".into(), status, shutdown, run);
+        self.store = Some(RunningStore { store, writer });
+        Ok(())
+    }
+
+    /// Where the state of a lane's processors is kept. The address is part of the name: the receiver of another server has
+    /// nothing to do with it.
+    fn state_of(&self, lane: &Text, plan: &LanePlan) -> Option<Arc<dyn StateStore>> {
+        let RunningStore { store, .. } = self.store.as_ref()?;
+        let server = plan.receiver.server(lane.clone(), &[]);
+        if !store.watch(ServerIdentity::of(&server, None)) {
+            tracing::warn!(%lane, "too many servers: another collector that watches this one is not noticed");
+        }
+        Some(Arc::new(store.state_of(format!("{lane} {}", plan.receiver.address()).into())))
     }
 
     /// Starts everything, exporters first.
@@ -159,6 +209,11 @@ impl Wiring {
         join_all(lanes.map(|lane| lane.stop(deadline))).await;
         let left = deadline.saturating_sub(self.commons.clock.monotonic().since(started));
         join_all(self.exporters.values_mut().map(|exporter| exporter.stop(left))).await;
+        if let Some(RunningStore { store, writer }) = self.store {
+            // It writes what still waits.
+            writer.stop(deadline.saturating_sub(self.commons.clock.monotonic().since(started))).await;
+            store.close().await;
+        }
         if let Some(watch) = self.watch {
             watch.stop(ABORT_GRACE).await;
         }
@@ -224,7 +279,7 @@ impl Wiring {
                 .collect(),
             sinks: sinks.collect(),
             requests,
-            store: None,
+            store: self.state_of(&name, plan),
             memory: self.memory.clone(),
             overrides: self.overrides.clone(),
             clock: self.clock(),

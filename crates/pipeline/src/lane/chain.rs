@@ -8,7 +8,7 @@ use dbintel_model::{Batch, Clock, Record, Text};
 use super::{LaneContext, ProcessorFactory, Sink};
 use crate::exporter::{Delivery, LossReason};
 use crate::telemetry::{Counter, Gauge, Registry, definitions};
-use crate::{Command, Context, Output, Processor, PushError, Reply, RestoreError, StateRefused};
+use crate::{Command, Context, Output, Processor, PushError, Reply, RestoreError, StateChange, StateRefused};
 
 /// A built chain.
 pub(super) struct Chain {
@@ -94,6 +94,24 @@ impl Chain {
             }
         }
         errors
+    }
+
+    /// Hands out what the store kept, to each processor what bears its id. Says how many values found one, and what could
+    /// not be taken over.
+    pub(super) fn restore_kept(&mut self, kept: &[StateChange]) -> (usize, Vec<RestoreError>) {
+        let (mut taken, mut errors) = (0, Vec::new());
+        for stage in &mut self.stages {
+            let id = stage.processor.id();
+            let values = kept.iter().filter_map(|StateChange { key, value }| {
+                Some((key.as_str().strip_prefix(id)?.strip_prefix('/')?, value.as_deref()?))
+            });
+            let values: Vec<(&str, &[u8])> = values.collect();
+            if !values.is_empty() {
+                taken += values.len();
+                errors.extend(stage.processor.restore_kept(&values).err());
+            }
+        }
+        (taken, errors)
     }
 
     fn run_from(&mut self, first: usize, mut batches: Vec<Batch>) -> Vec<Batch> {

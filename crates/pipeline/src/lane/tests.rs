@@ -39,6 +39,13 @@ impl Processor for Probe {
         self.seen = *state.first().ok_or(error)?;
         Ok(())
     }
+
+    fn restore_kept(&mut self, kept: &[(&str, &[u8])]) -> Result<(), RestoreError> {
+        match kept {
+            [("seen", state)] => self.restore(state),
+            _ => Err(RestoreError { id: "probe".into(), reason: "one key expected".into() }),
+        }
+    }
 }
 
 fn record() -> Record {

@@ -346,7 +346,7 @@ impl RegressionVerifier {
 /// Trials that are shown to an operator: those that lose the most time.
 const TRIALS_SHOWN: usize = 20;
 
-/// Keys and values of a state, as [`keyed_state`] or a snapshot puts them together.
+/// Keys and values of a state, as a snapshot puts them together.
 pub(super) fn values_of(state: &[u8]) -> Result<Vec<(&str, &[u8])>, Damaged> {
     let mut from = stored::enter(state)?;
     let mut values = Vec::new();
@@ -354,17 +354,4 @@ pub(super) fn values_of(state: &[u8]) -> Result<Vec<(&str, &[u8])>, Damaged> {
         values.push((from.str()?, from.bytes()?));
     }
     Ok(values)
-}
-
-/// A state to restore from the values that the store has for the processor of this id.
-#[must_use]
-pub fn keyed_state<'a>(id: &str, values: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
-    let mut out = stored::begin();
-    for (key, value) in values {
-        if let Some(key) = key.strip_prefix(id).and_then(|key| key.strip_prefix('/')) {
-            out.text(key);
-            out.bytes(value);
-        }
-    }
-    out.0
 }

@@ -9,7 +9,8 @@ use super::*;
 use crate::admission::Permissive;
 use crate::memory::MemoryAccounts;
 use crate::processor::{MAX_REQUESTS_PER_CALL, MAX_STATE_CHANGES_PER_CALL};
-use crate::{Receiver, ReceiverContext, Requests, StateChange};
+use crate::{Receiver, ReceiverContext, Requests, StateChange, StateRefused};
+use futures_util::future::BoxFuture;
 
 /// At every tick emits a batch of one record, asks for so many plans, and changes so many values.
 struct Ticker {
@@ -171,4 +172,53 @@ async fn without_a_store_every_change_is_counted() {
     // What is lost here are no records.
     let lost = [("receiver", "postgresql"), ("reason", "no_store")];
     assert_eq!(fixture.registry.value("dbintel_lane_lost_records_total", &lost), None);
+}
+
+/// Keeps the same for good.
+#[derive(Debug)]
+struct Kept(Vec<StateChange>);
+
+impl StateStore for Kept {
+    fn put(&self, _change: StateChange) -> Result<(), StateRefused> {
+        Ok(())
+    }
+
+    fn load(&self) -> BoxFuture<'_, Vec<StateChange>> {
+        Box::pin(async {
+            tokio::time::sleep(TICK).await;
+            self.0.clone()
+        })
+    }
+}
+
+fn kept(key: &'static str, value: &[u8]) -> StateChange {
+    StateChange { key: key.into(), value: Some(value.to_vec()) }
+}
+
+async fn seen(fixture: &Fixture) -> String {
+    let replies = fixture.lane.command(Command::Show).await;
+    let (_, reply) = replies.iter().find(|(id, _)| id.as_str() == "probe").unwrap();
+    reply.lines[0].1.to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn processors_begin_with_what_the_store_kept_also_after_a_panic() {
+    let store = Kept(vec![kept("probe/seen", &[7]), kept("probelike/seen", &[8]), kept("ticker/0", &[9])]);
+    let fixture = start_with(vec![factory()], WIDE, mpsc::channel(1).0, Some(Arc::new(store)));
+    // A batch that comes while the store is read waits, and is not seen by a processor without its state.
+    fixture.lane.door().offer(batch(1)).unwrap();
+    assert_eq!(seen(&fixture).await, "8");
+    fixture.lane.door().offer(batch(13)).unwrap();
+    pass_ticks(60).await;
+    assert_eq!(seen(&fixture).await, "7");
+    let panics =
+        fixture.registry.value("dbintel_component_panics_total", &[("component", "lane/postgresql")]);
+    assert_eq!(panics, Some(1.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_processor_cannot_use_leaves_it_without() {
+    let store = Kept(vec![kept("probe/seen", &[])]);
+    let fixture = start_with(vec![factory()], WIDE, mpsc::channel(1).0, Some(Arc::new(store)));
+    assert_eq!(seen(&fixture).await, "0");
 }

@@ -310,9 +310,14 @@ impl World {
 
     /// The processor is taken away without warning, and another one gets what the store has.
     pub(super) fn kill(&mut self) {
-        let values = self.store.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
-        let state = crate::regression_verifier::keyed_state("regression_verifier", values);
-        self.replace(&state);
+        let values = self.store.iter().filter_map(|(key, value)| {
+            Some((key.as_str().strip_prefix("regression_verifier/")?, value.as_slice()))
+        });
+        let values: Vec<_> = values.collect();
+        let mut verifier = verifier(&self.settings, &self.registry);
+        verifier.restore_kept(&values).unwrap();
+        self.verifier = verifier;
+        self.nothing_was_damaged();
     }
 
     /// The processor is handed over in good order.
@@ -324,6 +329,10 @@ impl World {
     fn replace(&mut self, state: &[u8]) {
         self.verifier = verifier(&self.settings, &self.registry);
         self.verifier.restore(state).unwrap();
+        self.nothing_was_damaged();
+    }
+
+    fn nothing_was_damaged(&self) {
         let labels = [("receiver", "postgresql"), ("limit", "verifier_state_damaged")];
         assert_eq!(self.registry.value("dbintel_limit_reached_total", &labels), None);
     }

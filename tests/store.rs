@@ -1,0 +1,144 @@
+//! State over a restart: the compiled program beside a real database, ended without warning, and started again.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dbintel_testkit::otlp_sink::OtlpSink;
+use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
+use dbintel_testkit::process::{Dbintel, Launch};
+use dbintel_tests::AdminPorts;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What the lane says when it has taken over what was kept.
+const TAKEN_OVER: &str = "what the store kept was taken over";
+
+struct World {
+    cluster: Cluster,
+    sink: OtlpSink,
+    ports: AdminPorts,
+    directory: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let cluster = Cluster::start(Major::V17, Options::new()).await;
+        cluster.create_monitor_role(OwnStatements::Untracked).await;
+        cluster.create_extension("postgres", "pg_stat_statements").await;
+        let directory = tempfile::tempdir().unwrap();
+        Self { cluster, sink: OtlpSink::start().await, ports: AdminPorts::default(), directory }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("store.db")
+    }
+
+    fn config(&self, store: &str) -> String {
+        format!(
+            "receivers:\n  postgresql: {{endpoint: \"127.0.0.1:{}\", username: dbintel, password: monitor-of-the-test, \
+             tls: {{insecure: true}}, collection_interval: 1s, initial_delay: 0, \
+             top_query_collection: {{collection_interval: 1s}}}}\n\
+             exporters:\n  otlphttp: {{endpoint: \"{}\"}}\n\
+             extensions:\n  store: {store}\n\
+             service:\n  extensions: [store]\n  pipelines:\n    databases:\n      receivers: [postgresql]\n      \
+             processors: [memory_limiter, circuit_breaker, plan_extractor, regression_verifier, verification]\n      \
+             exporters: [otlphttp]\n",
+            self.cluster.port(),
+            self.sink.http_endpoint(),
+        )
+    }
+
+    async fn start(&self) -> Dbintel {
+        let config = self.config(&format!("{{path: {}}}", self.file().display()));
+        let mut program = self.ports.apply(Launch::run(&config)).start();
+        program.wait_until_ready(self.ports.health(), "/health/ready", PATIENCE).await;
+        program
+    }
+
+    /// Runs statements until values were written since now.
+    async fn until_written(&self, program: &Dbintel) {
+        let before = self.metric(program, "dbintel_store_written_total").await;
+        let reached = async {
+            while self.metric(program, "dbintel_store_written_total").await <= before {
+                self.cluster.execute("postgres", "SELECT count(*) FROM pg_class").await;
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, reached).await.is_ok();
+        assert!(in_time, "nothing was written\n{}", program.stderr());
+    }
+
+    async fn metric(&self, program: &Dbintel, name: &str) -> f64 {
+        let (_, body) = program.http_get(self.ports.metrics(), "/metrics").await.unwrap();
+        let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        body.lines().filter(of_name).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+async fn until_said(program: &Dbintel, words: &str) {
+    let said = async {
+        while !program.stderr().contains(words) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, said).await.is_ok();
+    assert!(in_time, "it did not say: {words}\n{}", program.stderr());
+}
+
+fn set_aside(file: &Path) -> usize {
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let files = std::fs::read_dir(file.parent().unwrap()).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names
+        .filter(|found| found.starts_with(name) && found.contains("corrupt") && !found.contains("-wal"))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_learnt_outlives_a_kill_and_a_damaged_file_is_set_aside() {
+    let world = World::new().await;
+    let mut program = world.start().await;
+    world.until_written(&program).await;
+    assert!(!program.stderr().contains(TAKEN_OVER), "{}", program.stderr());
+    program.kill();
+    program.wait(PATIENCE).await;
+    let mut program = world.start().await;
+    until_said(&program, TAKEN_OVER).await;
+    world.until_written(&program).await;
+    program.stop(PATIENCE).await;
+    std::fs::write(world.file(), [b'x'; 8_192]).unwrap();
+    let program = world.start().await;
+    world.until_written(&program).await;
+    assert_eq!(world.metric(&program, "dbintel_store_set_aside_total").await, 1.0);
+    assert_eq!(set_aside(&world.file()), 1);
+    assert!(!program.stderr().contains(TAKEN_OVER), "{}", program.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_on_the_watched_server_and_a_second_one_are_refused_before_anything_is_connected() {
+    let world = World::new().await;
+    let url = format!("postgresql://dbintel@127.0.0.1:{}/dbintel", world.cluster.port());
+    let check = async |store: String| {
+        let launch = Launch::command(&["validate", "--config"]);
+        let file = launch.write_file("store.yaml", &world.config(&store));
+        let output = launch.argument(&file).output().await;
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), text)
+    };
+    let tls = "tls: {insecure: true}";
+    let (code, text) = check(format!("{{url: \"{url}\", {tls}}}")).await;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("store is on the server that `postgresql` watches"), "{text}");
+    let (code, text) = check(format!("{{url: \"{url}\", {tls}, on_watched_server: true}}")).await;
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = check("{path: /tmp/a.db}\n  store/second: {path: /tmp/b.db}".to_owned()).await;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("one store for all"), "{text}");
+}
