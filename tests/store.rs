@@ -142,3 +142,18 @@ async fn a_store_on_the_watched_server_and_a_second_one_are_refused_before_anyth
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("one store for all"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shortened_time_is_refused_in_production() {
+    let world = World::new().await;
+    let config = world.config(&format!("{{path: {}}}", world.file().display()));
+    let config = format!("processors:\n  regression_verifier: {{acceleration: 60}}\n{config}");
+    for (environment, code) in [("production", 2), ("staging", 0)] {
+        let launch = Launch::command(&["validate", "--environment", environment, "--config"]);
+        let file = launch.write_file("store.yaml", &config);
+        let output = launch.argument(&file).output().await;
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(code == 0 || text.contains("processors.regression_verifier.acceleration"), "{text}");
+    }
+}

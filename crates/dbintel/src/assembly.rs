@@ -1,7 +1,7 @@
 //! From a loaded configuration to what will run: every component checked, every reference resolved. Nothing has been
 //! connected to, opened or started when this is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dbintel_admin::config::{AdminConfig, TelemetryConfig};
 use dbintel_config::service::{Defined, PipelineConfig, PipelineId, Signal as PipelineSignal, check};
@@ -21,6 +21,9 @@ use crate::resource;
 
 /// The environment variable that names the environment.
 pub const ENVIRONMENT_VARIABLE: &str = "DBINTEL_ENVIRONMENT";
+
+/// The environment in which nothing runs that is only for tests.
+const PRODUCTION: &str = "production";
 
 /// What will run.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +87,9 @@ pub fn load(
     let options = LoadOptions { files, sets, environment: environment.clone() };
     let (Loaded { mut document, mut warnings }, mut errors) = Document::load_leniently(&options, variables)?;
     let assembly = errors.keep(assemble(&document, &mut warnings));
+    if environment.as_deref() == Some(PRODUCTION) {
+        time_runs_as_it_is(&document, assembly.as_ref(), &mut errors);
+    }
     let Some(mut assembly) = assembly.filter(|_| errors.is_empty()) else {
         return Err(errors.without_consequences());
     };
@@ -126,6 +132,24 @@ fn assemble(document: &Document, warnings: &mut Warnings) -> Result<Assembly, Co
     let exporters = with_flush_timeouts(exporters, &lanes);
     let (resource, environment) = (Vec::new(), None);
     Ok(Assembly { lanes, exporters, memory, admin, store, telemetry, resource, environment })
+}
+
+/// Shortened time is for tests and demonstrations.
+fn time_runs_as_it_is(document: &Document, assembly: Option<&Assembly>, errors: &mut ConfigErrors) {
+    let chains =
+        assembly.into_iter().flat_map(|assembly| assembly.lanes.values()).flat_map(|lane| &lane.chain);
+    let accelerated = chains.filter_map(|(id, plan)| match plan {
+        ProcessorPlan::RegressionVerifier(config) if config.is_accelerated() => Some(id),
+        _ => None,
+    });
+    for id in accelerated.collect::<BTreeSet<_>>() {
+        let processors = document.section(Section::Processors);
+        if let Some(component) = processors.iter().find(|component| component.id() == id) {
+            let message =
+                "is for tests and demonstrations, and this is the environment `production`; remove it";
+            errors.push(component.problem("acceleration", message));
+        }
+    }
 }
 
 /// The store, if one is configured.

@@ -234,6 +234,12 @@ impl RegressionVerifierConfig {
         &self.settings
     }
 
+    /// Whether time does not run as it is.
+    #[must_use]
+    pub fn is_accelerated(&self) -> bool {
+        self.settings.acceleration > 1.0
+    }
+
     /// A length of time as it is written, shortened by the acceleration.
     pub(super) fn shortened(&self, duration: Duration) -> std::time::Duration {
         duration.get().div_f64(self.settings.acceleration.max(1.0))
