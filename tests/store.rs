@@ -11,6 +11,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dbintel_model::finding::{Category, FindingKind, Identity, Subject};
+use dbintel_model::{Clock as _, Finding, Server, SystemClock};
+use dbintel_pipeline::memory::MemoryAccounts;
+use dbintel_pipeline::telemetry::Registry;
+use dbintel_store::{Instance, OnDamage, Place, Retention, Store, StoreConfig, StoreContext};
 use dbintel_testkit::otlp_sink::OtlpSink;
 use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 use dbintel_testkit::process::{Dbintel, Launch};
@@ -156,4 +161,74 @@ async fn shortened_time_is_refused_in_production() {
         assert_eq!(output.status.code(), Some(code), "{text}");
         assert!(code == 0 || text.contains("processors.regression_verifier.acceleration"), "{text}");
     }
+}
+
+/// Puts a finding into the store beside whoever uses it.
+async fn find(file: &Path) -> Finding {
+    let day = Duration::from_secs(86_400);
+    let retention = Retention { findings: 90 * day, baselines: 30 * day, audit: 400 * day };
+    let config = StoreConfig { place: Place::Sqlite(file.to_owned()), retention };
+    let clock = std::sync::Arc::new(SystemClock::default());
+    let now = clock.now();
+    let cx = StoreContext {
+        clock,
+        registry: Registry::default(),
+        accounts: MemoryAccounts::default(),
+        instance: Instance { id: "test".into(), host: "here".into() },
+        on_damage: OnDamage::Fail,
+    };
+    let (store, _writer) = Store::open(config, cx).await.unwrap();
+    let server = Server {
+        receiver: "postgresql".into(),
+        system: "postgresql".into(),
+        address: "db".into(),
+        port: 5432,
+        resource: Vec::new(),
+    };
+    let subject = Subject::of_object(&server, None, "orders".into(), "public.orders".into());
+    let kind = FindingKind::StatisticsStale;
+    let ids = Identity { kind, subject: &subject, plan: None }.at(now);
+    let mut finding = Finding::new(ids.id, kind, Category::Careful, subject, now);
+    finding.summary = "The statistics are \u{1b}[31mold".into();
+    store.open_finding(ids, &finding).await.unwrap();
+    store.close().await;
+    finding
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn findings_are_read_and_decided_while_the_collector_runs() {
+    let world = World::new().await;
+    let program = world.start().await;
+    let says = async |arguments: &[&str]| {
+        let launch = Launch::command(&[]);
+        let config = world.config(&format!("{{path: {}}}", world.file().display()));
+        let file = launch.write_file("store.yaml", &config);
+        let launch = launch.argument("findings").argument("--config").argument(&file);
+        let launch = arguments.iter().fold(launch, Launch::argument);
+        let output = launch.output().await;
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    assert_eq!(says(&["list"]).await, (true, "no finding is open\n".to_owned()));
+    let finding = find(&world.file()).await;
+    let id = finding.id.to_string();
+    let (done, text) = says(&["list"]).await;
+    assert!(done && text.contains(&id[..12]) && text.contains("statistics_stale"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let (done, text) = says(&["show", &id[..12]]).await;
+    assert!(done && text.contains(&id) && text.contains("object public.orders"), "{text}");
+    let (done, text) = says(&["show", &id, "--json"]).await;
+    assert!(done, "{text}");
+    assert_eq!(serde_json::from_str::<Finding>(&text).unwrap(), finding);
+    let (done, text) = says(&["reject", &id, "--by", "eve"]).await;
+    assert!(!done && text.contains("a rejection needs a reason"), "{text}");
+    let (done, text) = says(&["accept", &id[..12], "--by", "eve", "--reason", "tonight"]).await;
+    assert!(done && text.ends_with("was open and is accepted now\n"), "{text}");
+    let (done, text) = says(&["accept", &id, "--by", "eve"]).await;
+    assert!(!done && text.contains("a finding that is accepted cannot be accepted"), "{text}");
+    let (done, text) = says(&["show", &id]).await;
+    assert!(done && text.contains("accept by eve: tonight"), "{text}");
+    let (done, text) = says(&["list", "--state", "opened"]).await;
+    assert!(!done && text.contains("none of open, accepted"), "{text}");
+    assert!(says(&["show", "0123456789ab"]).await.1.contains("there is no finding"));
+    world.until_written(&program).await;
 }

@@ -40,6 +40,71 @@ pub enum Command {
     Circuits(Circuits),
     /// Switch a part of a running collector off for a while, or look at what is off.
     Bypass(BypassOptions),
+    /// Read what was found, and decide about it.
+    Findings(Findings),
+}
+
+/// `findings`. The configuration says where the store is; a collector need not run.
+#[derive(Debug, Args)]
+pub struct Findings {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: FindingAction,
+}
+
+/// What to do with findings.
+#[derive(Debug, Subcommand)]
+pub enum FindingAction {
+    /// List those that are not closed, the latest change first.
+    List(ListFindings),
+    /// Show one with all its evidence.
+    Show {
+        /// Its id, or the first digits of it.
+        id: String,
+        /// As a line of JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Note that it shall be done. The collector does nothing: it watches for the repair, and measures it.
+    Accept(Choice),
+    /// Note that it shall not be done, and why.
+    Reject(Choice),
+}
+
+/// Which findings to list.
+#[derive(Debug, Args)]
+pub struct ListFindings {
+    /// Closed ones too.
+    #[arg(long)]
+    pub all: bool,
+    /// Of this kind only, for instance `plan_regression`.
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// In this state only, for instance `accepted`.
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+    /// At most so many.
+    #[arg(long, value_name = "NUMBER")]
+    pub limit: Option<u32>,
+    /// A line of JSON for each.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A decision of a person.
+#[derive(Debug, Args)]
+pub struct Choice {
+    /// The id of the finding, or the first digits of it.
+    pub id: String,
+    /// Why; a rejection needs a reason.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Who decides; otherwise `USER` says.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
 }
 
 /// Options of `run`.

@@ -1,6 +1,7 @@
 //! Commands that do not run the collector.
 
 mod control;
+mod findings;
 mod generate;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use anyhow::Context as _;
 use dbintel_admin::client::{HealthProbe, health_check};
 
 pub use self::control::{bypass, circuits};
+pub use self::findings::findings;
 pub use self::generate::generate_config;
 use crate::assembly::Checked;
 use crate::cli::{Health, PlanFunctionScript, Question};

@@ -52,6 +52,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Health(options)) => commands::health(&options),
         Some(Command::Circuits(options)) => commands::circuits(options),
         Some(Command::Bypass(options)) => commands::bypass(options),
+        Some(Command::Findings(options)) => {
+            let checked = load(&options.sources)?;
+            choose_tls_provider();
+            commands::findings(&checked, options.action)
+        }
     }
 }
 

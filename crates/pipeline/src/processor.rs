@@ -4,6 +4,7 @@
 //! [`Output`]: records, requests to the receiver, keyed state for the store. So each one can be tested on simulated
 //! time and replayed from a seed.
 
+use dbintel_model::finding::FindingEvent;
 use dbintel_model::{Batch, Monotonic, PlanMissing, QueryKey, Text, Timestamp};
 use futures_util::future::BoxFuture;
 
@@ -95,6 +96,14 @@ pub trait StateStore: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`StateRefused`] if it will not be written.
     fn put(&self, change: StateChange) -> Result<(), StateRefused>;
+
+    /// Takes a finding, or what became of one, to be written soon. It leaves for backends all the same.
+    ///
+    /// # Errors
+    /// [`StateRefused`] if it will not be written.
+    fn finding(&self, _event: &FindingEvent) -> Result<(), StateRefused> {
+        Err(StateRefused::Closed)
+    }
 
     /// Everything that is kept, for processors that begin. What cannot be read is missing, and the store says so.
     fn load(&self) -> BoxFuture<'_, Vec<StateChange>> {

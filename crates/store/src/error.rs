@@ -81,6 +81,11 @@ mod sqlite {
 // === impl StoreError ===
 
 impl StoreError {
+    /// Whether it says something of one finding, so that another one can be written all the same.
+    pub(crate) const fn is_of_the_finding(&self) -> bool {
+        matches!(self, Self::NotFound(_) | Self::Step(_) | Self::TooLarge { .. } | Self::Conflict(_))
+    }
+
     pub(crate) fn deadline(after: Duration) -> Self {
         Self::Unavailable(format!("no answer within {} s", after.as_secs()))
     }

@@ -26,6 +26,7 @@ mod error;
 mod findings;
 mod instances;
 mod pending;
+mod record;
 mod retention;
 mod store;
 mod telemetry;
@@ -49,5 +50,6 @@ pub use pending::{
     BATCH_BYTES, BATCH_ENTRIES, MAX_KEY_BYTES, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, MAX_VALUE_BYTES,
     Observation,
 };
+pub use record::MAX_PENDING_FINDINGS;
 pub use store::{OnDamage, ServerState, Store, StoreContext};
 pub use writer::{FLUSH_EVERY, HEARTBEAT, Writer};

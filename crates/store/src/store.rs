@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dbintel_model::finding::{
-    Applied, Decision, Finding, FindingId, FindingIds, FindingState, Outcome, ServerIdentity,
+    Applied, Decision, Finding, FindingEvent, FindingId, FindingIds, FindingState, Outcome, ServerIdentity,
 };
 use dbintel_model::{Clock, Text, Timestamp};
 use dbintel_pipeline::memory::{MemoryAccount, MemoryAccounts};
@@ -22,6 +22,7 @@ use crate::database::{Database, sqlite};
 use crate::findings::{self, AuditEntry, Changed, Filter, Listed, Opened, VerdictCount};
 use crate::instances::{Instance, Instances, OtherInstance};
 use crate::pending::{BATCH_ENTRIES, Observation, Pending};
+use crate::record::Waiting;
 use crate::telemetry::Telemetry;
 use crate::{StoreError, Writer};
 
@@ -71,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) cx: StoreContext,
     pub(crate) telemetry: Telemetry,
     pub(crate) pending: Arc<Mutex<Pending>>,
+    pub(crate) events: Mutex<Waiting>,
     pub(crate) instances: Mutex<Instances>,
     /// Whether the number of open findings may have changed since it was last shown.
     findings_changed: AtomicBool,
@@ -107,6 +109,7 @@ impl Store {
         let store = Self(Arc::new(Inner {
             telemetry,
             pending,
+            events: Mutex::default(),
             instances: Mutex::default(),
             findings_changed: AtomicBool::new(true),
             full_batch: Notify::new(),
@@ -429,6 +432,13 @@ impl StateStore for ServerState {
     fn put(&self, change: StateChange) -> Result<(), StateRefused> {
         let key = (self.server.clone(), change.key);
         self.store.take_in(|pending| pending.put(key, change.value))
+    }
+
+    fn finding(&self, event: &FindingEvent) -> Result<(), StateRefused> {
+        let inner = self.store.inner();
+        let taken = inner.events.lock().push(event);
+        inner.full_batch.notify_one();
+        taken.inspect_err(|reason| inner.telemetry.refused(*reason))
     }
 
     fn load(&self) -> BoxFuture<'_, Vec<StateChange>> {

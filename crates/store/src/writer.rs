@@ -95,6 +95,7 @@ impl Writer {
 
     /// Writes all that waits now.
     pub(crate) async fn flush(&self) -> Result<(), StoreError> {
+        self.store.record_waiting().await?;
         let inner = self.store.inner();
         // What comes in meanwhile waits for the next turn.
         let mut left = inner.pending.lock().len();
@@ -164,7 +165,7 @@ impl Writer {
         };
         // Past the deadline the others see that we are gone by our silence.
         let _ = tokio::time::timeout(FINAL_FLUSH, last).await;
-        let lost = self.store.inner().pending.lock().len();
+        let lost = self.store.inner().pending.lock().len() + self.store.inner().events.lock().len();
         self.store.inner().telemetry.lost_at_shutdown(lost);
         self.store.close().await;
     }

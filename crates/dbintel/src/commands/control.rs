@@ -184,7 +184,7 @@ fn override_table(overrides: &[ActiveOverride]) -> String {
     table(["LEVEL", "WHAT", "ENDS IN", "REASON"], rows)
 }
 
-fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let mut widths = [0; N];
     for row in &rows {

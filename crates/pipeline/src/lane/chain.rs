@@ -194,9 +194,23 @@ impl Chain {
         }
     }
 
+    /// What is found is kept in the store, if there is one.
+    fn keep_findings(&self, batch: &Batch) {
+        let Some(store) = &self.cx.store else { return };
+        for record in &batch.records {
+            if let Record::Finding(event) = record
+                && let Err(reason) = store.finding(event)
+            {
+                let labels = vec![("receiver", self.cx.id.clone()), ("reason", reason.as_str().into())];
+                self.cx.registry.counter(&definitions::STATE_CHANGES_LOST, labels).increment();
+            }
+        }
+    }
+
     fn deliver(&self, batches: Vec<Batch>) {
         for mut batch in batches {
             self.drop_raw_plans(&mut batch);
+            self.keep_findings(&batch);
             let weight_bytes = batch.weight_bytes();
             let sampled_out = batch.records.iter().filter(|record| record.is_sampled_out()).count() as u64;
             let batch = Arc::new(batch);

@@ -1,6 +1,8 @@
 //! Findings from being opened to being deleted.
 
-use dbintel_model::finding::{Applied, FindingState, IllegalStep, Outcome, Step, Verdict};
+use dbintel_model::finding::{
+    Applied, FindingEvent, FindingNews, FindingState, IllegalStep, Outcome, Step, Verdict,
+};
 
 use futures_util::FutureExt as _;
 
@@ -16,6 +18,7 @@ on_every_database!(
     what_is_over_is_deleted_and_the_audit_stays,
     a_row_that_is_damaged_is_passed_over,
     a_finding_that_is_too_large_is_refused,
+    what_a_lane_tells_is_written_in_its_order,
 );
 
 async fn a_finding_is_opened_once_by_either_of_its_ids(fixture: Fixture) {
@@ -233,4 +236,43 @@ async fn a_finding_that_is_too_large_is_refused(fixture: Fixture) {
     let refused = opened.store.open_finding(ids, &large).await;
     assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
     assert!(matches!(opened.store.finding(ids.id).await, Err(StoreError::NotFound(_))));
+}
+
+/// Told by a lane, and told again after a crash, in a store where a person has decided meanwhile.
+async fn what_a_lane_tells_is_written_in_its_order(fixture: Fixture) {
+    let Opened { store, writer, .. } = fixture.open().await;
+    let state = store.state_of("lane".into());
+    let (ids, fresh) = finding(1, NOW);
+    let (_, unheard_of) = finding(2, NOW);
+    let opened = FindingEvent { news: FindingNews::Opened, finding: fresh.clone() };
+    state.finding(&opened).unwrap();
+    writer.flush().await.unwrap();
+    store.decide(ids.id, decision(DecisionAction::Accept)).await.unwrap();
+    let raised = Finding { summary: "raised".into(), ..fresh.clone() };
+    let from = FindingState::Open;
+    let applied = Applied { at: NOW, how: "the index is back".into() };
+    let done = Finding { state: FindingState::Applied, applied: Some(applied.clone()), ..raised.clone() };
+    let events = [
+        opened.clone(),
+        FindingEvent { news: FindingNews::Changed { from }, finding: raised },
+        FindingEvent { news: FindingNews::Changed { from }, finding: done },
+        // Not possible any more, and no reason to keep the next one back.
+        FindingEvent {
+            news: FindingNews::Changed { from },
+            finding: Finding { state: FindingState::Expired, ..fresh },
+        },
+        FindingEvent { news: FindingNews::Changed { from }, finding: unheard_of.clone() },
+    ];
+    for event in &events {
+        state.finding(event).unwrap();
+    }
+    writer.flush().await.unwrap();
+    let held = store.finding(ids.id).await.unwrap();
+    assert_eq!((held.state, held.summary.as_str()), (FindingState::Applied, "raised"));
+    assert_eq!((held.decisions.len(), held.applied), (1, Some(applied)));
+    assert_eq!(store.finding(unheard_of.id).await.unwrap(), unheard_of);
+    for _ in 0..MAX_PENDING_FINDINGS {
+        state.finding(&opened).unwrap();
+    }
+    assert_eq!(state.finding(&opened), Err(dbintel_pipeline::StateRefused::Full));
 }

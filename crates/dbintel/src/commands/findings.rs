@@ -1,0 +1,311 @@
+//! `findings`: the review queue, read from the store and decided in it, whether a collector runs or not.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use dbintel_config::{Environment as _, ProcessEnvironment};
+use dbintel_model::finding::{Chart, Decision, DecisionAction, FindingKind, FindingState, Lock, TimeLost};
+use dbintel_model::{Clock as _, Finding, SystemClock, Text};
+use dbintel_pipeline::memory::MemoryAccounts;
+use dbintel_pipeline::telemetry::Registry;
+use dbintel_store::{Filter, Instance, OnDamage, Store, StoreContext};
+use tokio::runtime::Builder;
+
+use super::control::table;
+use super::print;
+use crate::assembly::Checked;
+use crate::cli::{Choice, FindingAction, ListFindings};
+
+/// Digits of an id in a list; any that tell it from the others name it.
+const SHOWN_DIGITS: usize = 12;
+/// The steps of a chart in a line of text.
+const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// Points of a chart before and after, at most.
+const CHART_POINTS: usize = 36;
+
+/// Runs the command on the store of this configuration.
+pub fn findings(checked: &Checked, action: FindingAction) -> anyhow::Result<()> {
+    let config = checked.assembly.store.clone().ok_or_else(|| {
+        anyhow!("no store is configured, so there are no findings to read; set extensions.store and name it in service.extensions")
+    })?;
+    let runtime = Builder::new_current_thread().enable_all().build().context("the runtime")?;
+    runtime.block_on(async {
+        let cx = StoreContext {
+            clock: Arc::new(SystemClock::default()),
+            registry: Registry::default(),
+            accounts: MemoryAccounts::default(),
+            instance: Instance { id: "command".into(), host: Text::default() },
+            on_damage: OnDamage::Fail,
+        };
+        let (store, _writer) = Store::open(config, cx).await?;
+        let done = run(&store, action).await;
+        store.close().await;
+        done
+    })
+}
+
+async fn run(store: &Store, action: FindingAction) -> anyhow::Result<()> {
+    match action {
+        FindingAction::List(options) => list(store, &options).await,
+        FindingAction::Show { id, json } => {
+            let finding = store.finding(store.find(&id).await?).await?;
+            print(&if json { as_json(&finding)? } else { card(&finding) })
+        }
+        FindingAction::Accept(choice) => decide(store, DecisionAction::Accept, choice).await,
+        FindingAction::Reject(choice) => decide(store, DecisionAction::Reject, choice).await,
+    }
+}
+
+async fn list(store: &Store, options: &ListFindings) -> anyhow::Result<()> {
+    let named = |name: &Option<String>, known: Vec<&str>| match name {
+        Some(name) if !known.contains(&name.as_str()) => {
+            Err(anyhow!("`{name}` is none of {}", known.join(", ")))
+        }
+        _ => Ok(()),
+    };
+    named(&options.kind, FindingKind::ALL.iter().map(|kind| kind.as_str()).collect())?;
+    named(&options.state, FindingState::ALL.iter().map(|state| state.as_str()).collect())?;
+    let filter = Filter {
+        kind: options.kind.as_deref().and_then(FindingKind::from_name),
+        state: options.state.as_deref().and_then(FindingState::from_name),
+        open_only: !options.all && options.state.is_none(),
+        limit: options.limit,
+        ..Filter::default()
+    };
+    let listed = store.findings(&filter).await?;
+    if options.json {
+        for finding in &listed.findings {
+            print(&as_json(finding)?)?;
+        }
+    } else if listed.findings.is_empty() {
+        print(if filter.open_only { "no finding is open\n" } else { "no finding is so\n" })?;
+    } else {
+        print(&overview(&listed.findings))?;
+    }
+    let mut notes = String::new();
+    if listed.more {
+        notes.push_str("there are more; see --limit\n");
+    }
+    if listed.unreadable > 0 {
+        // Writing to a string cannot fail.
+        let _ = writeln!(notes, "{} damaged rows were passed over", listed.unreadable);
+    }
+    std::io::Write::write_all(&mut std::io::stderr(), notes.as_bytes()).context("standard error")
+}
+
+async fn decide(store: &Store, action: DecisionAction, choice: Choice) -> anyhow::Result<()> {
+    let person = |name| ProcessEnvironment.variable(name).ok().filter(|name: &String| !name.is_empty());
+    let by = choice.by.or_else(|| person("USER")).or_else(|| person("LOGNAME")).unwrap_or_default();
+    let now = SystemClock::default().now();
+    let decision = Decision::try_new(action, &by, now, choice.reason.as_deref())
+        .map_err(|error| anyhow!("{error}; see --by and --reason"))?;
+    let changed = store.decide(store.find(&choice.id).await?, decision).await?;
+    print(&format!("{} was {} and is {} now\n", short(&changed.finding), changed.from, changed.finding.state))
+}
+
+fn as_json(finding: &Finding) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(finding).context("a finding as JSON")? + "\n")
+}
+
+fn short(finding: &Finding) -> String {
+    finding.id.to_string().chars().take(SHOWN_DIGITS).collect()
+}
+
+fn overview(findings: &[Finding]) -> String {
+    let rows = findings.iter().map(|finding| {
+        let database = finding.subject.database.as_deref().unwrap_or("-");
+        [
+            short(finding),
+            finding.state.to_string(),
+            finding.category.to_string(),
+            finding.kind.to_string(),
+            plain(database),
+            finding.time_lost.as_ref().map_or_else(|| "-".to_owned(), lost),
+            plain(&finding.summary),
+        ]
+    });
+    table(["ID", "STATE", "EVIDENCE", "KIND", "DATABASE", "LOST/DAY", "WHAT"], rows)
+}
+
+/// Time per day, as its lower bound has it where there is one.
+fn lost(lost: &TimeLost) -> String {
+    match (lost.low, lost.seconds_per_day) {
+        (Some(low), _) => format!("≥ {}", minutes(low)),
+        (None, Some(estimate)) => format!("≈ {}", minutes(estimate)),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+fn minutes(seconds: f64) -> String {
+    if seconds.abs() < 60.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+}
+
+/// All a DBA needs at night, the most important first.
+fn card(finding: &Finding) -> String {
+    let mut text = String::new();
+    let mut line = |words: String| {
+        text.push_str(&words);
+        text.push('\n');
+    };
+    line(format!("finding {}  {}  {}", finding.id, finding.kind, finding.state));
+    line(plain(&finding.summary));
+    line(format!(
+        "evidence: {} (t alone would allow {}){}",
+        finding.category,
+        finding.ceiling,
+        if finding.for_review { "; waits for review" } else { "" }
+    ));
+    let subject = &finding.subject;
+    let names = [
+        ("server", Some(&subject.endpoint)),
+        ("database", subject.database.as_ref()),
+        ("role", subject.role.as_ref()),
+        ("object", subject.object.as_ref()),
+    ];
+    let names = names.iter().filter_map(|(name, value)| Some(format!("{name} {}", plain(value.as_ref()?))));
+    line(format!("\n{}", names.collect::<Vec<_>>().join("  ")));
+    if let Some(id) = subject.query_id {
+        line(format!("query {id}  {}", plain(subject.query_text.as_deref().unwrap_or("(text not known)"))));
+    }
+    if let Some(flip) = &finding.flip {
+        line(format!("plan {} -> {} at {} ({})", flip.old, flip.new, flip.at, flip.rung.as_str()));
+    }
+    measured(finding, &mut line);
+    for chart in &finding.charts {
+        line(sparks(chart));
+    }
+    section(&mut line, "probable causes, the best first", finding.causes.iter().map(|cause| &cause.sentence));
+    if !finding.locks.is_empty() {
+        line("\nwhat was asked of the evidence".to_owned());
+        finding.locks.iter().for_each(|lock| line(asked(lock)));
+    }
+    let scripts = &finding.scripts;
+    for (name, script) in [("do", &scripts.forward), ("undo", &scripts.rollback), ("check", &scripts.check)] {
+        if let Some(script) = script {
+            line(format!("\n{name}:\n{}", plain(script)));
+        }
+    }
+    if let Some(questions) = &finding.questions {
+        line(format!("\nat worst: {}", plain(&questions.worst_case)));
+        line(format!("can it be survived: {}", plain(&questions.survivable)));
+        line(format!("is it worth it: {}", plain(&questions.worth_it)));
+        line(format!("how it shows, and the way back: {}", plain(&questions.detect_and_recover)));
+    }
+    section(&mut line, "wrong if", &finding.failure_modes);
+    lived(finding, &mut line);
+    text
+}
+
+fn measured(finding: &Finding, line: &mut impl FnMut(String)) {
+    let Some(effect) = &finding.effect else { return };
+    let number = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| format!("{value:.1}"));
+    line(format!(
+        "time per call {} ms -> {} ms  ({}x, from {}x to {}x)  t {}  executions {} -> {}",
+        number(effect.before_ms),
+        number(effect.after_ms),
+        number(effect.ratio),
+        number(effect.ratio_low),
+        number(effect.ratio_high),
+        number(effect.t),
+        number(effect.calls_before),
+        number(effect.calls_after),
+    ));
+    if let Some(time) = &finding.time_lost {
+        line(format!("lost per day: {}", lost(time)));
+    }
+}
+
+fn asked(lock: &Lock) -> String {
+    let mark = match lock.passed {
+        Some(true) => "passed",
+        Some(false) => "FAILED",
+        None => "not asked",
+    };
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+    let numbers = format!("{} of {}", number(lock.value), number(lock.threshold));
+    format!("  {mark:<9}  {:<22} {numbers:<18} {}", lock.name, plain(&lock.sentence))
+}
+
+fn section<'a>(line: &mut impl FnMut(String), title: &str, sentences: impl IntoIterator<Item = &'a Text>) {
+    for (index, sentence) in sentences.into_iter().enumerate() {
+        if index == 0 {
+            line(format!("\n{title}"));
+        }
+        line(format!("  {}. {}", index + 1, plain(sentence)));
+    }
+}
+
+fn lived(finding: &Finding, line: &mut impl FnMut(String)) {
+    line(format!("\nopened {}, changed {}", finding.opened_at, finding.updated_at));
+    for decision in &finding.decisions {
+        let reason = decision.reason.as_deref().map_or_else(String::new, |why| format!(": {}", plain(why)));
+        line(format!("{} {} by {}{reason}", decision.at, decision.action, plain(&decision.by)));
+    }
+    if let Some(applied) = &finding.applied {
+        line(format!("{} applied: {}", applied.at, plain(&applied.how)));
+    }
+    if let Some(outcome) = &finding.outcome {
+        line(format!("{} {}: {}", outcome.at, outcome.verdict, plain(&outcome.sentence)));
+    }
+}
+
+/// The course in a line, before and after.
+fn sparks(chart: &Chart) -> String {
+    let before = chart.before.iter().rev().take(CHART_POINTS).rev();
+    let values: Vec<_> =
+        before.chain(chart.after.iter().take(CHART_POINTS)).map(|point| point.mean).collect();
+    let known = || values.iter().flatten().copied().filter(|value| value.is_finite());
+    let (least, most) =
+        known().fold((f64::INFINITY, 0.0_f64), |(least, most), value| (least.min(value), most.max(value)));
+    let step = |value: &Option<f64>| {
+        let share = value.filter(|value| value.is_finite() && most > 0.0).map(|value| value / most);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 7")]
+        let step = share.map(|share| (share * 7.0).round().clamp(0.0, 7.0) as usize);
+        step.and_then(|step| STEPS.get(step)).copied().unwrap_or(' ')
+    };
+    let shown = chart.before.len().min(CHART_POINTS);
+    let (before, after) = values.split_at(shown.min(values.len()));
+    let line = |values: &[Option<f64>]| values.iter().map(step).collect::<String>();
+    let range = if least.is_finite() {
+        format!("{least:.1} to {most:.1} {}", chart.unit)
+    } else {
+        "nothing known".to_owned()
+    };
+    format!("{:<16} {}|{}  {range}", plain(&chart.name), line(before), line(after))
+}
+
+/// What somebody wrote, without what a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_of_what_somebody_wrote() {
+        assert_eq!(plain("a\u{1b}[2Jb\r\nc\u{9b}d"), "a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}d");
+    }
+
+    #[test]
+    fn a_chart_is_a_line_with_the_change_in_it() {
+        let point = |mean| dbintel_model::finding::ChartPoint {
+            start: dbintel_model::Timestamp::default(),
+            end: dbintel_model::Timestamp::default(),
+            mean,
+            p10: None,
+            p90: None,
+        };
+        let chart = Chart {
+            name: "time".into(),
+            unit: "ms".into(),
+            before: vec![point(Some(1.0)), point(None)],
+            after: vec![point(Some(8.0)), point(Some(f64::NAN))],
+        };
+        assert_eq!(sparks(&chart), "time             ▂ |█   1.0 to 8.0 ms");
+        let empty = Chart { before: Vec::new(), after: Vec::new(), ..chart };
+        assert_eq!(sparks(&empty), "time             |  nothing known");
+    }
+}
