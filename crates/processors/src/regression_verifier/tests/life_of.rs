@@ -77,8 +77,8 @@ fn the_same_is_not_told_again_within_its_period() {
     world.flip_to(7, old, &[]);
     world.hours(1);
     let told = world.of_kind(FindingKind::PlanRegression).len();
-    // The same again, within a day.
-    world.flip(7, 5.0, 5.0, &[]);
+    // The same again, within a day, and more of it: a step as large as the one of this week is nothing new for the statement.
+    world.flip(7, 25.0, 25.0, &[]);
     world.hours(10);
     assert_eq!(world.of_kind(FindingKind::PlanRegression).len(), told);
     assert!(world.count("regression_verifier_findings_suppressed_total", &[("reason", "cool_down")]) > 0.0);
