@@ -203,8 +203,8 @@ async fn findings_are_read_and_decided_while_the_collector_runs() {
         let launch = Launch::command(&[]);
         let config = world.config(&format!("{{path: {}}}", world.file().display()));
         let file = launch.write_file("store.yaml", &config);
-        let launch = launch.argument("findings").argument("--config").argument(&file);
-        let launch = arguments.iter().fold(launch, Launch::argument);
+        let launch = arguments.iter().fold(launch.argument("findings"), Launch::argument);
+        let launch = launch.argument("--config").argument(&file);
         let output = launch.output().await;
         (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     };

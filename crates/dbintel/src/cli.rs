@@ -47,9 +47,6 @@ pub enum Command {
 /// `findings`. The configuration says where the store is; a collector need not run.
 #[derive(Debug, Args)]
 pub struct Findings {
-    /// Where the configuration comes from.
-    #[command(flatten)]
-    pub sources: Sources,
     /// What to do.
     #[command(subcommand)]
     pub action: FindingAction,
@@ -61,22 +58,32 @@ pub enum FindingAction {
     /// List those that are not closed, the latest change first.
     List(ListFindings),
     /// Show one with all its evidence.
-    Show {
-        /// Its id, or the first digits of it.
-        id: String,
-        /// As a line of JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Show(ShowFinding),
     /// Note that it shall be done. The collector does nothing: it watches for the repair, and measures it.
     Accept(Choice),
     /// Note that it shall not be done, and why.
     Reject(Choice),
 }
 
+/// Which finding to show.
+#[derive(Debug, Args)]
+pub struct ShowFinding {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Its id, or the first digits of it.
+    pub id: String,
+    /// As a line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Which findings to list.
 #[derive(Debug, Args)]
 pub struct ListFindings {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub sources: Sources,
     /// Closed ones too.
     #[arg(long)]
     pub all: bool,
@@ -94,9 +101,23 @@ pub struct ListFindings {
     pub json: bool,
 }
 
+impl FindingAction {
+    /// Where the configuration comes from.
+    pub const fn sources(&self) -> &Sources {
+        match self {
+            Self::List(options) => &options.sources,
+            Self::Show(options) => &options.sources,
+            Self::Accept(choice) | Self::Reject(choice) => &choice.sources,
+        }
+    }
+}
+
 /// A decision of a person.
 #[derive(Debug, Args)]
 pub struct Choice {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub sources: Sources,
     /// The id of the finding, or the first digits of it.
     pub id: String,
     /// Why; a rejection needs a reason.

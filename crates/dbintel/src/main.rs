@@ -53,7 +53,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Circuits(options)) => commands::circuits(options),
         Some(Command::Bypass(options)) => commands::bypass(options),
         Some(Command::Findings(options)) => {
-            let checked = load(&options.sources)?;
+            let checked = load(options.action.sources())?;
             choose_tls_provider();
             commands::findings(&checked, options.action)
         }

@@ -48,9 +48,9 @@ pub fn findings(checked: &Checked, action: FindingAction) -> anyhow::Result<()> 
 async fn run(store: &Store, action: FindingAction) -> anyhow::Result<()> {
     match action {
         FindingAction::List(options) => list(store, &options).await,
-        FindingAction::Show { id, json } => {
-            let finding = store.finding(store.find(&id).await?).await?;
-            print(&if json { as_json(&finding)? } else { card(&finding) })
+        FindingAction::Show(options) => {
+            let finding = store.finding(store.find(&options.id).await?).await?;
+            print(&if options.json { as_json(&finding)? } else { card(&finding) })
         }
         FindingAction::Accept(choice) => decide(store, DecisionAction::Accept, choice).await,
         FindingAction::Reject(choice) => decide(store, DecisionAction::Reject, choice).await,
