@@ -199,7 +199,7 @@ fn card(finding: &Finding) -> String {
 
 fn measured(finding: &Finding, line: &mut impl FnMut(String)) {
     let Some(effect) = &finding.effect else { return };
-    let number = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| format!("{value:.1}"));
+    let number = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), digits);
     line(format!(
         "time per call {} ms -> {} ms  ({}x, from {}x to {}x)  t {}  executions {} -> {}",
         number(effect.before_ms),
@@ -222,9 +222,11 @@ fn asked(lock: &Lock) -> String {
         Some(false) => "FAILED",
         None => "not asked",
     };
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-    let numbers = format!("{} of {}", number(lock.value), number(lock.threshold));
-    format!("  {mark:<9}  {:<22} {numbers:<18} {}", lock.name, plain(&lock.sentence))
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), digits);
+    let numbers = format!("{} against {}", number(lock.value), number(lock.threshold));
+    // Of one that holds the numbers say it all.
+    let sentence = if lock.passed == Some(true) { String::new() } else { plain(&lock.sentence) };
+    format!("  {mark:<9}  {:<22} {numbers:<24} {sentence}", lock.name).trim_end().to_owned()
 }
 
 fn section<'a>(line: &mut impl FnMut(String), title: &str, sentences: impl IntoIterator<Item = &'a Text>) {
@@ -273,6 +275,16 @@ fn sparks(chart: &Chart) -> String {
         "nothing known".to_owned()
     };
     format!("{:<16} {}|{}  {range}", plain(&chart.name), line(before), line(after))
+}
+
+/// Three digits or so that say something.
+fn digits(value: f64) -> String {
+    match value.abs() {
+        100.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        1.0.. => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
 }
 
 /// What somebody wrote, without what a terminal would obey.

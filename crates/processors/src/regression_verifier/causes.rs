@@ -3,6 +3,8 @@
 //! All of it happened in the time in which the plan changed, or is what was measured since; none of it is proven. The score is for the order
 //! only. What can be undone by itself comes before what cannot, and what names an object before what is general.
 
+use std::time::Duration;
+
 use dbintel_evidence::{Conclusion, Verdict, Waits};
 use dbintel_model::finding::Cause;
 use dbintel_model::{ChangeKind, Text, Timestamp};
@@ -17,6 +19,8 @@ const GROWTH_MIN: f64 = 1.5;
 const LOAD_MIN: f64 = 1.2;
 /// Calls an hour rose by this factor: concurrency.
 const CALLS_RISE_MIN: f64 = 2.0;
+/// How long after the new plan was obtained a reading may show what it was made from.
+const NOTICED_WITHIN: Duration = Duration::from_secs(3_600);
 /// A span without an end, for times that are not known.
 const ALWAYS: Timestamp = Timestamp::from_nanos(u64::MAX);
 
@@ -66,7 +70,10 @@ fn told_with_the_plan<'a>(flip: &Flip, at: Timestamp, events: &'a Events, all: &
             event.kind.as_str() == told.kind.as_str()
                 && subject.is_none_or(|subject| told.description.contains(subject))
         };
-        let event = events.between(flip.old_last_seen, at).find(is_it);
+        // What is noticed at all is noticed after the plan, whose change waited for it.
+        let said = |event: &&Event| is_it(event) && told.description.starts_with(&event.said());
+        let noticed = events.between(flip.old_last_seen, at.plus(NOTICED_WITHIN)).find(said);
+        let event = noticed.or_else(|| events.between(flip.old_last_seen, at).find(is_it));
         let cause = Cause {
             kind: told.kind.clone(),
             at: event.map(|event| event.at),
@@ -187,6 +194,9 @@ fn measured_since<'a>(trial: &Trial, verdict: &Verdict, all: &mut Vec<Ranked<'a>
 
 /// A sentence of words that began with a small letter.
 fn sentence(text: &str, more: &str) -> Text {
+    if let Some(rest) = text.strip_prefix("ddl ") {
+        return format!("DDL: {rest}{more}.").into();
+    }
     let mut chars = text.chars();
     let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}{more}.", chars.as_str()).into()

@@ -197,9 +197,25 @@ fn locks(verdict: &Verdict) -> Vec<Lock> {
             Outcome::Capped(risk) => Some(category(risk)),
             _ => None,
         },
-        sentence: verdict.sentence(lock).into(),
+        sentence: words(verdict, lock).into(),
     };
     verdict.locks.iter().map(lock).collect()
+}
+
+/// A lock in words. The sentences of `evidence` say why one failed, and would say the contrary of one that holds.
+fn words(verdict: &Verdict, lock: &dbintel_evidence::Lock) -> String {
+    let name = lock.name.as_str().replace('_', " ");
+    let number =
+        |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.2}"));
+    let numbers = format!("{} against {}", number(lock.value), number(lock.threshold));
+    match lock.outcome {
+        Outcome::Capped(_) => verdict.sentence(lock),
+        Outcome::Passed | Outcome::Noted(true) => format!("The question of {name} holds: {numbers}."),
+        Outcome::Noted(false) => {
+            format!("The question of {name} does not hold, and nothing depends on it: {numbers}.")
+        }
+        Outcome::NotAsked => format!("The question of {name} was not asked: too little was seen."),
+    }
 }
 
 fn charts(trial: &Trial, hours: &History<Hour>, clock: &mut BlockClock) -> Vec<Chart> {

@@ -49,6 +49,27 @@ fn a_plan_that_makes_a_statement_slower_is_found_with_everything_that_speaks_for
     assert_eq!((planner, last.left_out), (2, 0));
 }
 
+/// A reading of the catalogue notices after the plan what was done before it.
+#[test]
+fn what_was_noticed_after_the_plan_gives_its_script() {
+    let mut world = World::after_a_week("{}");
+    world.flip(7, 5.0, 5.0, &[DROPPED]);
+    world.hours(1);
+    world.index("dropped");
+    world.hours(5);
+    let last = &world.found.last().unwrap().finding;
+    assert_eq!(last.causes[0].object.as_deref(), Some("public.orders_customer"));
+    let script = last.scripts.forward.as_deref().unwrap();
+    assert!(script.starts_with("CREATE INDEX CONCURRENTLY"), "{script}");
+    assert!(
+        &*last.causes[0].sentence
+            == "DDL: index public.orders_customer dropped on public.orders, noticed at 2026 before the new plan was first seen."
+    );
+    // A lock that holds is not told in the words of one that failed.
+    let effect = last.locks.iter().find(|lock| *lock.name == *"effect").unwrap();
+    assert!(effect.passed == Some(true) && effect.sentence.starts_with("The question of effect holds: "));
+}
+
 #[test]
 fn a_large_step_is_told_within_hours() {
     let mut world = World::after_a_week("{}");
