@@ -1,5 +1,5 @@
-//! What must not leave does not leave: literals, comments, bodies and passwords are in no byte that is sent, logged or
-//! shown, whatever statement, session or setting they are in.
+//! What must not leave does not leave: literals, comments, bodies and passwords are in no byte that is sent, logged, kept
+//! or shown, whatever statement, session or setting they are in.
 
 #![allow(
     clippy::unwrap_used,
@@ -60,6 +60,7 @@ async fn no_canary_leaves() {
     cluster.execute("postgres", "CREATE TABLE public.orders (id int, note text)").await;
     let sink = OtlpSink::start().await;
     let ports = AdminPorts::default();
+    let kept = tempfile::tempdir().unwrap();
     let config = format!(
         "receivers:\n  postgresql:\n    endpoint: 127.0.0.1:{}\n    username: dbintel\n    \
          password: monitor-of-the-test\n    tls: {{insecure: true}}\n    collection_interval: 1s\n    initial_delay: 0\n    \
@@ -69,10 +70,14 @@ async fn no_canary_leaves() {
          top_query_collection: {{collection_interval: 1s, top_n_query: 1000}}\n\
          processors:\n  circuit_breaker: {{limits: {{budget: 60s}}}}\n\
          exporters:\n  otlphttp: {{endpoint: \"{}\"}}\n  file: {{path: telemetry.jsonl}}\n  debug: {{verbosity: detailed}}\n\
-         service:\n  telemetry: {{logs: {{level: debug}}}}\n  pipelines:\n    databases:\n      \
-         receivers: [postgresql]\n      exporters: [otlphttp, file, debug]\n",
+         extensions:\n  store: {{path: {}}}\n\
+         service:\n  extensions: [store]\n  telemetry: {{logs: {{level: debug}}}}\n  pipelines:\n    databases:\n      \
+         receivers: [postgresql]\n      \
+         processors: [memory_limiter, circuit_breaker, plan_extractor, regression_verifier, verification]\n      \
+         exporters: [otlphttp, file, debug]\n",
         cluster.port(),
         sink.http_endpoint(),
+        kept.path().join("store.db").display(),
     );
     let mut program = ports.apply(Launch::run(&config)).start();
     sink.wait_for(PATIENCE, |received| received.data_points() > 0).await;
@@ -117,6 +122,12 @@ async fn no_canary_leaves() {
     assert!(program.stop(Duration::from_secs(30)).await.success(), "{}", program.stderr());
     let file = std::fs::read_to_string(program.directory().join("telemetry.jsonl")).unwrap();
     assert!(file.contains("FROM orders WHERE note"), "the file has what left");
+    // Whatever files the store consists of.
+    let kept =
+        std::fs::read_dir(kept.path()).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    let kept = String::from_utf8_lossy(&kept.collect::<Vec<_>>().concat()).into_owned();
+    assert!(kept.contains("regression_verifier/about/"), "the store has what was learnt");
+    places.push(("store", kept));
     places.extend([("file", file), ("log", program.stderr()), ("output", program.stdout())]);
     for (place, text) in &places {
         for canary in CANARIES {

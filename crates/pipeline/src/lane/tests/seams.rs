@@ -207,6 +207,7 @@ async fn processors_begin_with_what_the_store_kept_also_after_a_panic() {
     let fixture = start_with(vec![factory()], WIDE, mpsc::channel(1).0, Some(Arc::new(store)));
     // A batch that comes while the store is read waits, and is not seen by a processor without its state.
     fixture.lane.door().offer(batch(1)).unwrap();
+    fixture.input.pop().await.unwrap();
     assert_eq!(seen(&fixture).await, "8");
     fixture.lane.door().offer(batch(13)).unwrap();
     pass_ticks(60).await;
