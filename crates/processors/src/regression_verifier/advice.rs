@@ -33,8 +33,7 @@ struct Remedy {
 /// Advice by the first cause that something can be done about. The check query is there in any case.
 pub(super) fn advise(about: &About, ranked: &[Ranked<'_>], worth: &str) -> Advice {
     let check = check(about);
-    let first = ranked.first();
-    let remedy = first.and_then(|first| first.event).map(|event| remedy(event, about));
+    let remedy = first_known(ranked).map(|event| remedy(event, about));
     let mut failure_modes: Vec<Text> = vec![
         "What changed in the same moment as the plan, such as parameters or data, looks like the plan."
             .into(),
@@ -68,6 +67,14 @@ pub(super) fn advise(about: &About, ranked: &[Ranked<'_>], worth: &str) -> Advic
         check: Some(check.into()),
     };
     Advice { scripts, questions: Some(questions), failure_modes }
+}
+
+/// The change behind the first cause, or behind one that explains as much: a setting that the plan itself tells of is the
+/// one that the server tells of.
+pub(super) fn first_known<'a>(ranked: &[Ranked<'a>]) -> Option<&'a Event> {
+    let score = |cause: &Ranked<'_>| cause.cause.score.unwrap_or(0.0);
+    let most = ranked.first().map(score)?;
+    ranked.iter().take_while(|cause| score(cause) >= most).find_map(|cause| cause.event)
 }
 
 /// Advice where statistics were refreshed only after most of a table had changed.

@@ -160,7 +160,7 @@ impl RegressionVerifier {
         Some(Candidate {
             finding,
             subject: id,
-            cause: ranked.first().and_then(|first| first.event).cloned(),
+            cause: advice::first_known(&ranked).cloned(),
             regression: verdict.numbers.log_step.map(|step| (step, verdict.numbers.work_ratio)),
             hour: trial.flip.as_ref().map(|_| trial.hour),
         })

@@ -195,3 +195,25 @@ proptest! {
         let _ = Definition::read(&text);
     }
 }
+
+#[test]
+fn a_setting_that_the_plan_tells_of_is_undone_as_the_one_the_server_tells_of() {
+    let known = setting("work_mem", "8MB");
+    let cause = |score| Cause {
+        kind: "plan_setting".into(),
+        at: None,
+        object: None,
+        score: Some(score),
+        sentence: "It was.".into(),
+    };
+    let advise_on = |of_plan: f64| {
+        let ranked = [
+            Ranked { cause: cause(of_plan), event: None },
+            Ranked { cause: cause(0.85), event: Some(&known) },
+        ];
+        advise(&about("app", "shop"), &ranked, "It is.").scripts.forward
+    };
+    assert!(advise_on(0.85).is_some_and(|script| script.contains("work_mem")));
+    // What explains less is not what to begin with.
+    assert_eq!(advise_on(0.9), None);
+}
