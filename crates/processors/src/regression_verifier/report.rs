@@ -87,7 +87,16 @@ pub(super) fn about_object(
 
 /// Many changes of plan at once: one finding about the server.
 pub(super) fn server_wide(place: Place<'_>, parts: &[Finding], began: Timestamp) -> Finding {
-    let kind = FindingKind::PlanRegression;
+    let has_flips = parts.iter().any(|part| part.flip.is_some());
+    let (kind, words) = if has_flips {
+        (
+            FindingKind::PlanRegression,
+            "when their plans changed within the same hour: look for one cause, such as a version, a setting or an analysis",
+        )
+    } else {
+        let words = "within the same hour, without a known change of plan: look for one cause, such as a setting, a version or the machine";
+        (FindingKind::RegressionWithoutPlanChange, words)
+    };
     let subject = Subject::of_server(place.server, place.node);
     let id = Identity { kind, subject: &subject, plan: None }.at(began).id;
     let least = parts.iter().map(|part| part.category).min().unwrap_or(Category::Insufficient);
@@ -102,12 +111,7 @@ pub(super) fn server_wide(place: Place<'_>, parts: &[Finding], began: Timestamp)
         high: None,
         confidence: None,
     });
-    finding.summary = format!(
-        "{} statements got slower when their plans changed within the same hour: look for one cause, such as a version, a setting or \
-         an analysis.",
-        parts.len()
-    )
-    .into();
+    finding.summary = format!("{} statements got slower {words}.", parts.len()).into();
     finding.evidence.push(Evidence::new(
         "statements",
         Some(parts.len() as f64),

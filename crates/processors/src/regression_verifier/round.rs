@@ -38,7 +38,7 @@ pub(super) struct Candidate {
     pub(super) cause: Option<super::events::Event>,
     /// What is remembered of the verdict: the step of time and the ratio of work.
     pub(super) regression: Option<(f64, Option<f64>)>,
-    /// The hour of the change of plan, where there was one.
+    /// The hour in which it began, where it is a regression.
     pub(super) hour: Option<i64>,
 }
 
@@ -162,7 +162,7 @@ impl RegressionVerifier {
             subject: id,
             cause: advice::first_known(&ranked).cloned(),
             regression: verdict.numbers.log_step.map(|step| (step, verdict.numbers.work_ratio)),
-            hour: trial.flip.as_ref().map(|_| trial.hour),
+            hour: Some(trial.hour),
         })
     }
 
@@ -210,13 +210,20 @@ impl RegressionVerifier {
         self.findings.open(Kept { finding, subject, cause }, now);
     }
 
-    /// Of many changes of plan in one hour, the regressions become one finding about the server.
+    /// Of many changes of plan in one hour, the regressions become one finding about the server; so do as many regressions
+    /// of one hour without a known change.
     fn join_simultaneous(&mut self, candidates: Vec<Candidate>, now: Timestamp) -> Vec<Candidate> {
         let mut flips: BTreeMap<i64, usize> = BTreeMap::new();
         for trial in self.trials.iter().filter(|trial| trial.flip.is_some()) {
             *flips.entry(trial.hour).or_default() += 1;
         }
         let many = SIMULTANEOUS_MIN.max(self.statements.len() / SIMULTANEOUS_SHARE);
+        let mut steps: BTreeMap<i64, usize> = BTreeMap::new();
+        for hour in candidates.iter().filter_map(|candidate| candidate.hour) {
+            *steps.entry(hour).or_default() += 1;
+        }
+        let is_one_of_many =
+            |hour: i64| [&flips, &steps].iter().any(|of| of.get(&hour).is_some_and(|count| *count >= many));
         let (mut single, mut joined): (Vec<Candidate>, BTreeMap<i64, Vec<Candidate>>) = Default::default();
         for candidate in candidates {
             match candidate.hour {
@@ -224,7 +231,7 @@ impl RegressionVerifier {
                     self.telemetry.suppressed("merged");
                     self.end_trial(candidate.subject, "merged");
                 }
-                Some(hour) if flips.get(&hour).is_some_and(|flips| *flips >= many) => {
+                Some(hour) if is_one_of_many(hour) => {
                     joined.entry(hour).or_default().push(candidate);
                 }
                 _ => single.push(candidate),

@@ -17,6 +17,33 @@ fn a_step_without_a_change_of_plan_is_told_apart() {
     assert!((4.0..6.0).contains(&finding.effect.unwrap().ratio.unwrap()));
 }
 
+/// Steps of many statements in one hour have one cause until the contrary is known.
+fn of_many(step: impl Fn(&mut World, usize), kind: FindingKind) {
+    let mut world = World::after_a_week("{}");
+    for statement in 0..12 {
+        step(&mut world, statement);
+    }
+    world.hours(30);
+    assert_eq!(world.told(), [format!("{} open careful", kind.as_str())]);
+    let finding = &world.found[0].finding;
+    assert_eq!((finding.subject.query_id, finding.subject.database.as_ref()), (None, None));
+    assert!(finding.summary.starts_with("12 statements got slower "), "{}", finding.summary);
+    assert_eq!(finding.evidence.iter().filter(|number| *number.name == *"ratio").count(), 12);
+    // Steps without a change of plan are looked at again each hour.
+    let merged = world.count("regression_verifier_findings_suppressed_total", &[("reason", "merged")]);
+    assert!(merged >= 12.0 && merged % 12.0 == 0.0, "{merged}");
+}
+
+#[test]
+fn many_steps_at_once_are_one_finding_about_the_server() {
+    let slower = |world: &mut World, statement: usize| {
+        world.statements[statement].ms *= 5.0;
+        world.statements[statement].blocks *= 5.0;
+    };
+    of_many(slower, FindingKind::RegressionWithoutPlanChange);
+    of_many(|world, statement| world.flip(statement, 5.0, 5.0, &[]), FindingKind::PlanRegression);
+}
+
 #[test]
 fn a_step_of_time_alone_is_none() {
     let mut world = World::after_a_week("{}");
