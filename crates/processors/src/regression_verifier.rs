@@ -46,6 +46,7 @@ mod table;
 mod telemetry;
 mod trial;
 mod unprompted;
+mod vanished;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -81,6 +82,7 @@ use self::sums::Sums;
 use self::table::{Statements, node_number};
 use self::telemetry::{Ignored, Telemetry};
 use self::trial::{Flip, Trial, Trials};
+use self::vanished::TimedOut;
 
 /// The processor. Every lane has its own.
 #[derive(Debug)]
@@ -180,6 +182,7 @@ impl RegressionVerifier {
     }
 
     fn add(&mut self, query: &Query) -> Result<(), Ignored> {
+        self.note_errors(query);
         if query.calls == 0 {
             // All executions failed: none has a time that says something about the plan.
             return Ok(());
@@ -215,6 +218,16 @@ impl RegressionVerifier {
         }
         self.unstored.day(statement);
         if is_kept { Ok(()) } else { Err(Ignored::TooLate) }
+    }
+
+    /// Executions that were timed out are in no other number.
+    fn note_errors(&mut self, query: &Query) {
+        let Some(errors) = query.errors.filter(|errors| errors.timed_out > 0) else { return };
+        let hour = self.lengths(query.interval).places.hour;
+        if let Some(statement) = self.statements.enter(&query.key, query.text.as_ref()) {
+            let counted = statement.timed_out.get_or_insert_with(|| Box::new(TimedOut::new(hour)));
+            counted.note(hour, errors.timed_out);
+        }
     }
 
     /// Blocks of an interval: those that its middle lies in, if it is not longer than they are.

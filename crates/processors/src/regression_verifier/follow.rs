@@ -9,7 +9,7 @@ use dbintel_model::{FindingEvent, FindingId, PlanChange, Text, Timestamp};
 
 use super::report::category;
 use super::round::is_regression;
-use super::{RegressionVerifier, stored};
+use super::{RegressionVerifier, stored, vanished};
 
 /// Hours after which something that was done is measured for the first time.
 const MEASURED_FROM_HOURS: i64 = 6;
@@ -149,6 +149,10 @@ impl RegressionVerifier {
                 self.statements.get_mut(subject).is_none_or(|of| of.plans.recent_changes(day) == 0)
             }
             FindingKind::SlowSinglePlan => self.is_no_longer_slow(subject),
+            FindingKind::StatementVanished => {
+                let per_day = self.clock.hours().blocks_per_day();
+                self.statements.get(subject).is_none_or(|of| vanished::is_back(of, per_day, closed))
+            }
             _ => {
                 debug_assert!(self.findings.get(id).is_some());
                 false

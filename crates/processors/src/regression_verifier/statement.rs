@@ -7,6 +7,7 @@ use dbintel_model::{QueryKey, QueryText, Session, Timestamp};
 use super::clock::Places;
 use super::hours::{HOURS_MAX, HOURS_REACH, History, Hour, Open, Packed, SHORTS_MAX, SHORTS_REACH, Short};
 use super::sums::Sums;
+use super::vanished::TimedOut;
 
 /// Wait counts are halved above this, so that what is usual is what was usual lately.
 const WAIT_SAMPLES_MAX: u32 = 4_096;
@@ -25,6 +26,8 @@ pub(super) struct Statement {
     pub(super) weight_ms: f64,
     pub(super) plans: Plans,
     pub(super) waits: WaitCounts,
+    /// Executions that were timed out, where there were any.
+    pub(super) timed_out: Option<Box<TimedOut>>,
     /// Whether it is waiting to be stored.
     pub(super) is_changed: bool,
     /// The last day whose hours were stored.
@@ -83,6 +86,7 @@ impl Statement {
             weight_ms: 0.0,
             plans: Plans::default(),
             waits: WaitCounts::default(),
+            timed_out: None,
             is_changed: false,
             stored_day: i64::MIN,
             is_under_trial: false,
@@ -133,7 +137,12 @@ impl Statement {
 
     /// Everything it takes; the text is shared with the records.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + size_of::<About>() + self.hours.heap_bytes() + self.shorts.heap_bytes()
+        let timed_out = self.timed_out.as_ref().map_or(0, |_| size_of::<TimedOut>());
+        size_of::<Self>()
+            + size_of::<About>()
+            + self.hours.heap_bytes()
+            + self.shorts.heap_bytes()
+            + timed_out
     }
 }
 

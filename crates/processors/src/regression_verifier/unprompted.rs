@@ -13,6 +13,7 @@ use super::round::{Candidate, is_regression};
 use super::statement::Statement;
 use super::stored;
 use super::sums::Sums;
+use super::vanished;
 
 /// Hours in a row that have to stand out.
 const RECENT_HOURS: usize = 6;
@@ -102,6 +103,9 @@ impl RegressionVerifier {
                     Category::Careful,
                 );
                 report::flapping(&mut finding, statement, changes, settings.flapping_changes_per_day);
+                candidates.push(Candidate::of(finding, statement.id));
+            }
+            if let Some(finding) = vanished::look(statement, place, (per_day, self.closed.hour), began) {
                 candidates.push(Candidate::of(finding, statement.id));
             }
             let Some(slow) = slow(statement, per_day, limit_ms, lost_min) else { continue };

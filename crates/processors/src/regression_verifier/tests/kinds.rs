@@ -3,7 +3,7 @@
 use dbintel_model::finding::{Category, FindingKind};
 use dbintel_model::{Attribute, Change, ChangeKind, Record};
 
-use super::world::World;
+use super::world::{Behaviour, World};
 
 #[test]
 fn a_step_without_a_change_of_plan_is_told_apart() {
@@ -105,4 +105,27 @@ fn statistics_were_stale_where_an_analysis_after_many_changes_brought_the_plan()
             assert!(script.starts_with(r#"ALTER TABLE "public"."orders" SET"#));
         }
     }
+}
+
+#[test]
+fn a_statement_whose_executions_are_timed_out_vanishes_from_the_statistics() {
+    let mut world = World::after_a_week("{}");
+    let usual = world.statements[7].calls_per_hour;
+    // Fewer calls alone are fewer users, and time-outs alone are no loss.
+    world.statements[7].calls_per_hour /= 4.0;
+    world.hours(10);
+    world.statements[7] = Behaviour { calls_per_hour: usual, timed_out: 5, ..world.statements[7] };
+    world.hours(2);
+    assert_eq!(world.told(), [""; 0]);
+    world.statements[7].timed_out = 0;
+    world.hours(30);
+    world.statements[7] = Behaviour { calls_per_hour: usual / 4.0, timed_out: 5, ..world.statements[7] };
+    world.hours(8);
+    assert_eq!(world.told(), ["statement_vanished open careful"]);
+    let finding = &world.found[0].finding;
+    let number = |name: &str| finding.evidence.iter().find(|one| *one.name == *name).unwrap().value.unwrap();
+    assert!(number("calls") < number("calls_usual") / 2.0 && number("timed_out") > 100.0);
+    world.statements[7] = Behaviour { calls_per_hour: usual, timed_out: 0, ..world.statements[7] };
+    world.hours(10);
+    assert_eq!(world.told()[1], "statement_vanished resolved careful");
 }

@@ -9,8 +9,8 @@ use dbintel_model::finding::{FindingKind, FindingNews};
 use dbintel_model::{
     ACTION_FACT, Attribute, Batch, Change, ChangeKind, Clock, Counters, Exactness, FindingEvent, Interval,
     ManualClock, Moments, Node, OBJECT_FACT, PlanCause, PlanChange, PlanFingerprint, PlanIdentity,
-    PlanReference, PlanRung, PlanSpan, Query, QueryKey, QueryText, Record, Server, Session, TABLE_FACT,
-    Target, Text, Timestamp,
+    PlanReference, PlanRung, PlanSpan, Query, QueryErrors, QueryKey, QueryText, Record, Server, Session,
+    TABLE_FACT, Target, Text, Timestamp,
 };
 use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::telemetry::Registry;
@@ -30,6 +30,8 @@ pub(super) struct Behaviour {
     pub(super) ms: f64,
     pub(super) blocks: f64,
     pub(super) plan: u128,
+    /// Executions of each interval that are timed out instead of ending.
+    pub(super) timed_out: u64,
 }
 
 pub(super) struct World {
@@ -58,6 +60,7 @@ pub(super) fn world(yaml: &str) -> World {
         ms: 5.0 + f64::from(n),
         blocks: 60.0 + f64::from(n),
         plan: 100 + u128::from(n),
+        timed_out: 0,
     };
     World {
         verifier: verifier(&settings, &registry),
@@ -170,7 +173,7 @@ impl World {
         let swing = 1.0 + 0.5 * (day * std::f64::consts::TAU).sin();
         let records = (0..self.statements.len())
             .map(|n| {
-                let Behaviour { calls_per_hour, ms, blocks, plan: exact } = self.statements[n];
+                let Behaviour { calls_per_hour, ms, blocks, plan: exact, timed_out } = self.statements[n];
                 let calls = (calls_per_hour * hours * swing * self.noise(0.05)).max(1.0).round();
                 let mean = ms * self.load * (0.9 + 0.1 * swing) * self.noise(0.05);
                 let blocks = blocks * self.noise(0.02);
@@ -185,7 +188,7 @@ impl World {
                     exactness: Exactness::LowerBound,
                     rank: None,
                     plan: Some(PlanReference { fingerprint: plan(exact), rung: PlanRung::Actual }),
-                    errors: None,
+                    errors: (timed_out > 0).then_some(QueryErrors { failed: timed_out, timed_out }),
                     plan_missing: None,
                 }))
             })
