@@ -112,8 +112,8 @@ impl World {
                           WHERE datname = 'postgres'";
         let connections =
             "SELECT count(*) FROM pg_stat_activity WHERE usename = 'dbintel' AND state <> 'idle'";
-        // Statistics of what was sent before may come late.
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        // A session that goes idle soon after it reported its statistics reports the rest ten seconds later.
+        tokio::time::sleep(Duration::from_secs(11)).await;
         let before: i64 = self.cluster.scalar("template1", statements).await;
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert_eq!(self.cluster.scalar::<i64>("template1", connections).await, 0);
