@@ -189,7 +189,7 @@ async fn each_level_of_bypass_takes_away_what_it_names_and_ends_by_itself() {
     world.refused(&set("receivers/postgres"), "there are: postgresql").await;
     world.refused(&set("receivers/postgresql:session"), "there is no query `session`").await;
     // Everything, for a while: it undoes itself.
-    world.done(&["bypass", "set", "system", "--reason", "load", "--for", "12s"]).await;
+    world.done(&["bypass", "set", "system", "--reason", "load", "--for", "25s"]).await;
     world.is_silent().await;
     world.goes_on(&program).await;
     let list = world.done(&["bypass", "list"]).await;
