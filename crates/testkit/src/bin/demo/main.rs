@@ -1,4 +1,5 @@
-//! `make demo`: a private PostgreSQL with a live workload, the collector beside it, and what it sees, live.
+//! `make demo`: a private PostgreSQL with a live workload, the collector beside it, what it sees, live, and what comes of
+//! an index that somebody drops.
 //!
 //! Everything is on loopback and below one temporary directory, which is removed at the end. The collector is the real
 //! program; this program is only the database's users and the OTLP backend.
@@ -14,6 +15,9 @@
     reason = "a program for people to look at, not part of the product"
 )]
 
+mod attributes;
+mod story;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -21,17 +25,15 @@ use dbintel_testkit::otlp_sink::{OtlpSink, Received};
 use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 use dbintel_testkit::process::{Dbintel, Launch};
 use dbintel_testkit::workload::{Shop, Size, Traffic};
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
+
+use self::attributes::{double, int, text};
+use self::story::{Program, Story};
 
 /// How often the summary is printed.
 const EVERY: Duration = Duration::from_secs(5);
 /// Statements of the workload per second.
 const STATEMENTS_PER_SECOND: f64 = 200.0;
-/// When somebody drops an index.
-const DROP_AFTER: Duration = Duration::from_secs(25);
-/// The index of the orders by their time.
-const DROP: &str = "DROP INDEX orders_placed";
 /// Statements in the summary.
 const SHOWN: usize = 8;
 /// Characters of a statement in the summary.
@@ -57,15 +59,26 @@ async fn main() {
     let traffic = Traffic::start(&cluster, &shop, STATEMENTS_PER_SECOND, 1);
     let backend = OtlpSink::start().await;
     let config = std::fs::read_to_string("config/demo.yaml").expect("run from the root of the project");
-    let mut collector = Launch::run(&config)
-        .env("DEMO_POSTGRESQL", format!("127.0.0.1:{}", cluster.port()))
-        .env("DEMO_PASSWORD", &role.password)
-        .env("DEMO_OTLP", backend.grpc_endpoint())
-        .start();
+    let kept = tempfile::tempdir().expect("a temporary directory");
+    let program = Program {
+        config: kept.path().join("demo.yaml"),
+        environment: vec![
+            ("DEMO_POSTGRESQL", format!("127.0.0.1:{}", cluster.port())),
+            ("DEMO_PASSWORD", role.password.clone()),
+            ("DEMO_OTLP", backend.grpc_endpoint()),
+            ("DEMO_STORE", kept.path().join("store.db").to_string_lossy().into_owned()),
+        ],
+    };
+    std::fs::write(&program.config, &config).expect("own directory");
+    let mut launch = Launch::run(&config);
+    for (name, value) in &program.environment {
+        launch = launch.env(name, value);
+    }
+    let mut collector = launch.start();
     collector.wait_until_ready(13_133, "/health/ready", Duration::from_secs(10)).await;
     print_where_to_look();
-    let begun = Instant::now();
-    let (mut dropped, mut told) = (false, 0);
+    let mut story = Story::new(&cluster, shop.database(), &program);
+    let mut told = 0;
     loop {
         let wait = end.map_or(EVERY, |end| EVERY.min(end.saturating_duration_since(Instant::now())));
         tokio::select! {
@@ -79,11 +92,7 @@ async fn main() {
         let received = backend.received();
         summarise(&received, &collector).await;
         told = tell_plan_changes(&received, told);
-        if !dropped && begun.elapsed() >= DROP_AFTER {
-            println!("somebody runs: {DROP}\n");
-            cluster.execute(shop.database(), DROP).await;
-            dropped = true;
-        }
+        story.go_on(&received).await;
         if end.is_some_and(|end| Instant::now() >= end) {
             break;
         }
@@ -99,6 +108,7 @@ async fn main() {
         received.log_records().count()
     );
     received.assert_no_violations();
+    println!("the story: {}", story.ending());
     let problems: Vec<&str> =
         log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect();
     if !problems.is_empty() {
@@ -181,29 +191,4 @@ async fn own_cost(collector: &Dbintel) -> String {
         figures.rss_bytes >> 20,
         figures.cpu_time.as_secs_f64()
     )
-}
-
-fn attribute<'a>(record: &'a LogRecord, key: &str) -> Option<&'a Value> {
-    record.attributes.iter().find(|held| held.key == key)?.value.as_ref()?.value.as_ref()
-}
-
-fn text(record: &LogRecord, key: &str) -> String {
-    match attribute(record, key) {
-        Some(Value::StringValue(text)) => text.clone(),
-        _ => String::new(),
-    }
-}
-
-fn int(record: &LogRecord, key: &str) -> i64 {
-    match attribute(record, key) {
-        Some(Value::IntValue(int)) => *int,
-        _ => 0,
-    }
-}
-
-fn double(record: &LogRecord, key: &str) -> f64 {
-    match attribute(record, key) {
-        Some(Value::DoubleValue(double)) => *double,
-        _ => 0.0,
-    }
 }
