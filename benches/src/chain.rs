@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use dbintel_model::Batch;
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -67,6 +68,9 @@ pub struct Latency {
     pub p99_ms: f64,
     /// The longest.
     pub worst_ms: f64,
+    /// The most processor time that the lane's thread took from one batch to the next: what the program itself needs, where
+    /// the time on the clock has what the machine took in between as well.
+    pub worst_cpu_ms: f64,
     /// The longest pause the machine imposed, for as long, on a thread that did nothing but read the clock.
     pub machine_pause_ms: f64,
     /// Bytes in use at the beginning, and medians of the first and last third.
@@ -213,10 +217,19 @@ fn longest_pause_ms(seconds: Duration) -> f64 {
     longest.as_secs_f64() * 1e3
 }
 
+/// Processor time of this thread, which is the lane's.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).expect("it only grows");
+    let nanos = u32::try_from(time.tv_nsec).expect("less than a second");
+    Duration::new(seconds, nanos)
+}
+
 /// What the consumer sees. Its memory is all taken at the beginning.
 struct Watched {
     begun: Instant,
     latencies_ms: Vec<f64>,
+    worst_cpu: Duration,
     live_mib: Vec<f64>,
 }
 
@@ -227,6 +240,7 @@ impl Watched {
         Self {
             begun: Instant::now(),
             latencies_ms: Vec::with_capacity(batches),
+            worst_cpu: Duration::ZERO,
             live_mib: Vec::with_capacity(batches),
         }
     }
@@ -240,9 +254,11 @@ impl Watched {
     ) {
         let mut look_at = self.begun;
         for _ in 0..batches {
+            let cpu_before = cpu_time();
             let batch = take(running).await;
             let offered = tickets.recv().expect("a ticket for each batch");
             self.latencies_ms.push(offered.elapsed().as_secs_f64() * 1e3);
+            self.worst_cpu = self.worst_cpu.max(cpu_time().saturating_sub(cpu_before));
             // The producer has gone after its last batch.
             let _ = back.send(batch);
             if Instant::now() >= look_at {
@@ -272,6 +288,7 @@ impl Watched {
             median_ms: self.latencies_ms[batches / 2],
             p99_ms: self.latencies_ms[batches * 99 / 100],
             worst_ms: self.latencies_ms[batches - 1],
+            worst_cpu_ms: self.worst_cpu.as_secs_f64() * 1e3,
             machine_pause_ms: 0.0,
             live,
         }

@@ -18,12 +18,19 @@ use dbintel_processors::adaptive_sampler::{AdaptiveSampler, AdaptiveSamplerSetti
 use dbintel_processors::circuit_breaker::{self, CircuitBreaker, Guard, GuardContext, ProcessGate};
 use dbintel_processors::memory_limiter::{MemoryLimiter, MemoryView};
 use dbintel_processors::plan_extractor::{PlanCache, PlanExtractor, PlanExtractorConfig};
+use dbintel_processors::regression_verifier::{RegressionVerifier, RegressionVerifierConfig};
 use dbintel_processors::verification::{Verification, VerificationSettings};
 use tokio::sync::mpsc;
 
 /// The processors in their order, which is that of the default configuration.
-pub const CHAIN: [&str; 5] =
-    ["memory_limiter", "circuit_breaker", "plan_extractor", "adaptive_sampler", "verification"];
+pub const CHAIN: [&str; 6] = [
+    "memory_limiter",
+    "circuit_breaker",
+    "plan_extractor",
+    "regression_verifier",
+    "adaptive_sampler",
+    "verification",
+];
 
 const QUEUE: QueueLimits = QueueLimits { max_bytes: 512 << 20, max_items: 64 };
 /// What the receiver would be configured to.
@@ -138,6 +145,10 @@ fn chain(receiver: &Text, clock: &Arc<dyn Clock>, registry: &Registry) -> Vec<Pr
                     "circuit_breaker" => Box::new(CircuitBreaker::new(id, guard.clone())),
                     "plan_extractor" => {
                         Box::new(PlanExtractor::new(id, &receiver, plans, cache.clone(), registry, &accounts))
+                    }
+                    "regression_verifier" => {
+                        let config = RegressionVerifierConfig::default();
+                        Box::new(RegressionVerifier::new(id, &receiver, config, registry, &accounts))
                     }
                     "adaptive_sampler" => Box::new(AdaptiveSampler::new(id, &sampler, receiver, registry)),
                     _ => Box::new(Verification::new(id, &receiver, verification.clone(), registry)),
