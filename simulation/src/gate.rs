@@ -4,7 +4,7 @@
 //! is above it 19 times out of 20. In between, too few histories were judged: in a full run that is a failure as well.
 
 use crate::bounds::{lower, upper};
-use crate::plan::NEUTRAL_MIN;
+use crate::plan::{NEUTRAL_MIN, REPAIRS_MIN};
 use crate::tally::{Counts, Row, Tally};
 
 /// `careful` or above on neutral flips.
@@ -12,7 +12,9 @@ const CAREFUL_MAX: f64 = 0.001;
 /// `manual` or above on neutral flips.
 const MANUAL_MAX: f64 = 0.000_1;
 /// Findings of a changed plan per statement-day without a flip.
-const PLAN_FINDINGS_MAX: f64 = 0.000_1;
+pub const PLAN_FINDINGS_MAX: f64 = 0.000_1;
+/// Repairs without effect that come out as if they had one.
+const REPAIRS_WRONG_MAX: f64 = 0.01;
 /// How the kinds of such findings begin.
 const PLAN_KIND: &str = "plan_";
 
@@ -64,6 +66,7 @@ pub fn checks(tally: &Tally, rule: usize) -> Vec<Check> {
     let plan = |kind: &&str| kind.starts_with(PLAN_KIND);
     let found = tally.findings(rule);
     let findings = found.begun.iter().filter(|(kind, _)| plan(kind)).map(|(_, count)| count).sum();
+    let repairs = tally.all_repairs(rule);
     vec![
         check("neutral flips called careful or above", CAREFUL_MAX, careful, trials),
         check("neutral flips called manual or above", MANUAL_MAX, manual, trials),
@@ -73,25 +76,34 @@ pub fn checks(tally: &Tally, rule: usize) -> Vec<Check> {
             findings,
             found.days as u64,
         ),
+        check(
+            "repairs without effect called confirmed or harmful",
+            REPAIRS_WRONG_MAX,
+            repairs.wrong(),
+            repairs.made(),
+        ),
     ]
 }
 
-/// Classes of which too few neutral flips were judged.
+/// What was judged less often than the requirement wants of the rule: classes of neutral flips, repairs without effect.
 #[must_use]
-pub fn too_few(tally: &Tally) -> Vec<String> {
+pub fn too_few(tally: &Tally, rule: usize) -> Vec<String> {
     let few = |(row, counts): (&Row, &Counts)| match row {
         Row::Neutral(class) if counts.histories < NEUTRAL_MIN => {
-            Some(format!("{class}: {}", counts.histories))
+            Some(format!("{class}: {} of {NEUTRAL_MIN} neutral flips", counts.histories))
         }
         _ => None,
     };
-    tally.rows(0).filter_map(few).collect()
+    let repairs = tally.all_repairs(rule).made();
+    let few_repairs =
+        (repairs < REPAIRS_MIN).then(|| format!("{repairs} of {REPAIRS_MIN} repairs without effect"));
+    tally.rows(rule).filter_map(few).chain(few_repairs).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::Level;
+    use crate::rule::{Level, Repaired};
     use crate::tally::{Findings, Reached};
     use std::collections::BTreeMap;
 
@@ -135,6 +147,31 @@ mod tests {
 
     #[test]
     fn classes_with_too_few_histories_are_named() {
-        assert_eq!(too_few(&tally(10, 0)), ["test: 10"]);
+        let mut tally = tally(10, 0);
+        assert_eq!(
+            too_few(&tally, 0),
+            ["test: 10 of 37000 neutral flips", "0 of 10000 repairs without effect"]
+        );
+        for _ in 0..10_000 {
+            tally.add_repair("test", &[Some(Repaired::NoEffect)], "");
+        }
+        assert_eq!(too_few(&tally, 0), ["test: 10 of 37000 neutral flips"]);
+    }
+
+    #[test]
+    fn repairs_without_effect_have_a_limit() {
+        let mut tally = Tally::default();
+        assert_eq!(standings(&tally)[3], Standing::NotShown);
+        for number in 0..1_000 {
+            let said = if number < 2 { Repaired::Confirmed } else { Repaired::Inconclusive };
+            // Without a finding there was no repair.
+            tally.add_repair("test", &[Some(said)], "");
+            tally.add_repair("test", &[None], "");
+        }
+        assert_eq!(standings(&tally)[3], Standing::Holds);
+        for _ in 0..30 {
+            tally.add_repair("test", &[Some(Repaired::Harmful)], "");
+        }
+        assert_eq!(standings(&tally)[3], Standing::Broken);
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::files::Problem;
 use crate::generator::{Class, Generator, Shape};
 use crate::history::History;
+use crate::rng::{Rng, Stream};
 use crate::run::{Case, Purpose, Source};
 use crate::tally::{Row, Section};
 
@@ -12,6 +13,8 @@ use crate::tally::{Row, Section};
 pub const HOURLY: usize = 24;
 /// Neutral flips of each class on which the requirement insists.
 pub const NEUTRAL_MIN: u64 = 37_000;
+/// Repairs without effect on which it insists.
+pub const REPAIRS_MIN: u64 = 10_000;
 /// The row of histories whose mixture shifted for good within an hour of the flip.
 pub const SHIFTED: &str = "mixture shifted for good at the flip, of all classes above";
 /// Looks of the text.
@@ -22,6 +25,14 @@ const RATIOS: [f64; 8] = [1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 const RATIOS_SHORT: [f64; 3] = [2.0, 3.0, 10.0];
 /// Short baselines, in days.
 const SHORT_DAYS: [u32; 3] = [1, 2, 4];
+/// Ratios of regressions that are repaired without effect. Of those that are smaller hardly any is found.
+const RATIOS_REPAIRED: [f64; 7] = [1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
+/// The same for the classes beside the model.
+const RATIO_REPAIRED: f64 = 5.0;
+/// Hours between a finding and its repair, at most.
+const REPAIR_DELAY_MAX: usize = 24;
+/// Hours after a flip in which it is found, repaired, and the repair is measured.
+const REPAIR_HOURS: usize = 24 + REPAIR_DELAY_MAX + 72;
 /// Bits of a history's number that are its index; those above are its part's.
 const INDEX_BITS: u32 = 40;
 /// Days on which a statement without a flip is looked at every hour.
@@ -44,6 +55,7 @@ enum Counted {
     Regressions,
     ShortRegressions(u32),
     WithoutFlip,
+    Repairs,
 }
 
 /// Histories of one kind.
@@ -67,6 +79,7 @@ struct Counts {
     regressions: u64,
     regressions_short: u64,
     statement_days: u64,
+    repairs: u64,
 }
 
 // === impl Extent ===
@@ -81,6 +94,7 @@ impl Extent {
                 regressions: 400,
                 regressions_short: 200,
                 statement_days: 7_000,
+                repairs: 100,
             },
             Self::Full => Counts {
                 model: 100_000,
@@ -89,6 +103,7 @@ impl Extent {
                 regressions: 4_000,
                 regressions_short: 2_000,
                 statement_days: 1_000_000,
+                repairs: 2_000,
             },
         }
     }
@@ -125,6 +140,16 @@ impl Extent {
         }
         let watched = counts.statement_days.div_ceil(WATCHED_DAYS as u64);
         parts.push(Part::new("without-flip", Class::Model, watched, Counted::WithoutFlip));
+        for ratio in RATIOS_REPAIRED {
+            let name = format!("repair-x{ratio}");
+            let part = Part::new(&name, Class::Model, counts.repairs, Counted::Repairs);
+            parts.push(part.with_ratio(ratio));
+        }
+        for class in Class::GATED.into_iter().filter(|class| *class != Class::Model) {
+            let name = format!("repair-{}", class_name(class));
+            let part = Part::new(&name, class, counts.repairs, Counted::Repairs);
+            parts.push(part.with_ratio(RATIO_REPAIRED));
+        }
         for (part, id) in parts.iter_mut().zip(1..) {
             part.id = id;
             part.generator.seed = seed;
@@ -145,8 +170,11 @@ impl Part {
         let text = class == Class::Text;
         let flip = counted != Counted::WithoutFlip;
         let looks = if text { TEXT_LOOKS.to_vec() } else { (1..=HOURLY).collect() };
-        let hours_after =
-            if flip { looks.iter().copied().max().unwrap_or_default() } else { WATCHED_DAYS * 24 };
+        let hours_after = match counted {
+            Counted::WithoutFlip => WATCHED_DAYS * 24,
+            Counted::Repairs => REPAIR_HOURS,
+            _ => looks.iter().copied().max().unwrap_or_default(),
+        };
         let shape = Shape { hours_after, flip, ..Shape::WEEK_AND_DAY };
         let generator = Generator { seed: 0, class, shape, ratio: 1.0, label: Cow::Borrowed(class.label()) };
         Self { name: name.to_owned(), count, id: 0, looks, counted, generator }
@@ -170,15 +198,21 @@ impl Part {
     /// One of its histories, again.
     #[must_use]
     pub fn history(&self, index: u64) -> History {
-        let history = self.generator.make((self.id << INDEX_BITS) | index);
+        let history = self.generator.make(self.number(index));
         History { name: format!("{}:{index}", self.name), ..history }
+    }
+
+    fn number(&self, index: u64) -> u64 {
+        (self.id << INDEX_BITS) | index
     }
 
     fn rows(&self, history: &History) -> Vec<Row> {
         match self.counted {
             Counted::Apart => vec![Row::Apart(history.truth.class.to_string())],
             Counted::ShortRegressions(days) => vec![Row::Found(Section::Days(days), percent(history))],
-            Counted::Gated | Counted::Regressions | Counted::WithoutFlip => rows_of(history),
+            Counted::Gated | Counted::Regressions | Counted::WithoutFlip | Counted::Repairs => {
+                rows_of(history)
+            }
         }
     }
 }
@@ -192,6 +226,10 @@ impl Source for Part {
         let history = self.history(index);
         let purpose = match self.counted {
             Counted::WithoutFlip => Purpose::WithoutFlip,
+            Counted::Repairs => {
+                let mut rng = Rng::new(self.generator.seed, self.number(index), Stream::Repair);
+                Purpose::Repair { delay_hours: 1 + rng.below(REPAIR_DELAY_MAX as u64) as usize }
+            }
             _ => Purpose::Flip(self.rows(&history)),
         };
         Ok(vec![Case { history, looks: self.looks.clone(), purpose }])

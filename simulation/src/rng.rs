@@ -23,6 +23,8 @@ pub enum Stream {
     Surroundings = 7,
     /// Where a flip is put into a recorded history.
     Placebo = 8,
+    /// When a repair without effect is made.
+    Repair = 9,
 }
 
 /// A stream of random numbers.

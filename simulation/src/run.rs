@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::files::Problem;
 use crate::history::History;
-use crate::rule::Rule;
+use crate::rule::{Repaired, Rule};
 use crate::rules::Entry;
 use crate::tally::{Findings, Reached, Row, Tally};
 
@@ -50,6 +50,11 @@ pub enum Purpose {
     Flip(Vec<Row>),
     /// None did; every hour after the beginning is looked at.
     WithoutFlip,
+    /// A plan flipped and made the statement slower; so many hours after it was found, a repair without effect is made.
+    Repair {
+        /// Hours from the finding to the repair.
+        delay_hours: usize,
+    },
 }
 
 /// What came of it.
@@ -138,6 +143,14 @@ impl Case {
                 let found: Vec<Findings> = rules.iter_mut().map(found).collect();
                 tally.add_without_flip(&found);
             }
+            Purpose::Repair { delay_hours } => {
+                let repaired = |rule: &mut Box<dyn Rule>| {
+                    rule.start(history);
+                    rule.judge_repair(history, *delay_hours)
+                };
+                let repaired: Vec<Option<Repaired>> = rules.iter_mut().map(repaired).collect();
+                tally.add_repair(&history.truth.class, &repaired, &history.name);
+            }
         }
     }
 }
@@ -158,7 +171,7 @@ fn reached(rule: &mut dyn Rule, case: &Case) -> Reached {
 
 /// Findings that began, by kind: those of a look that the look before did not have. `None` if the rule does not look.
 fn findings(rule: &mut dyn Rule, history: &History) -> Option<BTreeMap<&'static str, u64>> {
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<_, u64> = rule.kinds_without_flip().iter().map(|kind| (*kind, 0)).collect();
     let mut last = BTreeSet::new();
     rule.start(history);
     for hour in 1..=history.hours_after() {

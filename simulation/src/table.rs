@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use crate::bounds::upper;
 use crate::gate::{self, Standing};
-use crate::rule::Level;
-use crate::tally::{Counts, Findings, Row, SOON_HOURS, Section, Tally};
+use crate::rule::{Level, Repaired};
+use crate::tally::{Counts, Findings, Repairs, Row, SOON_HOURS, Section, Tally};
 
 /// A column of the tables of power: a rule at a level.
 struct Column<'a> {
@@ -15,6 +15,13 @@ struct Column<'a> {
     level: usize,
     tally: &'a Tally,
 }
+
+/// What kinds there can be without a flip.
+const NOTE_WITHOUT_FLIP: &str = "
+No plan changes in these histories, and none is reported to have changed. So no finding about a plan can be here, by construction: \
+plan_regression, plan_flapping, and statistics_stale, which comes with one of these. statement_vanished needs errors in the server's log.
+
+";
 
 /// The sections of the table of power, in their order.
 const SECTIONS: [Section; 9] = [
@@ -39,6 +46,7 @@ pub fn all(tally: &Tally, names: &[&str]) -> String {
     text += &power(tally, names);
     for (rule, name) in names.iter().enumerate() {
         text += &without_flip(tally, rule, name);
+        text += &repairs(tally, rule, name);
     }
     text
 }
@@ -140,6 +148,47 @@ fn without_flip(tally: &Tally, rule: usize, name: &str) -> String {
     for (kind, count) in begun {
         let _ = writeln!(text, "| {kind} | {} | {:.2} |", thousands(count), count as f64 / days * 10_000.0);
     }
+    text + NOTE_WITHOUT_FLIP + &spurious(tally, rule) + "\n"
+}
+
+/// What reports of changes of plan that never were would do, from the neutral flips.
+fn spurious(tally: &Tally, rule: usize) -> String {
+    let Counts { histories, ever: [careful, ..], .. } = tally.pooled(rule);
+    if histories == 0 {
+        return String::new();
+    }
+    let bound = upper(careful, histories);
+    format!(
+        "A report of a change that never was is a neutral flip: {} of {} of these lead to a finding of the kind plan_regression, \
+         at most {} %. With a wrong report for every statement once in {:.0} days, there is at most 1 such finding in {} statement-days.\n",
+        thousands(careful),
+        thousands(histories),
+        percent(bound),
+        (bound / gate::PLAN_FINDINGS_MAX).max(1.0).ceil(),
+        thousands((1.0 / gate::PLAN_FINDINGS_MAX) as u64),
+    )
+}
+
+/// Repairs without effect of one rule.
+fn repairs(tally: &Tally, rule: usize, name: &str) -> String {
+    let all = tally.all_repairs(rule);
+    if all.made() == 0 {
+        return String::new();
+    }
+    let line = |label: &str, repairs: &Repairs| {
+        let said = Repaired::ALL.map(|said| thousands(repairs.said.get(&said).copied().unwrap_or_default()));
+        let (wrong, made) = (repairs.wrong(), repairs.made());
+        let shares = [share(wrong, made), percent(upper(wrong, made))];
+        let (histories, made) = (thousands(repairs.histories), thousands(made));
+        format!("| {label} | {histories} | {made} | {} | {} |\n", said.join(" | "), shares.join(" | "))
+    };
+    let mut text = format!(
+        "### Repairs without effect: {name}\n\nMade 1 to 24 hours after a true regression was found, its finding still open.\n\n\
+         | histories | regressions | repairs | confirmed | harmful | no effect | inconclusive | wrong, % | at most |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+    );
+    tally.repairs(rule).for_each(|(class, repairs)| text += &line(class, repairs));
+    text += &line("**all of the above**", &all);
     text + "\n"
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::history::History;
-use crate::rule::Level;
+use crate::rule::{Level, Repaired};
 
 /// Histories of a row and rule that are kept by name, to be looked at.
 pub const EXAMPLES_MAX: usize = 20;
@@ -70,11 +70,23 @@ pub struct Findings {
     pub begun: BTreeMap<&'static str, u64>,
 }
 
+/// What one rule said of repairs that had no effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// Histories, found slower or not.
+    pub histories: u64,
+    /// Repairs made while a finding was open, by what was said of them.
+    pub said: BTreeMap<Repaired, u64>,
+    /// Names of some of which it was said that they had an effect.
+    pub examples: Vec<String>,
+}
+
 /// Counts by row and rule.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     rows: BTreeMap<Row, Vec<Counts>>,
     findings: Vec<Findings>,
+    repairs: BTreeMap<String, Vec<Repairs>>,
 }
 
 // === impl Reached ===
@@ -147,11 +159,15 @@ impl Counts {
         {
             *mine += theirs;
         }
-        self.examples.extend(other.examples.iter().cloned());
-        // Threads end in any order; the table must not depend on it. Shorter names have smaller numbers.
-        self.examples.sort_unstable_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
-        self.examples.truncate(EXAMPLES_MAX);
+        merge_examples(&mut self.examples, &other.examples);
     }
+}
+
+/// Threads end in any order; the table must not depend on it. Shorter names have smaller numbers.
+fn merge_examples(mine: &mut Vec<String>, theirs: &[String]) {
+    mine.extend(theirs.iter().cloned());
+    mine.sort_unstable_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
+    mine.truncate(EXAMPLES_MAX);
 }
 
 // === impl Findings ===
@@ -162,6 +178,39 @@ impl Findings {
         for (kind, count) in &other.begun {
             *self.begun.entry(kind).or_default() += count;
         }
+    }
+}
+
+// === impl Repairs ===
+
+impl Repairs {
+    /// Repairs that were made.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.said.values().sum()
+    }
+
+    /// Of them, those of which it was said that they had an effect.
+    #[must_use]
+    pub fn wrong(&self) -> u64 {
+        self.said.iter().filter(|(said, _)| said.is_effect()).map(|(_, count)| count).sum()
+    }
+
+    fn add(&mut self, repaired: Option<Repaired>, name: &str) {
+        self.histories += 1;
+        let Some(said) = repaired else { return };
+        *self.said.entry(said).or_default() += 1;
+        if said.is_effect() && self.examples.len() < EXAMPLES_MAX {
+            self.examples.push(name.to_owned());
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.histories += other.histories;
+        for (said, count) in &other.said {
+            *self.said.entry(*said).or_default() += count;
+        }
+        merge_examples(&mut self.examples, &other.examples);
     }
 }
 
@@ -183,6 +232,13 @@ impl Tally {
         self.findings.iter_mut().zip(found).for_each(|(mine, theirs)| mine.merge(theirs));
     }
 
+    /// A history of a class with a repair that has no effect, and what each rule said of that.
+    pub fn add_repair(&mut self, class: &str, said: &[Option<Repaired>], name: &str) {
+        let repairs = self.repairs.entry(class.to_owned()).or_default();
+        repairs.resize_with(said.len(), Repairs::default);
+        repairs.iter_mut().zip(said).for_each(|(mine, said)| mine.add(*said, name));
+    }
+
     /// Both together.
     pub fn merge(&mut self, other: &Self) {
         for (row, theirs) in &other.rows {
@@ -191,6 +247,11 @@ impl Tally {
             mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| mine.merge(theirs));
         }
         self.add_without_flip(&other.findings);
+        for (class, theirs) in &other.repairs {
+            let mine = self.repairs.entry(class.clone()).or_default();
+            mine.resize_with(theirs.len(), Repairs::default);
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| mine.merge(theirs));
+        }
     }
 
     /// Rows in their order, with the counts of one rule.
@@ -213,6 +274,19 @@ impl Tally {
                 sum.merge(counts);
             }
         }
+        sum
+    }
+
+    /// Repairs without effect by class, with the counts of one rule.
+    pub fn repairs(&self, rule: usize) -> impl Iterator<Item = (&str, &Repairs)> {
+        self.repairs.iter().filter_map(move |(class, repairs)| Some((class.as_str(), repairs.get(rule)?)))
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all_repairs(&self, rule: usize) -> Repairs {
+        let mut sum = Repairs::default();
+        self.repairs(rule).for_each(|(_, repairs)| sum.merge(repairs));
         sum
     }
 

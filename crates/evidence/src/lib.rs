@@ -66,13 +66,14 @@ mod scale;
 pub mod series;
 pub mod student;
 mod thresholds;
+pub mod unprompted;
 mod verdict;
 
 pub use arms::Pairing;
 pub use attribution::{Attribution, attribute};
 pub use case::{Block, Case, ControlPoint, EvidenceClass, Overlap, PlanEvidence, ShortBlocks, Waits};
 pub use locks::{Category, Lock, LockName, Outcome};
-pub use repair::{Confirmation, Gone, Repair, RepairOutcome, confirm, gone};
+pub use repair::{Confirmation, GONE_HOURS, Gone, MEASURED_FROM_HOURS, Repair, RepairOutcome, confirm, gone};
 pub use rule::{Judge, judge};
 pub use scale::{Acceleration, TimeScale};
 pub use thresholds::{Thresholds, TrialThresholds};

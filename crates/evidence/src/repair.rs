@@ -18,6 +18,13 @@ const NO_EFFECT: (f64, f64) = (0.9, 1.1);
 /// Returned: at most this share of the regression's step (as a logarithm) is left.
 const STEP_LEFT_MAX: f64 = 0.5;
 
+/// The last hours, by which it is told whether a regression went away by itself.
+pub const GONE_HOURS: i64 = 12;
+/// Hours after which something that was done is measured for the first time.
+pub const MEASURED_FROM_HOURS: i64 = 6;
+/// Hours after which it counts as not measurable.
+const MEASURED_TO_HOURS: i64 = 72;
+
 /// A repair with the three periods around it.
 #[derive(Clone, Copy, Debug)]
 pub struct Repair<'a> {
@@ -176,6 +183,13 @@ impl RepairOutcome {
 }
 
 impl Confirmation {
+    /// Whether this is told `hours` after the repair. What is not clear yet is measured again an hour later, for three days.
+    #[must_use]
+    pub fn is_final(&self, hours: i64) -> bool {
+        hours >= MEASURED_FROM_HOURS
+            && (self.outcome != RepairOutcome::Inconclusive || hours >= MEASURED_TO_HOURS)
+    }
+
     /// Whether too little was seen for any outcome.
     #[must_use]
     pub fn lacks_evidence(&self) -> bool {

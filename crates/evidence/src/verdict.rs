@@ -6,6 +6,11 @@ use crate::locks::{Category, Lock, LockName};
 use crate::ratio::Bounds;
 use crate::scale::TimeScale;
 
+/// Hours after which a statement that got no slower is no longer under trial.
+const SETTLED_HOURS: i64 = 24;
+/// Days after which a trial without a finding ends.
+const TRIAL_DAYS: i64 = 3;
+
 /// Which way it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Direction {
@@ -191,6 +196,28 @@ impl Verdict {
     #[must_use]
     pub fn lock(&self, name: LockName) -> Option<&Lock> {
         self.locks.iter().find(|lock| lock.name == name)
+    }
+
+    /// Whether it says that the statement got slower and that this is worth a finding.
+    #[must_use]
+    pub fn is_regression(&self) -> bool {
+        let slower = [Conclusion::Regressed, Conclusion::CpuBound, Conclusion::RegressedWithoutPlanChange];
+        self.category >= Category::Careful && slower.contains(&self.conclusion)
+    }
+
+    /// How the trial of a statement without a finding ends, so many hours after the change; `None` as long as it goes on.
+    #[must_use]
+    pub fn end_of_trial(&self, hours: i64, per_day: i64) -> Option<&'static str> {
+        let clear = self.category >= Category::Careful;
+        match self.conclusion {
+            Conclusion::Improved | Conclusion::ImprovedWithoutPlanChange
+                if clear && hours >= SETTLED_HOURS =>
+            {
+                Some("improved")
+            }
+            Conclusion::Unchanged if hours >= SETTLED_HOURS => Some("unchanged"),
+            _ => (hours >= TRIAL_DAYS * per_day).then_some("expired"),
+        }
     }
 
     /// Whether time did not run as it is: a verdict of a test or a demonstration.

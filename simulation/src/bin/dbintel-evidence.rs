@@ -16,7 +16,7 @@ use std::time::Instant;
 use dbintel_simulation::files::{self, Problem};
 use dbintel_simulation::gate::{Standing, checks, too_few};
 use dbintel_simulation::placebo::Recorded;
-use dbintel_simulation::plan::{Extent, NEUTRAL_MIN, Part};
+use dbintel_simulation::plan::{Extent, Part};
 use dbintel_simulation::rules::{self, Entry, OURS};
 use dbintel_simulation::run::{Judged, judge};
 use dbintel_simulation::table;
@@ -171,9 +171,9 @@ impl Options {
         let Some(ours) = entries.iter().position(|entry| entry.name == OURS) else { return true };
         let name = names.get(ours).copied().unwrap_or(OURS);
         print!("{}{}", table::examples(&judged.tally, ours, name), table::gate(&judged.tally, ours, name));
-        let few = if strict { too_few(&judged.tally) } else { Vec::new() };
+        let few = if strict { too_few(&judged.tally, ours) } else { Vec::new() };
         if !few.is_empty() {
-            println!("Fewer than {NEUTRAL_MIN} neutral flips: {}\n", few.join(", "));
+            println!("Too few were judged: {}\n", few.join(", "));
         }
         let fails = |standing| standing == Standing::Broken || (strict && standing == Standing::NotShown);
         few.is_empty() && !checks(&judged.tally, ours).iter().any(|check| fails(check.standing()))

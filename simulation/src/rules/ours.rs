@@ -1,17 +1,25 @@
 //! The product's rule, called as the product calls it: hours counted from the flip, and the blocks themselves around it for
 //! an early verdict.
 //!
+//! A flip is judged in [`Ours::verdict`], a statement without one in [`unprompted`], a repair in [`repair`]. All decisions are
+//! functions of `evidence` that the processor `regression_verifier` calls; what is here and there is the order in which they
+//! are asked.
+//!
 //! The plan is known as clearly as it can be, old and new plan were never seen side by side, and the floor of lost time is off:
 //! each of these can only raise the figures. The shortest execution of a block is kept from the rule, because PostgreSQL
 //! does not have it.
 
+mod repair;
+mod unprompted;
+
 use dbintel_evidence::{
-    Acceleration, Block, Case, Category, Conclusion, ControlPoint, EvidenceClass, Judge, Overlap,
-    PlanEvidence, ShortBlocks, Thresholds, TimeScale, Waits,
+    Acceleration, Block, Case, Category, ControlPoint, EvidenceClass, Judge, Overlap, PlanEvidence,
+    ShortBlocks, Thresholds, TimeScale, Verdict, Waits,
 };
 
+use self::unprompted::Watch;
 use crate::history::{self, History};
-use crate::rule::{Level, Rule};
+use crate::rule::{Level, Repaired, Rule};
 
 /// Hours before the flip of which the rule gets the blocks themselves.
 const SHORT_HOURS: usize = 24;
@@ -41,6 +49,8 @@ pub struct Ours {
     usual_ms: Option<f64>,
     /// Of each hour after the flip: sessions, calls and their time.
     after: Vec<(history::Waits, u64, f64)>,
+    /// Of a statement without a flip.
+    watch: Watch,
 }
 
 /// Blocks of one length.
@@ -65,6 +75,7 @@ impl Default for Ours {
             waiting_before: None,
             usual_ms: None,
             after: Vec::new(),
+            watch: Watch::default(),
         }
     }
 }
@@ -95,9 +106,30 @@ impl Rule for Ours {
             })
         };
         self.after = hours.after.iter().map(sums).collect();
+        self.watch = if case.flipped { Watch::default() } else { Watch::new(&self.hours) };
     }
 
     fn judge(&mut self, _: &History, now_hour: usize) -> Level {
+        let verdict = self.verdict(now_hour);
+        if verdict.is_regression() { level(verdict.category) } else { Level::Insufficient }
+    }
+
+    fn kinds_without_flip(&self) -> &'static [&'static str] {
+        unprompted::KINDS
+    }
+
+    fn judge_without_flip(&mut self, _: &History, now_hour: usize) -> Option<Vec<&'static str>> {
+        Some(self.watch.look(&mut self.judge, &self.hours.control, now_hour as i64))
+    }
+
+    fn judge_repair(&mut self, _: &History, delay_hours: usize) -> Option<Repaired> {
+        repair::judge(self, delay_hours)
+    }
+}
+
+impl Ours {
+    /// What the rule says so many hours after the flip.
+    fn verdict(&mut self, now_hour: usize) -> Verdict {
         let end = (now_hour * self.per_hour) as i64;
         let short = ShortBlocks {
             before: &self.short.before,
@@ -115,15 +147,9 @@ impl Rule for Ours {
             trial: Some(short),
             ..Case::new(&self.hours.before, self.hours.after_until(now), 0)
         };
-        let verdict = self.judge.judge(&case);
-        match verdict.conclusion {
-            Conclusion::Regressed | Conclusion::CpuBound => level(verdict.category),
-            _ => Level::Insufficient,
-        }
+        self.judge.judge(&case)
     }
-}
 
-impl Ours {
     /// Whether more of the sessions wait than before: only a clear answer is one. A call that waits for others, however long,
     /// is busy no longer than usual; that has to be seen as well before waiting is ruled out.
     fn waits_until(&self, now_hour: usize) -> Waits {
@@ -210,14 +236,22 @@ impl Arms {
     }
 
     fn after_until(&self, end: i64) -> &[Block] {
-        let count = self.after.partition_point(|block| block.start < end);
-        self.after.get(..count).unwrap_or_default()
+        self.after_between(i64::MIN, end)
+    }
+
+    fn after_between(&self, first: i64, end: i64) -> &[Block] {
+        let place = |place: i64| self.after.partition_point(|block| block.start < place);
+        self.after.get(place(first)..place(end)).unwrap_or_default()
     }
 
     fn control_until(&self, end: i64) -> &[ControlPoint] {
-        let count = self.control.partition_point(|point| point.block < end);
-        self.control.get(..count).unwrap_or_default()
+        until(&self.control, end)
     }
+}
+
+fn until(control: &[ControlPoint], end: i64) -> &[ControlPoint] {
+    let count = control.partition_point(|point| point.block < end);
+    control.get(..count).unwrap_or_default()
 }
 
 /// What is unknown is no number there.

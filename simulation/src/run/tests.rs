@@ -22,12 +22,20 @@ impl Rule for Scripted {
         if self.even && now_hour >= 2 { Level::Careful } else { Level::Insufficient }
     }
 
+    fn kinds_without_flip(&self) -> &'static [&'static str] {
+        &["slower", "never"]
+    }
+
     fn judge_without_flip(&mut self, _: &History, now_hour: usize) -> Option<Vec<&'static str>> {
         Some(match now_hour {
             2 | 3 | 7 => vec!["slower"],
             4 => vec!["slower", "plan_changed"],
             _ => Vec::new(),
         })
+    }
+
+    fn judge_repair(&mut self, _: &History, delay_hours: usize) -> Option<Repaired> {
+        self.even.then_some(if delay_hours > 3 { Repaired::NoEffect } else { Repaired::Harmful })
     }
 }
 
@@ -36,6 +44,7 @@ const SCRIPTED: Entry = Entry { name: "scripted", make: || Box::new(Scripted { e
 /// 100 histories, of which every tenth cannot be read.
 struct Hundred {
     flipped: bool,
+    repaired: bool,
 }
 
 impl Source for Hundred {
@@ -56,15 +65,19 @@ impl Source for Hundred {
             blocks: vec![Some(Block::default()); 24],
             truth: Truth::neutral("test"),
         };
-        let purpose = if self.flipped { Purpose::Flip(rows_of(&history)) } else { Purpose::WithoutFlip };
+        let purpose = match (self.repaired, self.flipped) {
+            (true, _) => Purpose::Repair { delay_hours: index as usize % 5 },
+            (_, true) => Purpose::Flip(rows_of(&history)),
+            _ => Purpose::WithoutFlip,
+        };
         Ok(vec![Case { history, looks: (1..=24).collect(), purpose }])
     }
 }
 
 #[test]
 fn every_history_is_judged_once_whatever_the_threads() {
-    let one = judge(&Hundred { flipped: true }, &[SCRIPTED], 1);
-    let three = judge(&Hundred { flipped: true }, &[SCRIPTED], 3);
+    let one = judge(&Hundred { flipped: true, repaired: false }, &[SCRIPTED], 1);
+    let three = judge(&Hundred { flipped: true, repaired: false }, &[SCRIPTED], 3);
     assert_eq!(one.tally, three.tally);
     assert_eq!(one.problems, three.problems);
     let counts = one.tally.pooled(0);
@@ -75,12 +88,21 @@ fn every_history_is_judged_once_whatever_the_threads() {
 #[test]
 fn a_finding_counts_when_it_begins() {
     let blind = Entry { name: "mean", make: || Box::new(MeanWorse::default()) };
-    let judged = judge(&Hundred { flipped: false }, &[SCRIPTED, blind], 2);
+    let judged = judge(&Hundred { flipped: false, repaired: false }, &[SCRIPTED, blind], 2);
     let findings = judged.tally.findings(0);
     assert_eq!(
         (findings.days, findings.begun),
-        (90.0, BTreeMap::from([("plan_changed", 90), ("slower", 180)]))
+        (90.0, BTreeMap::from([("never", 0), ("plan_changed", 90), ("slower", 180)]))
     );
     // A rule that does not look has no days without findings either.
     assert_eq!(judged.tally.findings(1).days, 0.0);
+}
+
+#[test]
+fn repairs_are_counted_where_a_finding_was_open() {
+    let judged = judge(&Hundred { flipped: true, repaired: true }, &[SCRIPTED], 2);
+    let repairs = judged.tally.all_repairs(0);
+    // Of the even ones, those with a delay of 4 are every fifth.
+    assert_eq!((repairs.histories, repairs.made(), repairs.wrong()), (90, 50, 40));
+    assert_eq!(judged.tally.pooled(0).histories, 0);
 }

@@ -107,3 +107,11 @@ fn a_regression_that_goes_away_is_recognised() {
     check(1.0, 6.0, 8, Gone::Unclear);
     check(1.0, 1.0, 5, Gone::Unclear);
 }
+
+#[test]
+fn an_outcome_is_told_when_it_is_clear_or_time_is_over() {
+    let (clear, unclear) = (repaired(1.0, 1.0), repaired(2.6, 3.5));
+    assert_eq!(unclear.outcome, RepairOutcome::Inconclusive);
+    assert_eq!([5, 6, 72].map(|hours| clear.is_final(hours)), [false, true, true]);
+    assert_eq!([5, 6, 71, 72].map(|hours| unclear.is_final(hours)), [false, false, false, true]);
+}

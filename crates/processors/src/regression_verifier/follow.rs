@@ -3,20 +3,13 @@
 //! That something was done is detected and never assumed: an index on the table again, another value of the setting, a new analysis, or another
 //! plan that came with such a change. Then its effect is measured.
 
-use dbintel_evidence::{Confirmation, Gone, LockName, Path, RepairOutcome};
+use dbintel_evidence::{Confirmation, GONE_HOURS, Gone, LockName, MEASURED_FROM_HOURS, Path, RepairOutcome};
 use dbintel_model::finding::{Applied, FindingKind, FindingNews, FindingState, Outcome, TimeLost, Verdict};
 use dbintel_model::{FindingEvent, FindingId, PlanChange, Text, Timestamp};
 
 use super::report::category;
-use super::round::is_regression;
 use super::{RegressionVerifier, stored, vanished};
 
-/// Hours after which something that was done is measured for the first time.
-const MEASURED_FROM_HOURS: i64 = 6;
-/// Hours after which it counts as not measurable.
-const MEASURED_TO_HOURS: i64 = 72;
-/// The last hours, by which it is told whether a regression is gone.
-const GONE_HOURS: i64 = 12;
 /// Kinds of causes of another plan that somebody brought about.
 const DONE_BY_SOMEBODY: [&str; 5] = ["ddl", "setting", "plan_setting", "analyze", "extension"];
 
@@ -116,7 +109,7 @@ impl RegressionVerifier {
         let was_early = kept.finding.locks.iter().any(|lock| *lock.name == *LockName::TrialHours.as_str());
         let is_more = allows > kept.finding.category
             || was_early && verdict.path == Path::Blocks && allows == kept.finding.category;
-        if !is_regression(&verdict) || !is_more {
+        if !verdict.is_regression() || !is_more {
             return;
         }
         let Some(candidate) = self.candidate(subject, &verdict, now) else { return };
@@ -169,8 +162,7 @@ impl RegressionVerifier {
             return;
         };
         let found = self.court.confirm(trial, statement, &self.controls, &self.clock, repair);
-        let is_over = closed - repair >= MEASURED_TO_HOURS;
-        if found.outcome == RepairOutcome::Inconclusive && !is_over {
+        if !found.is_final(closed - repair) {
             return;
         }
         let (from, to) = (self.clock.hour_begins(repair), self.clock.hour_begins(closed));

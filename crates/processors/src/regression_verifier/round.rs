@@ -12,7 +12,7 @@ use super::clock::Places;
 use super::hours::SHORTS_REACH;
 use super::life::Kept;
 use super::report::{self, Place};
-use super::trial::{TRIAL_DAYS, Trial};
+use super::trial::Trial;
 use super::{RegressionVerifier, advice, causes, control, stored};
 
 /// Changes of plan within one hour from which on they may have one cause; of many statements, at least one in this many.
@@ -24,8 +24,6 @@ const SERVER_WIDE_MIN: usize = 3;
 const SERVER_WIDE_PATIENCE: i64 = 12;
 /// Hours of server-wide findings that are remembered.
 const SERVER_WIDE_REMEMBERED: usize = 16;
-/// Hours after which a statement that got no slower is no longer under trial.
-const SETTLED_HOURS: i64 = 24;
 /// Share of a table that had changed before it was analysed at last, from which on its statistics were stale.
 const STALE_SHARE_MIN: f64 = 0.5;
 
@@ -125,19 +123,11 @@ impl RegressionVerifier {
         self.telemetry.judged(&verdict);
         trial.note_verdict(&verdict);
         let hours = closed.hour - trial.hour;
-        if is_regression(&verdict) {
+        if verdict.is_regression() {
             return self.candidate(id, &verdict, now);
         }
-        let clear = verdict.category >= Category::Careful;
-        match verdict.conclusion {
-            Conclusion::Improved | Conclusion::ImprovedWithoutPlanChange
-                if clear && hours >= SETTLED_HOURS =>
-            {
-                self.end_trial(id, "improved");
-            }
-            Conclusion::Unchanged if hours >= SETTLED_HOURS => self.end_trial(id, "unchanged"),
-            _ if hours >= TRIAL_DAYS * self.clock.hours().blocks_per_day() => self.end_trial(id, "expired"),
-            _ => {}
+        if let Some(how) = verdict.end_of_trial(hours, self.clock.hours().blocks_per_day()) {
+            self.end_trial(id, how);
         }
         None
     }
@@ -303,9 +293,4 @@ impl RegressionVerifier {
             records: findings.into_iter().map(|finding| Record::Finding(Box::new(finding))).collect(),
         });
     }
-}
-
-pub(super) fn is_regression(verdict: &Verdict) -> bool {
-    let slower = [Conclusion::Regressed, Conclusion::CpuBound, Conclusion::RegressedWithoutPlanChange];
-    verdict.category >= Category::Careful && slower.contains(&verdict.conclusion)
 }

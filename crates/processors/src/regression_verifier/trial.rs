@@ -15,8 +15,6 @@ use super::sums::Sums;
 pub const DIFFERENCE_BYTES_MAX: usize = 2_048;
 /// Bytes of the description of one cause that are kept.
 pub const CAUSE_BYTES_MAX: usize = 256;
-/// Days after which a trial without a finding ends.
-pub(super) const TRIAL_DAYS: i64 = 3;
 /// Bytes a trial takes at most.
 pub const TRIAL_BYTES_MAX: usize = 16 << 10;
 

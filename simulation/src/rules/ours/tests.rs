@@ -1,5 +1,6 @@
 use super::*;
 use crate::history::Truth;
+use crate::rule::Repaired;
 
 /// A week of 10 ms and 100 blocks a call, from the flip on `time` and `work` times as much; a tenth of the sessions wait, after
 /// the flip `waiting` of 100.
@@ -64,4 +65,39 @@ fn a_look_sees_nothing_of_what_comes_later() {
     for hour in 1..=12 {
         assert_eq!(level_at(&full, hour), level_at(&short, hour), "{hour}");
     }
+}
+
+/// The same until an hour after the flip, from which on it is `time` and `work` times as much as in the week before.
+fn repaired(hour: usize, time: f64, work: f64) -> History {
+    let (slow, other) = (history(4.0, 4.0, 10), history(time, work, 10));
+    let long = |history: &History| -> Vec<_> {
+        history
+            .blocks
+            .iter()
+            .chain(&history.blocks[history.flip..])
+            .chain(&history.blocks[history.flip..])
+            .copied()
+            .collect()
+    };
+    let at = slow.flip + hour * 6;
+    let blocks = long(&slow)[..at].iter().chain(&long(&other)[at..]).copied().collect();
+    History { blocks, ..slow }
+}
+
+#[test]
+fn a_repair_is_measured_from_the_finding_on() {
+    let outcome = |history: &History, delay: usize| {
+        let mut rule = Ours::default();
+        rule.start(history);
+        rule.judge_repair(history, delay)
+    };
+    let opened =
+        (1..=24).find(|hour| level_at(&repaired(72, 4.0, 4.0), *hour) > Level::Insufficient).unwrap();
+    // What stays as it was, what is as before the regression, what is worse than it.
+    assert_eq!(outcome(&repaired(72, 4.0, 4.0), 12), Some(Repaired::NoEffect));
+    assert_eq!(outcome(&repaired(opened + 12, 1.0, 1.0), 12), Some(Repaired::Confirmed));
+    assert_eq!(outcome(&repaired(opened + 12, 12.0, 12.0), 12), Some(Repaired::Harmful));
+    // Nothing was found, or it had gone before anything was done about it.
+    assert_eq!(outcome(&history(1.0, 1.0, 10), 12), None);
+    assert_eq!(outcome(&repaired(opened + 1, 1.0, 1.0), 24), None);
 }
