@@ -30,6 +30,7 @@ fn purge_arena(arena: u32) -> tikv_jemalloc_ctl::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test on a thread of its own may sleep")]
 mod tests {
     use super::*;
     use std::time::Duration;

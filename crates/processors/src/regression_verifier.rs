@@ -15,7 +15,9 @@
 //! * what passes is not changed; findings follow in a batch of their own;
 //! * caps and cool-downs hold after the decision, and everything they hold back is counted;
 //! * every interval that changed a statement is given to the store as the hours of its day, so that a sudden end loses at most one
-//!   interval.
+//!   interval;
+//! * a batch waits for its own intervals only: what is stored leaves with the seconds, and the look at all statements, at the
+//!   end of an hour, is done in parts ([`look`]).
 //!
 //! # Which intervals are evidence
 //!
@@ -37,6 +39,7 @@ mod follow;
 mod hours;
 mod keep;
 mod life;
+mod look;
 mod report;
 mod round;
 mod statement;
@@ -70,6 +73,7 @@ pub use self::events::{EVENT_TEXT_BYTES_MAX, MAX_EVENTS};
 pub use self::hours::{HOURS_MAX, SHORTS_MAX, TRIAL_SHORTS_MAX};
 pub use self::keep::DAYS_STORED_PER_CALL;
 pub use self::life::{MAX_OPEN_FINDINGS, MAX_TOLD};
+pub use self::look::{JUDGED_PER_CALL, LOOKED_AT_PER_CALL};
 pub use self::trial::{CAUSE_BYTES_MAX, DIFFERENCE_BYTES_MAX, TRIAL_BYTES_MAX};
 
 use self::clock::{BlockClock, Places};
@@ -78,6 +82,7 @@ use self::court::Court;
 use self::events::Events;
 use self::keep::Unstored;
 use self::life::Findings;
+use self::look::Look;
 use self::sums::Sums;
 use self::table::{Statements, node_number};
 use self::telemetry::{Ignored, Telemetry};
@@ -105,8 +110,12 @@ pub struct RegressionVerifier {
     held: Holding,
     /// The server as it was last seen.
     place: Option<(Arc<Target>, Option<Arc<Node>>)>,
-    /// Blocks before these are closed and were looked at.
+    /// Blocks before these are closed.
     closed: Places,
+    /// The look at them, while it is not over.
+    look: Option<Look>,
+    /// What the server's clock said last.
+    server_clock: Timestamp,
     /// The interval whose blocks were looked up last: all of a reading are of one.
     last_interval: Option<(Interval, Lengths)>,
 }
@@ -153,6 +162,8 @@ impl RegressionVerifier {
             held: accounts.hold(format!("lane {receiver} baselines").into()),
             place: None,
             closed: Places { hour: i64::MIN, short: i64::MIN },
+            look: None,
+            server_clock: Timestamp::from_nanos(0),
             last_interval: None,
             config,
             id,
@@ -362,12 +373,14 @@ impl Processor for RegressionVerifier {
         let clock = batch.server_clock;
         out.emit(batch);
         if let Some(at) = clock {
-            self.advance(at, cx.now, out);
+            self.server_clock = at;
+            self.advance(at, cx.now);
         }
-        self.store(out);
+        self.look_on(cx.now, at, out);
     }
 
     fn tick(&mut self, cx: &mut Context<'_>, out: &mut Output) {
+        self.look_on(cx.now, self.server_clock, out);
         self.store(out);
         if self.telemetry.is_due(cx.monotonic) {
             let bytes = self.bytes();

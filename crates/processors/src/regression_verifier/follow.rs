@@ -68,28 +68,26 @@ impl RegressionVerifier {
         true
     }
 
-    /// Looks at every open finding, once an hour.
-    pub(super) fn follow(&mut self, now: Timestamp) {
+    /// Lets findings expire, and says which ones are open: each of them is looked at once an hour.
+    pub(super) fn findings_to_follow(&mut self, now: Timestamp) -> Vec<FindingId> {
         for id in self.findings.expired(now) {
             self.end(id, now, |finding| finding.expire(now).ok());
         }
-        let open: Vec<(FindingId, FindingKind, FindingState, u64)> = self
-            .findings
-            .iter()
-            .map(|kept| (kept.finding.id, kept.finding.kind, kept.finding.state, kept.subject))
-            .collect();
-        for (id, kind, state, subject) in open {
-            let follows = self.trials.get(subject).is_some_and(|trial| trial.finding == Some(id));
-            if follows && state == FindingState::Applied {
-                self.measure(id, subject, now);
-                continue;
-            }
-            if follows {
-                self.raise(id, subject, now);
-            }
-            if self.is_gone(id, kind, subject, follows) {
-                self.end(id, now, |finding| finding.resolve(now).ok());
-            }
+        self.findings.iter().map(|kept| kept.finding.id).collect()
+    }
+
+    pub(super) fn follow(&mut self, id: FindingId, now: Timestamp) {
+        let Some(kept) = self.findings.get(id) else { return };
+        let (kind, state, subject) = (kept.finding.kind, kept.finding.state, kept.subject);
+        let follows = self.trials.get(subject).is_some_and(|trial| trial.finding == Some(id));
+        if follows && state == FindingState::Applied {
+            return self.measure(id, subject, now);
+        }
+        if follows {
+            self.raise(id, subject, now);
+        }
+        if self.is_gone(id, kind, subject, follows) {
+            self.end(id, now, |finding| finding.resolve(now).ok());
         }
     }
 

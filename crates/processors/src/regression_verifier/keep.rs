@@ -20,8 +20,8 @@ pub const DAYS_STORED_PER_CALL: usize = 2_048;
 const OTHERS_PER_CALL: usize = 512;
 /// Days of a statement that the store has, and one more while the last one begins.
 const DAYS_STORED: i64 = hours::HOURS_REACH / 24 + 2;
-/// Days in which a statement can have hours.
-const DAYS_OF_STATEMENT_MAX: usize = DAYS_STORED as usize + 1;
+/// Values of a statement that is stored as a whole: itself, and the days in which it can have hours.
+const VALUES_OF_STATEMENT_MAX: usize = DAYS_STORED as usize + 2;
 
 /// What is waiting to be stored.
 #[derive(Debug, Default)]
@@ -116,7 +116,8 @@ impl RegressionVerifier {
         }
         const {
             assert!(
-                DAYS_STORED_PER_CALL + DAYS_OF_STATEMENT_MAX + OTHERS_PER_CALL <= MAX_STATE_CHANGES_PER_CALL
+                DAYS_STORED_PER_CALL + VALUES_OF_STATEMENT_MAX + OTHERS_PER_CALL
+                    <= MAX_STATE_CHANGES_PER_CALL
             );
         };
         let mut given = 0;
@@ -140,20 +141,29 @@ impl RegressionVerifier {
         let last = open.or_else(|| statement.hours.span().map(|(_, last)| last));
         let today = last.map_or(0, day_of);
         let before = std::mem::replace(&mut statement.stored_day, today);
-        let is_new = before == i64::MIN;
-        if is_new {
-            self.unstored.about(id);
-        } else if before < today {
+        if before == i64::MIN {
+            return self.store_whole(id, out);
+        }
+        if before < today {
             for old in (before - DAYS_STORED + 1).max(today - 2 * DAYS_STORED)..=today - DAYS_STORED {
                 self.unstored.remove(day_key(id, old));
             }
         }
         let Some(statement) = self.statements.get(id) else { return 0 };
-        let days = if is_new { days_of(statement) } else { vec![today] };
+        self.give(&day_key(id, today), Some(stored::day(statement, today)), out);
+        1
+    }
+
+    /// Hours of which nobody knows whose they are would be of no use: the statement is stored before them.
+    fn store_whole(&mut self, id: u64, out: &mut Output) -> usize {
+        let Some(statement) = self.statements.get(id) else { return 0 };
+        self.unstored.abouts.remove(&id);
+        self.give(&format!("about/{id:016x}"), Some(stored::about(statement)), out);
+        let days = days_of(statement);
         for day in &days {
             self.give(&day_key(id, *day), Some(stored::day(statement, *day)), out);
         }
-        days.len()
+        1 + days.len()
     }
 
     /// The next of what is waiting beside the hours.

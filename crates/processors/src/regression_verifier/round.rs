@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dbintel_evidence::{Category, Conclusion, Verdict};
+use dbintel_evidence::{Category, Verdict};
 use dbintel_model::finding::{FindingKind, FindingNews};
 use dbintel_model::{Batch, Finding, FindingEvent, Record, Timestamp};
 use dbintel_pipeline::Output;
@@ -41,23 +41,7 @@ pub(super) struct Candidate {
 }
 
 impl RegressionVerifier {
-    /// Time has come so far, by the server's clock.
-    pub(super) fn advance(&mut self, at: Timestamp, now: Timestamp, out: &mut Output) {
-        let closed = self.clock.closed(at);
-        if closed.short.saturating_add(2 * SHORTS_REACH) < self.closed.short {
-            // A clock that was far ahead and has come back.
-            self.closed = closed;
-        }
-        if closed.short > self.closed.short {
-            let is_new_hour = closed.hour > self.closed.hour;
-            self.close_blocks(closed);
-            self.closed = closed;
-            self.look(at, now, is_new_hour);
-        }
-        self.send(now, at, out);
-    }
-
-    fn close_blocks(&mut self, closed: Places) {
+    pub(super) fn close_blocks(&mut self, closed: Places) {
         let is_new_day =
             self.closed.hour > i64::MIN && stored::day_of(closed.hour) > stored::day_of(self.closed.hour);
         for statement in self.statements.iter_mut() {
@@ -71,20 +55,7 @@ impl RegressionVerifier {
         }
     }
 
-    fn look(&mut self, at: Timestamp, now: Timestamp, is_new_hour: bool) {
-        self.make_control(at, is_new_hour);
-        let mut candidates = Vec::new();
-        for id in self.trials.statements() {
-            candidates.extend(self.look_at_trial(id, is_new_hour, now));
-        }
-        if is_new_hour {
-            self.look_unprompted(now, &mut candidates);
-            self.follow(now);
-        }
-        self.open_findings(candidates, now);
-    }
-
-    fn make_control(&mut self, at: Timestamp, is_new_hour: bool) {
+    pub(super) fn make_control(&mut self, at: Timestamp, is_new_hour: bool) {
         let week = u64::try_from(self.days(7).as_nanos()).unwrap_or(u64::MAX);
         let unchanged_since = Timestamp::from_nanos(at.as_nanos().saturating_sub(week));
         let is_young = |trial: &Trial| self.closed.short < trial.short + SHORTS_REACH;
@@ -102,7 +73,7 @@ impl RegressionVerifier {
         self.unstored.control = true;
     }
 
-    fn look_at_trial(&mut self, id: u64, is_new_hour: bool, now: Timestamp) -> Option<Candidate> {
+    pub(super) fn look_at_trial(&mut self, id: u64, is_new_hour: bool, now: Timestamp) -> Option<Candidate> {
         let closed = self.closed;
         let Some(statement) = self.statements.get(id) else {
             self.end_trial(id, "forgotten");
@@ -157,7 +128,7 @@ impl RegressionVerifier {
     }
 
     /// Opens what may be opened, the costliest first.
-    fn open_findings(&mut self, mut candidates: Vec<Candidate>, now: Timestamp) {
+    pub(super) fn open_findings(&mut self, mut candidates: Vec<Candidate>, now: Timestamp) {
         let lost =
             |candidate: &Candidate| candidate.finding.time_lost.and_then(|lost| lost.low).unwrap_or(0.0);
         candidates.sort_by(|a, b| lost(b).total_cmp(&lost(a)).then(a.subject.cmp(&b.subject)));
@@ -279,7 +250,7 @@ impl RegressionVerifier {
     }
 
     /// Gives out what was opened and what changed, in a batch of its own.
-    fn send(&mut self, now: Timestamp, server_clock: Timestamp, out: &mut Output) {
+    pub(super) fn send(&mut self, now: Timestamp, server_clock: Timestamp, out: &mut Output) {
         if self.pending.is_empty() {
             return;
         }

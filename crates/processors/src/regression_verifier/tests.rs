@@ -3,6 +3,7 @@
 mod bounds;
 mod kinds;
 mod life_of;
+mod parts;
 mod state;
 mod verdicts;
 mod world;

@@ -5,8 +5,8 @@
 
 use dbintel_evidence::Category;
 use dbintel_evidence::unprompted::{Hour, Slow, is_slow_no_longer, slow, step};
-use dbintel_model::Timestamp;
 use dbintel_model::finding::{Evidence, FindingKind, Source};
+use dbintel_model::{Finding, Timestamp};
 
 use super::RegressionVerifier;
 use super::report::{self, Place};
@@ -19,28 +19,38 @@ use super::vanished;
 /// Statements that go before the judge each hour, at most: those that take the most time.
 const JUDGED_PER_HOUR: usize = 64;
 
+/// A step of time and work, to be judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    statement: u64,
+    /// The hour it began with.
+    first: i64,
+    weight_ms: f64,
+}
+
 impl RegressionVerifier {
-    pub(super) fn look_unprompted(&mut self, now: Timestamp, candidates: &mut Vec<Candidate>) {
-        let mut stepped: Vec<(f64, u64, i64)> = Vec::new();
-        let (per_day, closed) = (self.clock.hours().blocks_per_day(), self.closed.hour);
+    /// The beginning of a step that the last hours of the statement are on.
+    pub(super) fn look_for_step(&self, id: u64) -> Option<Step> {
+        let statement = self.statements.get(id).filter(|statement| !statement.is_under_trial)?;
         let mut hours = Vec::new();
-        for statement in self.statements.iter().filter(|statement| !statement.is_under_trial) {
-            list(statement, &mut hours);
-            if let Some(first) = step(&hours, per_day, closed) {
-                stepped.push((statement.weight_ms, statement.id, first));
-            }
-        }
-        stepped.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let beyond = stepped.len().saturating_sub(JUDGED_PER_HOUR);
+        list(statement, &mut hours);
+        let first = step(&hours, self.clock.hours().blocks_per_day(), self.closed.hour)?;
+        Some(Step { statement: id, first, weight_ms: statement.weight_ms })
+    }
+
+    /// Those that go before the judge, the one that takes the least time first.
+    pub(super) fn choose_steps(&self, mut steps: Vec<Step>) -> Vec<Step> {
+        let order =
+            |a: &Step, b: &Step| a.weight_ms.total_cmp(&b.weight_ms).then(b.statement.cmp(&a.statement));
+        steps.sort_by(order);
+        let beyond = steps.len().saturating_sub(JUDGED_PER_HOUR);
         self.telemetry.limit("verifier_steps", beyond as u64);
-        for (_, id, first) in stepped.into_iter().take(JUDGED_PER_HOUR) {
-            candidates.extend(self.look_at_step(id, first, now));
-        }
-        self.look_at_plans(now, candidates);
+        steps.split_off(beyond)
     }
 
     /// Judges a step that began with this hour. What is no regression leaves no trial behind.
-    fn look_at_step(&mut self, id: u64, first: i64, now: Timestamp) -> Option<Candidate> {
+    pub(super) fn look_at_step(&mut self, step: &Step, now: Timestamp) -> Option<Candidate> {
+        let Step { statement: id, first, .. } = *step;
         if self.findings.has(FindingKind::RegressionWithoutPlanChange, id) {
             return None;
         }
@@ -52,6 +62,9 @@ impl RegressionVerifier {
         }
         if self.trials.is_full() {
             self.telemetry.limit("verifier_trials", 1);
+            return None;
+        }
+        if self.trials.get(id).is_some() {
             return None;
         }
         self.open_trial(id, None, at, None);
@@ -68,73 +81,34 @@ impl RegressionVerifier {
         self.candidate(id, &verdict, now)
     }
 
-    fn look_at_plans(&mut self, now: Timestamp, candidates: &mut Vec<Candidate>) {
+    /// What the plans of a statement, its time-outs and its time by itself say.
+    pub(super) fn look_at_statement(&mut self, id: u64, now: Timestamp, candidates: &mut Vec<Candidate>) {
         let Some((target, node)) = &self.place else { return };
         let place = Place { server: &target.server, node: node.as_deref(), now };
         let settings = self.config.settings();
-        let limit_ms = settings.slow_statement.get().as_secs_f64() * 1e3;
-        let lost_min = self.court.thresholds().lost_ms_per_day_min;
         let (per_day, day) = (self.clock.hours().blocks_per_day(), stored::day_of(self.closed.hour));
         let began = self.clock.hour_begins(self.closed.hour);
-        let mut hours = Vec::new();
-        for statement in self.statements.iter_mut() {
-            let changes = statement.plans.recent_changes(day);
-            if changes >= settings.flapping_changes_per_day {
-                let mut finding = report::about_statement(
-                    place,
-                    FindingKind::PlanFlapping,
-                    statement,
-                    began,
-                    None,
-                    Category::Careful,
-                );
-                report::flapping(&mut finding, statement, changes, settings.flapping_changes_per_day);
-                candidates.push(Candidate::of(finding, statement.id));
-            }
-            if let Some(finding) = vanished::look(statement, place, (per_day, self.closed.hour), began) {
-                candidates.push(Candidate::of(finding, statement.id));
-            }
-            let has_one = statement.plans.last != 0 && statement.plans.changed_at.is_none();
-            if !has_one || statement.is_under_trial {
-                continue;
-            }
-            list(statement, &mut hours);
-            let Some(slow) = slow(&hours, per_day, limit_ms, lost_min) else { continue };
-            let kind = FindingKind::SlowSinglePlan;
+        let Some(statement) = self.statements.get_mut(id) else { return };
+        let changes = statement.plans.recent_changes(day);
+        if changes >= settings.flapping_changes_per_day {
+            let kind = FindingKind::PlanFlapping;
             let mut finding = report::about_statement(place, kind, statement, began, None, Category::Careful);
-            let Slow { mean_ms: mean, mean_low_ms: low, t, calls, ms_per_day } = slow;
-            finding.summary = format!(
-                "Query {} takes {mean:.0} ms per call, at least {low:.0} ms, and was never seen with another plan.",
-                statement.about.key.query_id
-            )
-            .into();
-            let add = |name, value, unit, source, detail: &'static str| {
-                Evidence::new(name, Some(value), unit, source, detail)
-            };
-            finding.evidence = vec![
-                add("mean", mean, "ms", Source::Measured, "total_exec_time / calls of the hours kept"),
-                add(
-                    "mean_low",
-                    low,
-                    "ms",
-                    Source::Computed,
-                    "three standard errors below, from the differences between hours",
-                ),
-                add("limit", limit_ms, "ms", Source::Configured, "slow_statement"),
-                add("t", t, "1", Source::Computed, "(mean - limit) / standard error"),
-                add("calls", calls, "{call}", Source::Measured, "calls of the hours kept"),
-                add(
-                    "time_per_day",
-                    ms_per_day / 1e3,
-                    "s/d",
-                    Source::Computed,
-                    "time it takes, not time that could be saved",
-                ),
-            ];
-            finding.failure_modes.push(
-                "It may have to take that long: nothing faster was ever seen, so nothing says what could be saved.".into(),
-            );
-            candidates.push(Candidate::of(finding, statement.id));
+            report::flapping(&mut finding, statement, changes, settings.flapping_changes_per_day);
+            candidates.push(Candidate::of(finding, id));
+        }
+        if let Some(finding) = vanished::look(statement, place, (per_day, self.closed.hour), began) {
+            candidates.push(Candidate::of(finding, id));
+        }
+        let has_one = statement.plans.last != 0 && statement.plans.changed_at.is_none();
+        if !has_one || statement.is_under_trial {
+            return;
+        }
+        let limit_ms = settings.slow_statement.get().as_secs_f64() * 1e3;
+        let lost_min = self.court.thresholds().lost_ms_per_day_min;
+        let mut hours = Vec::new();
+        list(statement, &mut hours);
+        if let Some(found) = slow(&hours, per_day, limit_ms, lost_min) {
+            candidates.push(Candidate::of(slow_finding(statement, place, began, &found, limit_ms), id));
         }
     }
 
@@ -149,9 +123,54 @@ impl RegressionVerifier {
 }
 
 impl Candidate {
-    fn of(finding: dbintel_model::Finding, subject: u64) -> Self {
+    fn of(finding: Finding, subject: u64) -> Self {
         Self { finding, subject, cause: None, regression: None, hour: None }
     }
+}
+
+fn slow_finding(
+    statement: &Statement,
+    place: Place<'_>,
+    began: Timestamp,
+    slow: &Slow,
+    limit_ms: f64,
+) -> Finding {
+    let Slow { mean_ms: mean, mean_low_ms: low, t, calls, ms_per_day } = *slow;
+    let kind = FindingKind::SlowSinglePlan;
+    let mut finding = report::about_statement(place, kind, statement, began, None, Category::Careful);
+    finding.summary = format!(
+        "Query {} takes {mean:.0} ms per call, at least {low:.0} ms, and was never seen with another plan.",
+        statement.about.key.query_id
+    )
+    .into();
+    let add = |name, value, unit, source, detail: &'static str| {
+        Evidence::new(name, Some(value), unit, source, detail)
+    };
+    finding.evidence = vec![
+        add("mean", mean, "ms", Source::Measured, "total_exec_time / calls of the hours kept"),
+        add(
+            "mean_low",
+            low,
+            "ms",
+            Source::Computed,
+            "three standard errors below, from the differences between hours",
+        ),
+        add("limit", limit_ms, "ms", Source::Configured, "slow_statement"),
+        add("t", t, "1", Source::Computed, "(mean - limit) / standard error"),
+        add("calls", calls, "{call}", Source::Measured, "calls of the hours kept"),
+        add(
+            "time_per_day",
+            ms_per_day / 1e3,
+            "s/d",
+            Source::Computed,
+            "time it takes, not time that could be saved",
+        ),
+    ];
+    finding.failure_modes.push(
+        "It may have to take that long: nothing faster was ever seen, so nothing says what could be saved."
+            .into(),
+    );
+    finding
 }
 
 fn list(statement: &Statement, into: &mut Vec<Hour>) {

@@ -22,6 +22,8 @@ use crate::regression_verifier::{RegressionVerifier, RegressionVerifierSettings}
 const START: Timestamp = Timestamp::from_nanos(1_793_491_200_000_000_000);
 /// The least of these is one interval.
 pub(super) const MINUTES: u64 = 5;
+/// Seconds that are made of an interval.
+const TICKS: usize = 4;
 
 /// What one statement does.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,8 @@ pub(super) struct World {
     /// A part of an hour that one step of simulated time takes, of an hour's length under the acceleration.
     pub(super) step: Duration,
     pub(super) found: Vec<FindingEvent>,
+    /// Seconds that are made of an interval.
+    pub(super) ticks: usize,
     /// What the store has.
     pub(super) store: BTreeMap<String, Vec<u8>>,
     settings: RegressionVerifierSettings,
@@ -72,6 +76,7 @@ pub(super) fn world(yaml: &str) -> World {
         random: fastrand::Rng::with_seed(42),
         step: Duration::from_secs(MINUTES * 60).div_f64(settings.acceleration),
         found: Vec::new(),
+        ticks: TICKS,
         store: BTreeMap::new(),
         settings,
     }
@@ -228,14 +233,17 @@ impl World {
         let (mut out, mut random) = (Output::default(), fastrand::Rng::with_seed(1));
         let mut cx = Context { now, monotonic: self.clock.monotonic(), random: &mut random };
         self.verifier.process(&mut cx, batch, &mut out);
-        self.verifier.tick(&mut cx, &mut out);
-        let (state, lost) = out.take_state();
-        assert_eq!(lost, 0);
-        for StateChange { key, value } in state {
-            match value {
-                Some(value) => self.store.insert(key.to_string(), value),
-                None => self.store.remove(key.as_str()),
-            };
+        // There are more seconds until the next batch, and with those everything is looked at and stored.
+        for _ in 0..self.ticks {
+            self.verifier.tick(&mut cx, &mut out);
+            let (state, lost) = out.take_state();
+            assert_eq!(lost, 0);
+            for StateChange { key, value } in state {
+                match value {
+                    Some(value) => self.store.insert(key.to_string(), value),
+                    None => self.store.remove(key.as_str()),
+                };
+            }
         }
         let batches = out.take_batches();
         for record in batches.iter().skip(1).flat_map(|batch| &batch.records) {
@@ -243,6 +251,13 @@ impl World {
             self.found.push((**event).clone());
         }
         batches
+    }
+
+    /// A second without a batch; what it gives is dropped.
+    pub(super) fn tick(&mut self) {
+        let (mut out, mut random) = (Output::default(), fastrand::Rng::with_seed(1));
+        let mut cx = Context { now: self.now(), monotonic: self.clock.monotonic(), random: &mut random };
+        self.verifier.tick(&mut cx, &mut out);
     }
 
     /// A statement gets another plan, and from now on takes so much more time and work.
