@@ -145,6 +145,7 @@ pub(crate) fn fleet_wiring(lanes: Option<LaneAsker>) -> Wiring {
         system: "postgresql".into(),
         pipelines: vec!["metrics".into(), "logs".into()],
         processors: vec!["memory_limiter".into()],
+        acceleration: None,
         exporters: vec![ExporterLink { id: "otlp".into(), signals: "metrics, logs".into() }],
     };
     Wiring {

@@ -7,6 +7,8 @@
 //! | `/health` | alive and ready | otherwise; the body names every component in both cases |
 //! | `/` (or `path`) | as `/health/ready` | the same; the body is that of the Collector's health check |
 //!
+//! Where the time of a `regression_verifier` is accelerated, for tests and demonstrations, every answer says so (`acceleration`).
+//!
 //! A database or a backend that is down is `degraded`, with its reason in the body, and the answer stays 200: starting
 //! the collector anew would not help it.
 
@@ -26,7 +28,7 @@ use serde::Serialize;
 use crate::AdminContext;
 use crate::config::HealthCheckConfig;
 use crate::heartbeat::not_alive;
-use report::{HealthReport, component_name};
+use report::{HealthReport, acceleration, component_name};
 
 /// Reasons listed by a probe; further ones are counted.
 const PROBE_REASONS_MAX: usize = 16;
@@ -46,6 +48,9 @@ struct CollectorAnswer {
     #[serde(rename = "upSince")]
     up_since: String,
     uptime: String,
+    /// Ours, and only where time is not real.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acceleration: Option<f64>,
 }
 
 /// The answer of a probe.
@@ -53,6 +58,9 @@ struct CollectorAnswer {
 struct ProbeAnswer {
     status: &'static str,
     reasons: Vec<String>,
+    /// Absent where time is real.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acceleration: Option<f64>,
 }
 
 pub(crate) fn router(config: &HealthCheckConfig, cx: AdminContext) -> Router {
@@ -74,8 +82,8 @@ async fn report(State(health): State<Health>) -> Response {
 #[allow(clippy::unused_async, reason = "axum's handlers are async")]
 async fn live(State(health): State<Health>) -> Response {
     match health.not_alive() {
-        None => probe(true, "alive", Vec::new()),
-        Some(reason) => probe(false, "not alive", vec![reason]),
+        None => health.probe(true, "alive", Vec::new()),
+        Some(reason) => health.probe(false, "not alive", vec![reason]),
     }
 }
 
@@ -83,11 +91,11 @@ async fn live(State(health): State<Health>) -> Response {
 async fn ready(State(health): State<Health>) -> Response {
     let board = &health.cx.board;
     if !board.is_ready() {
-        return probe(false, "not ready", health.obstacles());
+        return health.probe(false, "not ready", health.obstacles());
     }
     let degraded = health.degraded();
     let status = if degraded.is_empty() { "ready" } else { "ready, degraded" };
-    probe(true, status, degraded)
+    health.probe(true, status, degraded)
 }
 
 #[allow(clippy::unused_async, reason = "axum's handlers are async")]
@@ -102,16 +110,6 @@ async fn collector(State(health): State<Health>, uri: Uri) -> Response {
 
 fn status(is_up: bool) -> StatusCode {
     if is_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
-}
-
-fn probe(is_ok: bool, status_text: &'static str, mut reasons: Vec<String>) -> Response {
-    let further = reasons.len().saturating_sub(PROBE_REASONS_MAX);
-    if further > 0 {
-        reasons.truncate(PROBE_REASONS_MAX);
-        reasons.push(format!("and {further} more, see /health"));
-    }
-    let answer = ProbeAnswer { status: status_text, reasons };
-    json(status(is_ok), &answer)
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {
@@ -130,6 +128,16 @@ impl Health {
     fn not_alive(&self) -> Option<String> {
         let now = self.cx.clock.monotonic();
         not_alive(&self.cx.heartbeat, &self.cx.board, now).map(|reason| reason.to_string())
+    }
+
+    fn probe(&self, is_ok: bool, status_text: &'static str, mut reasons: Vec<String>) -> Response {
+        let further = reasons.len().saturating_sub(PROBE_REASONS_MAX);
+        if further > 0 {
+            reasons.truncate(PROBE_REASONS_MAX);
+            reasons.push(format!("and {further} more, see /health"));
+        }
+        let answer = ProbeAnswer { status: status_text, reasons, acceleration: acceleration(&self.cx) };
+        json(status(is_ok), &answer)
     }
 
     /// What stands against readiness.
@@ -167,12 +175,14 @@ impl Health {
                 status: "Server available",
                 up_since: self.cx.started_at.to_string(),
                 uptime: duration::go(self.cx.monitor.sample().uptime),
+                acceleration: acceleration(&self.cx),
             }
         } else {
             CollectorAnswer {
                 status: "Server not available",
                 up_since: GO_ZERO_TIME.to_owned(),
                 uptime: String::new(),
+                acceleration: acceleration(&self.cx),
             }
         };
         json(status(is_ready), &answer)

@@ -1,7 +1,8 @@
 //! zPages: what a person looks at when something is wrong.
 //!
 //! `/debug/servicez` the process, `/debug/pipelinez` the flow from receivers to exporters and what is missing,
-//! `/debug/planz` the plans of statements,
+//! `/debug/findingz` the findings that wait, `/debug/queryz` the statements that lose or take the most time, `/debug/planz` the plans of
+//! statements,
 //! `/debug/extensionz` the admin endpoints, `/debug/tracez` recent, slow and failed spans of dbintel itself.
 //!
 //! Promises:
@@ -11,15 +12,18 @@
 
 mod ask;
 mod extensionz;
+mod findingz;
 mod format;
 mod html;
 mod pipelinez;
 mod planz;
+mod queryz;
 mod redact;
 mod series;
 mod servicez;
 mod source;
 mod tracez;
+mod verifiers;
 
 use std::sync::{Arc, OnceLock};
 
@@ -34,9 +38,11 @@ use crate::AdminContext;
 use crate::server::AdminAddresses;
 
 pub use ask::{ANSWER_TIME_MAX, LaneAsker, LaneQuestions, LaneReplies, QUESTIONS_MAX, lane_questions};
-pub use html::PAGE_BYTES_MAX;
+pub use findingz::{FINDING_SERVERS_MAX, FINDINGS_IN_FULL_MAX, FINDINGS_LISTED_MAX, WATCHED_LISTED_MAX};
+pub use html::{CHART_POINTS_MAX, PAGE_BYTES_MAX};
 pub use pipelinez::DETAILS_MAX;
 pub use planz::{PLANS_LISTED_MAX, SERVERS_MAX};
+pub use queryz::{QUERY_SERVERS_MAX, STATEMENTS_LISTED_MAX};
 pub use redact::redact_command_line;
 pub(crate) use series::{Sample, SeriesIndex};
 pub use source::{ExporterLink, PageSource, PipelineView, ServiceView};
@@ -54,6 +60,7 @@ struct Wanted {
     span: Option<String>,
     bucket: Option<usize>,
     statement: Option<String>,
+    finding: Option<String>,
 }
 
 /// `addresses` is filled once every endpoint is bound.
@@ -65,6 +72,8 @@ pub(crate) fn router(addresses: Arc<OnceLock<AdminAddresses>>, cx: AdminContext)
         .route("/debug/", get(start))
         .route("/debug/servicez", get(service))
         .route("/debug/pipelinez", get(pipelines))
+        .route("/debug/findingz", get(findings))
+        .route("/debug/queryz", get(statements))
         .route("/debug/planz", get(plans))
         .route("/debug/extensionz", get(extensions))
         .route("/debug/tracez", get(traces))
@@ -86,6 +95,14 @@ async fn pipelines(State(pages): State<Pages>, wanted: Query<Wanted>) -> Html<St
     Html(pipelinez::page(&pages.cx, wanted.receiver.as_deref()).await)
 }
 
+async fn findings(State(pages): State<Pages>, Query(wanted): Query<Wanted>) -> Html<String> {
+    Html(findingz::page(&pages.cx, wanted.receiver.as_deref(), wanted.finding.as_deref()).await)
+}
+
+async fn statements(State(pages): State<Pages>, Query(wanted): Query<Wanted>) -> Html<String> {
+    Html(queryz::page(&pages.cx, wanted.receiver.as_deref()).await)
+}
+
 async fn plans(State(pages): State<Pages>, Query(wanted): Query<Wanted>) -> Html<String> {
     Html(planz::page(&pages.cx, wanted.receiver.as_deref(), wanted.statement.as_deref()).await)
 }
@@ -102,7 +119,8 @@ async fn traces(State(pages): State<Pages>, Query(wanted): Query<Wanted>) -> Htm
 
 #[allow(clippy::unused_async, reason = "axum's handlers are async")]
 async fn elsewhere() -> Response {
-    let text = "no such page; there are /debug/servicez, /debug/pipelinez, /debug/planz, /debug/extensionz and /debug/tracez.\n\
+    let text = "no such page; there are /debug/servicez, /debug/pipelinez, /debug/findingz, /debug/queryz, /debug/planz, \
+                /debug/extensionz and /debug/tracez.\n\
                 Feature gates (/debug/featurez) and expvars do not exist in dbintel.\n";
     (StatusCode::NOT_FOUND, text).into_response()
 }

@@ -11,6 +11,7 @@ pub use dbintel_admin::pages::lane_questions;
 
 use crate::assembly::{Assembly, LanePlan};
 use crate::cli::Sources;
+use crate::components::ProcessorPlan;
 
 /// Written down once, when everything was assembled.
 pub struct Pages {
@@ -64,8 +65,14 @@ fn view(assembly: &Assembly, receiver: Text, lane: &LanePlan) -> PipelineView {
         system: server.system.clone(),
         pipelines: lane.pipelines.iter().map(|id| id.to_string().into()).collect(),
         processors: lane.chain.iter().map(|(id, _)| id.to_string().into()).collect(),
+        acceleration: lane.chain.iter().find_map(|(_, plan)| acceleration(plan)),
         exporters: lane.sinks.iter().map(link).collect(),
     }
+}
+
+fn acceleration(plan: &ProcessorPlan) -> Option<f64> {
+    let ProcessorPlan::RegressionVerifier(config) = plan else { return None };
+    config.is_accelerated().then(|| config.settings().acceleration)
 }
 
 fn names(signals: Signals) -> String {

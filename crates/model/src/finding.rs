@@ -19,6 +19,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,7 @@ pub use self::identity::{
 pub use self::life::{Applied, Decision, DecisionAction, DecisionError, MAX_REASON_BYTES, Outcome};
 pub use self::state::{FindingState, IllegalStep, Step, Verdict};
 pub use self::subject::{ServerIdentity, Subject};
+pub use self::words::{digits, digits_or};
 
 use closed_set::closed_set;
 pub(crate) use wire::hex_u128;

@@ -30,8 +30,9 @@ pub use exporter::{
 };
 pub use lane::{Lane, LaneContext, LaneHandle, LaneLimits, ProcessorFactory, Sink, TICK};
 pub use processor::{
-    Command, Context, MAX_REQUESTS_PER_CALL, MAX_STATE_CHANGES_PER_CALL, MissingPlanView, Output,
-    PlanDetails, PlanView, Processor, Reply, Request, RestoreError, StateChange, StateRefused, StateStore,
+    Command, Context, FindingLine, FindingsView, HourView, MAX_REQUESTS_PER_CALL, MAX_STATE_CHANGES_PER_CALL,
+    MissingPlanView, Output, PlanDetails, PlanView, Processor, Reply, Request, RestoreError, StateChange,
+    StateRefused, StateStore, StatementView, StatementsView, WatchedView,
 };
 pub use queue::{PushError, QueueLimits, Weighed, WeightedQueue};
 pub use receiver::{ComponentError, Receiver, ReceiverContext, Requests, TURN_DELAY_MAX, Turn};

@@ -4,9 +4,13 @@
 //! [`Output`]: records, requests to the receiver, keyed state for the store. So each one can be tested on simulated
 //! time and replayed from a seed.
 
+mod view;
+
 use dbintel_model::finding::FindingEvent;
-use dbintel_model::{Batch, Monotonic, PlanMissing, QueryKey, Text, Timestamp};
+use dbintel_model::{Batch, FindingId, Monotonic, PlanMissing, QueryKey, Text, Timestamp};
 use futures_util::future::BoxFuture;
+
+pub use self::view::{FindingLine, FindingsView, HourView, StatementView, StatementsView, WatchedView};
 
 /// Requests to the receiver that one call may make; further ones are counted as lost.
 pub const MAX_REQUESTS_PER_CALL: usize = 256;
@@ -129,9 +133,16 @@ pub enum Command {
     Show,
     /// Show the plans you know: of every statement in short, or of one in full.
     Plans {
-        /// [`PlanView::statement`] of the one that is shown in full.
+        /// [`PlanView::statement`] of the one that is shown in full, or [`PlanView::query_id`] of those that are.
         statement: Option<Text>,
     },
+    /// Show the findings that have not come to their end: the most urgent ones in full and what is watched, or one in full.
+    Findings {
+        /// Id of the one that is shown in full.
+        finding: Option<FindingId>,
+    },
+    /// Show the statements that lose, or take, the most time.
+    Statements,
 }
 
 /// A processor's answer to a command: names and values, for a page.
@@ -143,6 +154,10 @@ pub struct Reply {
     pub plans: Vec<PlanView>,
     /// Statements that have none, where plans of all statements were asked for.
     pub without_plan: Vec<MissingPlanView>,
+    /// Findings, where these were asked for; `None` of a processor that has none.
+    pub findings: Option<Box<FindingsView>>,
+    /// Statements, where these were asked for; `None` of a processor that keeps none.
+    pub statements: Option<Box<StatementsView>>,
 }
 
 /// A statement that has no plan, for a page.

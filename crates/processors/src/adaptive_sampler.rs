@@ -223,7 +223,7 @@ impl Processor for AdaptiveSampler {
                 lines.extend(self.counts.lines());
                 Reply { lines, ..Reply::default() }
             }
-            Command::Plans { .. } => Reply::default(),
+            Command::Plans { .. } | Command::Findings { .. } | Command::Statements => Reply::default(),
         }
     }
 

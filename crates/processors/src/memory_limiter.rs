@@ -86,7 +86,7 @@ impl Processor for MemoryLimiter {
                 lines.extend(self.account_lines());
                 Reply { lines, ..Reply::default() }
             }
-            Command::Plans { .. } => Reply::default(),
+            Command::Plans { .. } | Command::Findings { .. } | Command::Statements => Reply::default(),
         }
     }
 }

@@ -53,7 +53,7 @@ pub use self::describe::SUMMARY_SCANS_MAX;
 pub use self::nodes::MAX_NODES;
 pub use self::statements::MAX_EARLIER_PLANS;
 pub use self::stored::COMPRESS_ABOVE_BYTES;
-pub use self::view::PLANS_SHOWN_MAX;
+pub use self::view::{PLANS_SHOWN_MAX, STATEMENTS_IN_FULL_MAX};
 pub use self::without::MAX_WITHOUT_PLAN;
 
 use self::causes::RecentChanges;
@@ -290,6 +290,7 @@ impl Processor for PlanExtractor {
                     if statement.is_none() { self.without.views().collect() } else { Vec::new() };
                 Reply { plans, without_plan, ..Reply::default() }
             }
+            Command::Findings { .. } | Command::Statements => Reply::default(),
         }
     }
 

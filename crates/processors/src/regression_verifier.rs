@@ -29,6 +29,7 @@
 
 mod advice;
 mod causes;
+mod changes;
 mod clock;
 mod coding;
 mod config;
@@ -42,6 +43,7 @@ mod life;
 mod look;
 mod report;
 mod round;
+mod show;
 mod statement;
 mod stored;
 mod sums;
@@ -63,6 +65,7 @@ use dbintel_pipeline::memory::{Holding, MemoryAccounts};
 use dbintel_pipeline::telemetry::Registry;
 use dbintel_pipeline::{Command, Context, Output, Processor, Reply, RestoreError};
 
+pub use self::changes::CHANGES_REMEMBERED;
 pub use self::coding::{SUM_ERROR, VARIATION_ERROR};
 pub use self::config::{
     ACCELERATION_MAX, CAP_MAX, CapSettings, FLAPPING_MIN, MAX_STATEMENTS, MAX_TRIALS, PERIOD_MAX,
@@ -74,6 +77,9 @@ pub use self::hours::{HOURS_MAX, SHORTS_MAX, TRIAL_SHORTS_MAX};
 pub use self::keep::DAYS_STORED_PER_CALL;
 pub use self::life::{MAX_OPEN_FINDINGS, MAX_TOLD};
 pub use self::look::{JUDGED_PER_CALL, LOOKED_AT_PER_CALL};
+pub use self::show::{
+    FINDINGS_BYTES_MAX, FINDINGS_IN_FULL_MAX, STATEMENTS_SHOWN_MAX, TEXT_SHOWN_BYTES_MAX, WATCHED_MAX,
+};
 pub use self::trial::{CAUSE_BYTES_MAX, DIFFERENCE_BYTES_MAX, TRIAL_BYTES_MAX};
 
 use self::clock::{BlockClock, Places};
@@ -287,6 +293,7 @@ impl RegressionVerifier {
         };
         statement.plans.see(change.new.exact, change.rung as u8, change.at, day);
         statement.plans.changed_at = statement.plans.changed_at.max(Some(change.at));
+        statement.note_plan_change(change.at);
         let id = statement.id;
         self.unstored.about(id);
         if let Some(trial) = self.trials.get(id) {
@@ -394,6 +401,12 @@ impl Processor for RegressionVerifier {
         match command {
             Command::Show => Reply { lines: self.lines(), ..Reply::default() },
             Command::Plans { .. } => Reply::default(),
+            Command::Findings { finding } => {
+                Reply { findings: Some(Box::new(self.findings_view(*finding))), ..Reply::default() }
+            }
+            Command::Statements => {
+                Reply { statements: Some(Box::new(self.statements_view())), ..Reply::default() }
+            }
         }
     }
 

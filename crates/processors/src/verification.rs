@@ -297,7 +297,7 @@ impl Processor for Verification {
                 }));
                 Reply { lines, ..Reply::default() }
             }
-            Command::Plans { .. } => Reply::default(),
+            Command::Plans { .. } | Command::Findings { .. } | Command::Statements => Reply::default(),
         }
     }
 }

@@ -21,6 +21,9 @@ pub(super) struct HealthReport {
     uptime: u64,
     components: BTreeMap<String, ComponentHealth>,
     resource_usage: ResourceUsage,
+    /// Absent where time is real.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acceleration: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,6 +61,11 @@ pub(super) fn component_name(component: &ComponentStatus) -> String {
     format!("{}:{}", component.kind.as_str(), component.id)
 }
 
+/// How many times faster than life time runs in some `regression_verifier`, for tests and demonstrations; the most, where several are.
+pub(super) fn acceleration(cx: &AdminContext) -> Option<f64> {
+    cx.pages.pipelines().iter().filter_map(|lane| lane.acceleration).reduce(f64::max)
+}
+
 // === impl HealthReport ===
 
 impl HealthReport {
@@ -77,6 +85,7 @@ impl HealthReport {
             uptime: cx.monitor.sample().uptime.as_secs(),
             components,
             resource_usage: ResourceUsage::of(cx),
+            acceleration: acceleration(cx),
         }
     }
 }

@@ -187,6 +187,24 @@ async fn the_collectors_path_and_answers_can_be_configured() {
 }
 
 #[tokio::test]
+async fn an_accelerated_run_is_marked_in_every_answer() {
+    for (factor, said) in [(None, 0), (Some(60.0), 4)] {
+        let clock = ManualClock::at(start_time());
+        let mut wiring = fleet_wiring(None);
+        wiring.pipelines[1].acceleration = factor;
+        let cx = context(&clock, wiring);
+        fleet(&cx);
+        let mut marked = 0;
+        for path in ["/health", "/health/live", "/health/ready", "/"] {
+            let (status, body) = get_json(&cx, path).await;
+            assert_eq!((status, body["acceleration"].as_f64()), (200, factor), "{path}");
+            marked += usize::from(body.get("acceleration").is_some());
+        }
+        assert_eq!(marked, said);
+    }
+}
+
+#[tokio::test]
 async fn a_probe_lists_a_bounded_number_of_reasons() {
     let (cx, _) = empty_context();
     for n in 0..PROBE_REASONS_MAX + 3 {

@@ -3,7 +3,12 @@
 //! The markup is what a terminal browser shows well: headings, paragraphs, lists and tables with header cells. Colour
 //! only repeats what words say.
 
+mod chart;
+
 use std::fmt::Write as _;
+
+pub use chart::CHART_POINTS_MAX;
+pub(super) use chart::{Chart, Point, Shape, Size};
 
 /// Bytes of one page. What does not fit is left out, and the page says so.
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
@@ -29,11 +34,16 @@ td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 .bad{color:var(--bad);font-weight:600}.warn{color:var(--warn);font-weight:600}.good{color:var(--good)}\
 ul{margin:.3rem 0;padding-left:1.2rem}\
 pre{border:1px solid var(--line);margin:.3rem 0;overflow-x:auto;padding:.5rem}\
+svg{display:block;height:auto;max-width:100%}td svg{max-width:none}.band{fill:var(--line)}.change{stroke:var(--bad);stroke-dasharray:4 2}\
+.course{fill:none;stroke:currentColor;stroke-linecap:round;stroke-linejoin:round;stroke-width:1.5}\
+.bars{fill:none;opacity:.5;stroke:currentColor}\
 .sides{display:flex;flex-wrap:wrap;gap:1rem}.sides div{flex:1 1 30rem;min-width:0}";
 
-const LINKS: [(&str, &str); 5] = [
+const LINKS: [(&str, &str); 7] = [
     ("servicez", "Service"),
     ("pipelinez", "Pipelines"),
+    ("findingz", "Findings"),
+    ("queryz", "Statements"),
     ("planz", "Plans"),
     ("extensionz", "Extensions"),
     ("tracez", "Traces"),
@@ -141,6 +151,18 @@ impl Page {
         self.push(&piece);
     }
 
+    /// A text to copy, whole or not at all: what is cut would do something else. Says whether it is there.
+    pub(super) fn script(&mut self, text: &str) -> bool {
+        let fits = text.chars().count() <= PREFORMATTED_CHARS_MAX
+            && text.lines().all(|line| line.chars().count() <= TEXT_CHARS_MAX)
+            && !text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t'));
+        if fits {
+            let lines: Vec<String> = text.lines().map(escape).collect();
+            self.push(&format!("<pre>{}</pre>\n", lines.join("\n")));
+        }
+        fits
+    }
+
     /// Names and values.
     pub(super) fn facts(&mut self, facts: impl IntoIterator<Item = (String, Cell)>) {
         self.push("<table><tbody>\n");
@@ -229,6 +251,11 @@ impl Cell {
         Self { content: format!("<a href=\"/debug/{page}?{query}\">{text}</a>"), is_number: false }
     }
 
+    /// This, and something else below it.
+    pub(super) fn above(self, below: &Self) -> Self {
+        Self { content: format!("{}<br>{}", self.content, below.content), ..self }
+    }
+
     /// The same, as a number.
     pub(super) fn numeric(self) -> Self {
         Self { is_number: true, ..self }
@@ -306,11 +333,25 @@ mod tests {
         page.news(Tone::Bad, nasty);
         page.facts([(nasty.to_owned(), Cell::toned(Tone::Warn, nasty))]);
         page.side_by_side(&[(nasty, nasty)], "alert");
-        page.list([Cell::link("tracez", &[("span", nasty)], nasty)]);
+        page.list([Cell::link("tracez", &[("span", nasty)], nasty).above(&Cell::text(nasty))]);
+        assert!(page.script("<script>alert('x')</script>\n--\t\"&"));
         page.table([nasty, nasty], [[Cell::text(nasty), Cell::number(nasty)]]);
         let html = page.finish();
         assert!(!html.contains("<script") && !html.contains("alert('"), "{html}");
         assert!(html.contains("span=%3Cscript%3Ealert%28%27x%27%29"), "{html}");
+    }
+
+    #[test]
+    fn a_script_is_there_as_it_is_or_not_at_all() {
+        let mut page = Page::new("findingz", "x", "x");
+        assert!(page.script("SELECT 1;\n\tSELECT 'ü' || \"o\";"));
+        let long = "x".repeat(TEXT_CHARS_MAX + 1);
+        for not_whole in [long.as_str(), "SELECT\r\n1", "a\u{1b}[2J", &"x\n".repeat(PREFORMATTED_CHARS_MAX)] {
+            assert!(!page.script(not_whole));
+        }
+        let html = page.finish();
+        assert_eq!(html.matches("<pre>").count(), 1);
+        assert!(html.contains("<pre>SELECT 1;\n\tSELECT &#39;ü&#39; || &quot;o&quot;;</pre>"), "{html}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub struct ServiceView {
 }
 
 /// One receiver with the lane it feeds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PipelineView {
     /// The receiver's id, which is the lane's too.
     pub receiver: Text,
@@ -47,6 +47,8 @@ pub struct PipelineView {
     pub pipelines: Vec<Text>,
     /// Processors, in order.
     pub processors: Vec<Text>,
+    /// How many times faster than life time runs in its `regression_verifier`; `None` where time is real.
+    pub acceleration: Option<f64>,
     /// Exporters.
     pub exporters: Vec<ExporterLink>,
 }

@@ -17,6 +17,8 @@ use super::*;
 use crate::TracezLayer;
 use crate::fixture::{Wiring, context, fleet, fleet_wiring, pass, start_time};
 
+mod verdicts;
+
 struct Fixture {
     cx: AdminContext,
     clock: ManualClock,
@@ -29,7 +31,8 @@ fn fixture() -> Fixture {
     let mut lanes = JoinSet::new();
     lanes.spawn(questions.serve(|lane, command| async move {
         let line = ("memory used".into(), "81.0 MiB <resident>".into());
-        let reply = Reply { lines: vec![line], plans: plans(&command), without_plan: without_plan(&command) };
+        let (plans, without_plan) = (plans(&command), without_plan(&command));
+        let reply = Reply { lines: vec![line], plans, without_plan, ..Reply::default() };
         let reply = ("memory_limiter".into(), reply);
         if lane.as_str() == "postgresql/billing" { std::future::pending().await } else { vec![reply] }
     }));

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use dbintel_config::{Environment as _, ProcessEnvironment};
-use dbintel_model::finding::{Chart, Decision, DecisionAction, FindingKind, FindingState, Lock, TimeLost};
+use dbintel_model::finding::{
+    Chart, Decision, DecisionAction, FindingKind, FindingState, Lock, Questions, TimeLost, digits_or,
+};
 use dbintel_model::{Clock as _, Finding, SystemClock, Text};
 use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::telemetry::Registry;
@@ -121,24 +123,11 @@ fn overview(findings: &[Finding]) -> String {
             finding.category.to_string(),
             finding.kind.to_string(),
             plain(database),
-            finding.time_lost.as_ref().map_or_else(|| "-".to_owned(), lost),
+            finding.time_lost.as_ref().map_or_else(|| "-".to_owned(), TimeLost::in_short),
             plain(&finding.summary),
         ]
     });
     table(["ID", "STATE", "EVIDENCE", "KIND", "DATABASE", "LOST/DAY", "WHAT"], rows)
-}
-
-/// Time per day, as its lower bound has it where there is one.
-fn lost(lost: &TimeLost) -> String {
-    match (lost.low, lost.seconds_per_day) {
-        (Some(low), _) => format!("≥ {}", minutes(low)),
-        (None, Some(estimate)) => format!("≈ {}", minutes(estimate)),
-        (None, None) => "-".to_owned(),
-    }
-}
-
-fn minutes(seconds: f64) -> String {
-    if seconds.abs() < 60.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
 }
 
 /// All a DBA needs at night, the most important first.
@@ -150,20 +139,9 @@ fn card(finding: &Finding) -> String {
     };
     line(format!("finding {}  {}  {}", finding.id, finding.kind, finding.state));
     line(plain(&finding.summary));
-    line(format!(
-        "evidence: {} (t alone would allow {}){}",
-        finding.category,
-        finding.ceiling,
-        if finding.for_review { "; waits for review" } else { "" }
-    ));
+    line(format!("evidence: {}", finding.certainty()));
     let subject = &finding.subject;
-    let names = [
-        ("server", Some(&subject.endpoint)),
-        ("database", subject.database.as_ref()),
-        ("role", subject.role.as_ref()),
-        ("object", subject.object.as_ref()),
-    ];
-    let names = names.iter().filter_map(|(name, value)| Some(format!("{name} {}", plain(value.as_ref()?))));
+    let names = finding.names().map(|(name, value)| format!("{name} {}", plain(value)));
     line(format!("\n{}", names.collect::<Vec<_>>().join("  ")));
     if let Some(id) = subject.query_id {
         line(format!("query {id}  {}", plain(subject.query_text.as_deref().unwrap_or("(text not known)"))));
@@ -180,17 +158,12 @@ fn card(finding: &Finding) -> String {
         line("\nwhat was asked of the evidence".to_owned());
         finding.locks.iter().for_each(|lock| line(asked(lock)));
     }
-    let scripts = &finding.scripts;
-    for (name, script) in [("do", &scripts.forward), ("undo", &scripts.rollback), ("check", &scripts.check)] {
-        if let Some(script) = script {
-            line(format!("\n{name}:\n{}", plain(script)));
-        }
+    for (name, script) in finding.scripts.named() {
+        line(format!("\n{name}:\n{}", plain(script)));
     }
-    if let Some(questions) = &finding.questions {
-        line(format!("\nat worst: {}", plain(&questions.worst_case)));
-        line(format!("can it be survived: {}", plain(&questions.survivable)));
-        line(format!("is it worth it: {}", plain(&questions.worth_it)));
-        line(format!("how it shows, and the way back: {}", plain(&questions.detect_and_recover)));
+    for (index, (question, answer)) in finding.questions.iter().flat_map(Questions::answered).enumerate() {
+        let apart = if index == 0 { "\n" } else { "" };
+        line(format!("{apart}{question}: {}", plain(answer)));
     }
     section(&mut line, "wrong if", &finding.failure_modes);
     lived(finding, &mut line);
@@ -199,7 +172,7 @@ fn card(finding: &Finding) -> String {
 
 fn measured(finding: &Finding, line: &mut impl FnMut(String)) {
     let Some(effect) = &finding.effect else { return };
-    let number = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), digits);
+    let number = |value: Option<f64>| digits_or(value, "?");
     line(format!(
         "time per call {} ms -> {} ms  ({}x, from {}x to {}x)  t {}  executions {} -> {}",
         number(effect.before_ms),
@@ -212,17 +185,13 @@ fn measured(finding: &Finding, line: &mut impl FnMut(String)) {
         number(effect.calls_after),
     ));
     if let Some(time) = &finding.time_lost {
-        line(format!("lost per day: {}", lost(time)));
+        line(format!("lost per day: {}", time.in_short()));
     }
 }
 
 fn asked(lock: &Lock) -> String {
-    let mark = match lock.passed {
-        Some(true) => "passed",
-        Some(false) => "FAILED",
-        None => "not asked",
-    };
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), digits);
+    let mark = lock.answer();
+    let number = |value: Option<f64>| digits_or(value, "-");
     let numbers = format!("{} against {}", number(lock.value), number(lock.threshold));
     // Of one that holds the numbers say it all.
     let sentence = if lock.passed == Some(true) { String::new() } else { plain(&lock.sentence) };
@@ -275,16 +244,6 @@ fn sparks(chart: &Chart) -> String {
         "nothing known".to_owned()
     };
     format!("{:<16} {}|{}  {range}", plain(&chart.name), line(before), line(after))
-}
-
-/// Three digits or so that say something.
-fn digits(value: f64) -> String {
-    match value.abs() {
-        100.0.. => format!("{value:.0}"),
-        10.0.. => format!("{value:.1}"),
-        1.0.. => format!("{value:.2}"),
-        _ => format!("{value:.3}"),
-    }
 }
 
 /// What somebody wrote, without what a terminal would obey.

@@ -1,5 +1,6 @@
 //! What ties receivers, lanes and exporters, and keeps what it needs to stop and start them one by one.
 
+mod decisions;
 mod exporter;
 mod lane;
 
@@ -195,9 +196,12 @@ impl Wiring {
 
     /// What the processors of a lane answer.
     pub async fn ask(&self, lane: Text, command: Command) -> LaneReplies {
-        match self.lanes.get(&lane) {
-            Some(lane) => lane.handle.command(command).await,
-            None => Vec::new(),
+        let Some(lane) = self.lanes.get(&lane) else { return Vec::new() };
+        let wants_findings = matches!(command, Command::Findings { .. });
+        let replies = lane.handle.command(command).await;
+        match &self.store {
+            Some(RunningStore { store, .. }) if wants_findings => decisions::decided(store, replies).await,
+            _ => replies,
         }
     }
 

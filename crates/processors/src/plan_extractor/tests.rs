@@ -449,6 +449,8 @@ fn no_literal_of_a_plan_is_in_what_leaves_or_is_shown() {
     );
     assert!((listed[0].changes, details.earlier.len()) == (2, 2) && !details.difference.is_empty());
     assert!(ask(Some("nothing".into())).is_empty());
+    let by_identifier = ask(Some(listed[0].query_id.clone()));
+    assert!(by_identifier == shown && ask(Some("4711".into())).is_empty());
     assert!(!String::from_utf8_lossy(&fixture.processor.snapshot().unwrap()).contains(LITERAL));
 }
 

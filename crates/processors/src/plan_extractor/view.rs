@@ -12,11 +12,19 @@ use super::stored::StoredPlan;
 /// Plans in a list, those that changed last first.
 pub const PLANS_SHOWN_MAX: usize = 200;
 
-/// The plans of all statements in short, or of one in full.
+/// Statements that are shown in full where a query identifier names several: those of several databases, roles or nodes.
+pub const STATEMENTS_IN_FULL_MAX: usize = 8;
+
+/// The plans of all statements in short, or of one in full: by its handle, or by its query identifier.
 pub(super) fn plans(statements: &Statements, wanted: Option<&str>) -> Vec<PlanView> {
     if let Some(wanted) = wanted {
-        let found = statements.iter().find(|(key, _)| handle(key) == wanted);
-        return found.into_iter().flat_map(|(key, statement)| views(key, statement, true)).collect();
+        // A handle has points in it, an identifier has none.
+        let query_id: Option<i64> = wanted.parse().ok();
+        let is_wanted = |(key, _): &(&StatementKey, &Statement)| {
+            query_id.map_or_else(|| handle(key) == wanted, |query_id| key.query_id == query_id)
+        };
+        let found = statements.iter().filter(is_wanted).take(STATEMENTS_IN_FULL_MAX);
+        return found.flat_map(|(key, statement)| views(key, statement, true)).collect();
     }
     let mut views: Vec<_> =
         statements.iter().flat_map(|(key, statement)| views(key, statement, false)).collect();

@@ -160,7 +160,7 @@ fn attribution(tied: Tied) -> Attribution {
     }
 }
 
-fn effect(verdict: &Verdict) -> Effect {
+pub(super) fn effect(verdict: &Verdict) -> Effect {
     let numbers = &verdict.numbers;
     Effect {
         before_ms: numbers.mean_before_ms,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dbintel_model::{QueryKey, QueryText, Session, Timestamp};
 
+use super::changes::ChangeTimes;
 use super::clock::Places;
 use super::hours::{HOURS_MAX, HOURS_REACH, History, Hour, Open, Packed, SHORTS_MAX, SHORTS_REACH, Short};
 use super::sums::Sums;
@@ -25,6 +26,8 @@ pub(super) struct Statement {
     /// Time it took, halved every day: by this it is kept or forgotten.
     pub(super) weight_ms: f64,
     pub(super) plans: Plans,
+    /// When its plan changed lately, where it did.
+    pub(super) plan_changes: Option<Box<ChangeTimes>>,
     pub(super) waits: WaitCounts,
     /// Executions that were timed out, where there were any.
     pub(super) timed_out: Option<Box<TimedOut>>,
@@ -85,6 +88,7 @@ impl Statement {
             short: Open::default(),
             weight_ms: 0.0,
             plans: Plans::default(),
+            plan_changes: None,
             waits: WaitCounts::default(),
             timed_out: None,
             is_changed: false,
@@ -133,16 +137,26 @@ impl Statement {
         }
         self.weight_ms += other.weight_ms;
         self.plans.changed_at = self.plans.changed_at.max(other.plans.changed_at);
+        for at in other.plan_changes.iter().flat_map(|changes| changes.iter()) {
+            self.note_plan_change(at);
+        }
+    }
+
+    /// Remembers that it has another plan since then.
+    pub(super) fn note_plan_change(&mut self, at: Timestamp) {
+        self.plan_changes.get_or_insert_default().note(at);
     }
 
     /// Everything it takes; the text is shared with the records.
     pub(super) fn bytes(&self) -> usize {
         let timed_out = self.timed_out.as_ref().map_or(0, |_| size_of::<TimedOut>());
+        let plan_changes = self.plan_changes.as_ref().map_or(0, |_| size_of::<ChangeTimes>());
         size_of::<Self>()
             + size_of::<About>()
             + self.hours.heap_bytes()
             + self.shorts.heap_bytes()
             + timed_out
+            + plan_changes
     }
 }
 

@@ -19,6 +19,7 @@ use dbintel_evidence::ControlPoint;
 use dbintel_model::finding::FindingKind;
 use dbintel_model::{ChangeKind, FindingId, PlanCause, PlanFingerprint, PlanRung, QueryKey, Text, Timestamp};
 
+use super::changes::ChangeTimes;
 use super::events::Event;
 use super::hours::{
     HOURS_MAX, HOURS_REACH, History, Hour, Open, Packed, SHORTS_MAX, SHORTS_REACH, Short, TRIAL_SHORTS_MAX,
@@ -71,6 +72,7 @@ pub(super) fn about(statement: &Statement) -> Vec<u8> {
     out.i64(statement.plans.day);
     statement.plans.changes.iter().for_each(|changes| out.u32(*changes));
     write_waits(&mut out, &statement.waits);
+    out.maybe(statement.plan_changes.as_deref(), |out, changes| changes.write(out));
     out.0
 }
 
@@ -89,6 +91,10 @@ pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
         changes: [from.u32()?, from.u32()?],
     };
     statement.waits = read_waits(&mut from)?;
+    // Values of earlier builds end here.
+    if !from.0.is_empty() {
+        statement.plan_changes = from.maybe(ChangeTimes::read)?.map(Box::new);
+    }
     Ok(statement)
 }
 
@@ -175,6 +181,7 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
         waits: read_waits(from)?,
         lost_ms: sound(from.f64()?)?,
         last: None,
+        judged: None,
         finding: from.maybe(|from| from.u128().map(FindingId::from_u128))?,
         regression: from.maybe(|from| Ok((from.f64()?, from.maybe(Reader::f64)?)))?,
         repair: from.maybe(read_place)?,

@@ -4,6 +4,7 @@ mod bounds;
 mod kinds;
 mod life_of;
 mod parts;
+mod show;
 mod state;
 mod verdicts;
 mod world;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use dbintel_evidence::{Category, Conclusion, Verdict};
+use dbintel_evidence::{Category, Conclusion, Direction, Verdict};
+use dbintel_model::finding::{Effect, TimeLost};
 use dbintel_model::{
     FindingId, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanRung, Text, Timestamp,
 };
 
 use super::hours::{HOURS_MAX, History, Hour, SHORTS_REACH, Short, TRIAL_SHORTS_MAX};
+use super::report;
 use super::statement::{Statement, WaitCounts};
 use super::sums::Sums;
 
@@ -39,12 +41,22 @@ pub(super) struct Trial {
     /// Time it loses per day as far as is known; before anything is, the time it takes.
     pub(super) lost_ms: f64,
     pub(super) last: Option<(Conclusion, Category)>,
+    /// The numbers of the last verdict, for pages. They come anew with the next one and are not stored.
+    pub(super) judged: Option<Judged>,
     /// The finding it has led to.
     pub(super) finding: Option<FindingId>,
     /// What the finding said: the step of time as a logarithm, and the ratio of work.
     pub(super) regression: Option<(f64, Option<f64>)>,
     /// The first hour after something that may have repaired it.
     pub(super) repair: Option<i64>,
+}
+
+/// What pages show of a verdict.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    pub(super) direction: Direction,
+    pub(super) effect: Effect,
+    pub(super) time_lost: TimeLost,
 }
 
 /// What is kept of a change of plan.
@@ -105,7 +117,7 @@ impl Flip {
 }
 
 /// The beginning of a text; a constant stays the constant.
-fn cut(text: &Text, max: usize) -> Text {
+pub(super) fn cut(text: &Text, max: usize) -> Text {
     if text.len() <= max {
         return text.clone();
     }
@@ -143,6 +155,7 @@ impl Trial {
             waits: WaitCounts::default(),
             lost_ms: statement.weight_ms,
             last: None,
+            judged: None,
             finding: None,
             regression: None,
             repair: None,
@@ -159,8 +172,13 @@ impl Trial {
 
     pub(super) fn note_verdict(&mut self, verdict: &Verdict) {
         self.last = Some((verdict.conclusion, verdict.category));
+        self.judged = Some(Judged {
+            direction: verdict.direction,
+            effect: report::effect(verdict),
+            time_lost: report::time_lost(verdict),
+        });
         if let Some(lost) = verdict.numbers.lost_ms_per_day {
-            let is_slower = verdict.direction == dbintel_evidence::Direction::Slower;
+            let is_slower = verdict.direction == Direction::Slower;
             self.lost_ms = if is_slower { lost.estimate.max(0.0) } else { 0.0 };
         }
     }

@@ -121,6 +121,8 @@ fn print_where_to_look() {
     println!(
         "the collector runs. Look at, while this goes on:\n  \
          http://127.0.0.1:55679/debug/pipelinez   what flows, what is missing, what it costs the database\n  \
+         http://127.0.0.1:55679/debug/findingz    what was concluded, and on what it rests\n  \
+         http://127.0.0.1:55679/debug/queryz      statements by time lost, with their hours\n  \
          http://127.0.0.1:55679/debug/planz       the plan of each statement, and why some have none\n  \
          http://127.0.0.1:13133/health            health of every component\n  \
          http://127.0.0.1:8888/metrics            the collector about itself\n  \
