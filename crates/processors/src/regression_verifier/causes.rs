@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use dbintel_evidence::{Conclusion, Verdict, Waits};
 use dbintel_model::finding::Cause;
-use dbintel_model::{ChangeKind, Text, Timestamp};
+use dbintel_model::{ChangeKind, PlanCause, Text, Timestamp};
 
 use super::court::waits;
 use super::events::{Event, Events};
+use super::statement::About;
 use super::trial::{Flip, Trial};
 
 /// A table that grew by this factor between two analyses may have made the planner choose anew.
@@ -21,8 +22,10 @@ const LOAD_MIN: f64 = 1.2;
 const CALLS_RISE_MIN: f64 = 2.0;
 /// How long after the new plan was obtained a reading may show what it was made from.
 const NOTICED_WITHIN: Duration = Duration::from_secs(3_600);
-/// A span without an end, for times that are not known.
-const ALWAYS: Timestamp = Timestamp::from_nanos(u64::MAX);
+/// Hours from the beginning of a step without a change of plan in which what may have caused it was noticed.
+const NOTICED_HOURS: u32 = 2;
+/// Changes that are named for such a step, at most.
+const EVENTS_NAMED_MAX: usize = 8;
 
 /// A cause with the change behind it, where it is known.
 #[derive(Clone, Debug)]
@@ -32,13 +35,18 @@ pub(super) struct Ranked<'a> {
 }
 
 /// What may be the cause, the most probable first.
-pub(super) fn ranked<'a>(trial: &Trial, verdict: &Verdict, events: &'a Events) -> Vec<Ranked<'a>> {
+pub(super) fn ranked<'a>(
+    trial: &Trial,
+    about: &About,
+    verdict: &Verdict,
+    events: &'a Events,
+) -> Vec<Ranked<'a>> {
     let mut all = Vec::new();
     if let Some(flip) = &trial.flip {
         told_with_the_plan(flip, trial.at, events, &mut all);
         all.push(plan_itself(flip, trial.at));
     } else {
-        happened_then(trial, events, &mut all);
+        happened_then(trial, about, verdict, events, &mut all);
     }
     measured_since(trial, verdict, &mut all);
     // A stable order: the receiver's own comes first among equals.
@@ -78,7 +86,7 @@ fn told_with_the_plan<'a>(flip: &Flip, at: Timestamp, events: &'a Events, all: &
             kind: told.kind.clone(),
             at: event.map(|event| event.at),
             object: event.and_then(|event| event.subject.clone()),
-            score: Some(weight(&told.kind) + event.map_or(0.0, named_better)),
+            score: Some(weight(&told.kind) + event.map_or(0.0, named_better) + taken_up(told, flip)),
             sentence: sentence(&told.description, " before the new plan was first seen"),
         };
         all.push(Ranked { cause, event });
@@ -91,6 +99,13 @@ fn told_with_the_plan<'a>(flip: &Flip, at: Timestamp, events: &'a Events, all: &
 /// Among changes of one kind: what takes a way away from the planner explains more than what gives it one.
 fn named_better(event: &Event) -> f64 {
     if event.is_index("dropped") { 0.05 } else { 0.0 }
+}
+
+/// Among settings: the one that the plans themselves have taken up, told by who set it for whom.
+fn taken_up(told: &PlanCause, flip: &Flip) -> f64 {
+    let name = |cause: &PlanCause| cause.description.split(' ').nth(1).map(str::to_owned);
+    let is_it = |of_plan: &PlanCause| &*of_plan.kind == "plan_setting" && name(of_plan) == name(told);
+    if &*told.kind == "setting" && flip.causes.iter().any(is_it) { 0.02 } else { 0.0 }
 }
 
 fn growth<'a>(event: &'a Event, events: &Events) -> Option<Ranked<'a>> {
@@ -124,21 +139,34 @@ fn plan_itself<'a>(flip: &Flip, at: Timestamp) -> Ranked<'a> {
     Ranked { cause, event: None }
 }
 
-/// Without a change of plan, everything that happened in the hours of the step may have a part in it.
-fn happened_then<'a>(trial: &Trial, events: &'a Events, all: &mut Vec<Ranked<'a>>) {
-    for event in events.between(trial.at, ALWAYS).take(8) {
-        if event.kind == ChangeKind::StatisticsReset {
-            continue;
-        }
+/// Without a change of plan, what happened when it began may have a part in it, if it can reach the statement at all: the nearest first.
+fn happened_then<'a>(
+    trial: &Trial,
+    about: &About,
+    verdict: &Verdict,
+    events: &'a Events,
+    all: &mut Vec<Ranked<'a>>,
+) {
+    let hour = Duration::from_secs_f64(verdict.scale.block_seconds());
+    // What happened late in an hour shows in the next one, and what is noticed at all is noticed after it happened.
+    let before = trial.at.as_nanos().saturating_sub(u64::try_from(hour.as_nanos()).unwrap_or(u64::MAX));
+    let (first, last) = (Timestamp::from_nanos(before), trial.at.plus(hour * NOTICED_HOURS));
+    let reaches = |event: &&Event| event.kind != ChangeKind::StatisticsReset && event.is_of(&about.key);
+    let mut near: Vec<&Event> = events.between(first, last).filter(reaches).collect();
+    near.sort_by_key(|event| event.at.since(trial.at).max(trial.at.since(event.at)));
+    for event in near.into_iter().take(EVENTS_NAMED_MAX) {
+        // A view hides its tables, so what the statement does not name is told as well, after everything else.
+        let is_named = event.may_be_named_in(about.text.as_deref());
+        let share = if is_named { 0.5 } else { 0.2 };
         let cause = Cause {
             kind: Text::Static(event.kind.as_str()),
             at: Some(event.at),
             object: event.subject.clone(),
-            score: Some(weight(event.kind.as_str()) / 2.0),
-            sentence: sentence(&event.said(), " since it began"),
+            score: Some(weight(event.kind.as_str()) * share),
+            sentence: sentence(&event.said(), ", about when it began"),
         };
         all.push(Ranked { cause, event: Some(event) });
-        all.extend(growth(event, events));
+        all.extend(growth(event, events).filter(|_| is_named));
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use dbintel_model::{ACTION_FACT, Change, ChangeKind, OBJECT_FACT, ROLE_FACT, Text, Timestamp, Value};
+use dbintel_model::{
+    ACTION_FACT, Change, ChangeKind, OBJECT_FACT, QueryKey, QueryText, ROLE_FACT, Text, Timestamp, Value,
+};
 
 /// Changes that are remembered for one server.
 pub const MAX_EVENTS: usize = 1_024;
@@ -111,6 +113,24 @@ impl Event {
         self.kind == ChangeKind::Ddl
             && self.object.as_deref() == Some("index")
             && self.action.as_deref() == Some(action)
+    }
+
+    /// Whether it is about every database and role, or about those of this statement.
+    pub(super) fn is_of(&self, key: &QueryKey) -> bool {
+        self.database.as_ref().is_none_or(|database| *database == key.database)
+            && self.role.as_ref().is_none_or(|role| *role == key.user)
+    }
+
+    /// Whether the text names the table that it is about; what is about none concerns every statement, and of a statement
+    /// without a text nothing is known.
+    pub(super) fn may_be_named_in(&self, text: Option<&QueryText>) -> bool {
+        let Some((table, text)) = self.table.as_deref().zip(text.and_then(|text| text.masked.as_deref()))
+        else {
+            return true;
+        };
+        let name = table.rsplit_once('.').map_or(table, |(_, name)| name);
+        let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '$');
+        words.any(|word| word.eq_ignore_ascii_case(name))
     }
 
     /// Whether it answers the other one: an index on the table again, or none again, or another value of the setting. An analysis

@@ -26,6 +26,10 @@ impl RegressionVerifier {
             // What is being measured is what was done first.
             return;
         }
+        // The plan that ran while it began was seen late: it explains the finding, and repairs nothing.
+        if trial.flip.is_none() && change.old_span.last <= trial.at {
+            return;
+        }
         let is_back = trial.flip.as_ref().is_some_and(|flip| flip.new.exact == change.new.exact);
         trial.repair = (!is_back).then_some(first);
         if is_back {

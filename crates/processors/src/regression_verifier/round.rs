@@ -108,7 +108,7 @@ impl RegressionVerifier {
         let (target, node) = self.place.as_ref()?;
         let (trial, statement) = (self.trials.get(id)?, self.statements.get(id)?);
         let place = Place { server: &target.server, node: node.as_deref(), now };
-        let ranked = causes::ranked(trial, verdict, &self.events);
+        let ranked = causes::ranked(trial, &statement.about, verdict, &self.events);
         let kind = match trial.flip {
             Some(_) => FindingKind::PlanRegression,
             None => FindingKind::RegressionWithoutPlanChange,

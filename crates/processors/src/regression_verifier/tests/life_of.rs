@@ -60,6 +60,28 @@ fn another_plan_after_somebody_did_something_counts_as_applied() {
     assert_eq!(&states[states.len() - 2..], ["applied", "confirmed"]);
 }
 
+/// A statement is explained seldom: its plan can be seen to have changed long after the step that it made.
+#[test]
+fn a_plan_that_was_seen_late_is_no_repair() {
+    let mut world = World::after_a_week("{}");
+    let before = world.now();
+    world.statements[7].ms *= 5.0;
+    world.statements[7].blocks *= 5.0;
+    world.hours(10);
+    assert_eq!(world.told(), ["regression_without_plan_change open careful"]);
+    let new = world.statements[7].plan + 1_000;
+    world.flip_since(7, new, before, &[DROPPED]);
+    world.hours(20);
+    assert_eq!(world.told(), ["regression_without_plan_change open careful"]);
+    // A plan that comes after it is one.
+    world.flip_to(
+        7,
+        new - 1_000,
+        &[("ddl", "ddl index public.orders_customer created on public.orders, noticed at 2026")],
+    );
+    assert!(world.told().last().unwrap().contains("applied"), "{:?}", world.told());
+}
+
 #[test]
 fn without_a_decision_it_expires() {
     let mut world = regressed("{expire_after: 30h}");

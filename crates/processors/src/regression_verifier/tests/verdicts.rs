@@ -70,6 +70,27 @@ fn what_was_noticed_after_the_plan_gives_its_script() {
     assert!(effect.passed == Some(true) && effect.sentence.starts_with("The question of effect holds: "));
 }
 
+/// Of several settings the one that the plan has taken up comes first, as the server tells of it: who set it says how to undo it.
+#[test]
+fn a_setting_that_the_plan_has_taken_up_is_the_first_cause() {
+    let mut world = World::after_a_week("{}");
+    let causes = [
+        ("plan_setting", "setting random_page_cost of the plan: default -> 1000"),
+        ("setting", "setting log_statement: none -> ddl, at 2026"),
+        ("setting", "setting random_page_cost of role app: 4 -> 1000, noticed at 2026"),
+    ];
+    world.flip(7, 5.0, 5.0, &causes);
+    world.hours(6);
+    let told = world.found.last().unwrap().finding.causes.iter();
+    let told: Vec<_> = told.take(3).map(|cause| (&*cause.kind, &cause.sentence[..27])).collect();
+    let expected = [
+        ("setting", "Setting random_page_cost of"),
+        ("plan_setting", "Setting random_page_cost of"),
+        ("setting", "Setting log_statement: none"),
+    ];
+    assert_eq!(told, expected);
+}
+
 #[test]
 fn a_large_step_is_told_within_hours() {
     let mut world = World::after_a_week("{}");

@@ -270,13 +270,24 @@ impl World {
     }
 
     pub(super) fn flip_to(&mut self, statement: usize, new: u128, causes: &[(&'static str, &str)]) {
+        let last = Timestamp::from_nanos(self.now().as_nanos() - 60_000_000_000);
+        self.flip_since(statement, new, last, causes);
+    }
+
+    /// The same, where the old plan was last seen at this time.
+    pub(super) fn flip_since(
+        &mut self,
+        statement: usize,
+        new: u128,
+        last: Timestamp,
+        causes: &[(&'static str, &str)],
+    ) {
         let now = self.now();
         let old = std::mem::replace(&mut self.statements[statement].plan, new);
         let cause = |(kind, said): &(&'static str, &str)| PlanCause {
             kind: Text::Static(kind),
             description: (*said).to_owned().into(),
         };
-        let last = Timestamp::from_nanos(now.as_nanos() - 60_000_000_000);
         self.see(vec![Record::PlanChange(Box::new(PlanChange {
             key: key(statement),
             text: Some(text(statement)),

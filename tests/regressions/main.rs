@@ -1,0 +1,230 @@
+//! Regressions on real servers, in shortened time: each is found once with its first cause, what harms nobody is not told, and what was
+//! done about a finding is measured.
+//!
+//! One run of the program on each server watches all statements at once. First time passes as usual, then what is neutral happens, then one
+//! regression after the other, each on a table of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking; what it prints is its result"
+)]
+
+mod schema;
+mod workload;
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dbintel_model::Finding;
+use dbintel_model::finding::{FindingKind, FindingState, Verdict};
+use dbintel_testkit::postgres::Major;
+use tokio::time::sleep;
+use world::{Rung, World, describe, hours, is_about};
+
+/// Usual hours before anything happens. Together with the neutral ones more than three days, below which there is no control.
+const USUAL_HOURS: u32 = 56;
+/// Hours after the last neutral event, of which six would be enough for a finding.
+const QUIET_HOURS: u32 = 13;
+/// Hours of a regression before something is done that changes nothing.
+const LONG_HOURS: u32 = 20;
+/// No effect is a ratio whose bounds lie within these.
+const NO_EFFECT: (f64, f64) = (0.9, 1.1);
+
+/// What has to be told about a table.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    table: &'static str,
+    kind: FindingKind,
+    /// The kind of the first cause, and how its sentence begins.
+    cause: (&'static str, &'static str),
+}
+
+const fn of_plan(table: &'static str, cause: (&'static str, &'static str)) -> Told {
+    Told { table, kind: FindingKind::PlanRegression, cause }
+}
+
+/// What every server shows.
+const TOLD: [Told; 8] = [
+    of_plan("dropped", ("ddl", "DDL: index public.dropped_kind dropped on public.dropped")),
+    of_plan("useless", ("ddl", "DDL: index public.useless_kind dropped on public.useless")),
+    of_plan("harmful", ("ddl", "DDL: index public.harmful_kind dropped on public.harmful")),
+    of_plan("stale", ("analyze", "Analyze public.stale")),
+    of_plan("ordered", ("analyze", "Analyze public.ordered")),
+    of_plan("tuned", ("setting", "Setting random_page_cost of role tuned: 4 -> 1000")),
+    of_plan("outer_side", ("setting", "Setting enable_hashjoin of role nested: now off")),
+    of_plan("pages", ("ddl", "DDL: table public.pages altered: ")),
+];
+
+impl Told {
+    /// A statement goes from plans for its values to a generic one. Only plans that ran show that; `EXPLAIN` without values shows a
+    /// generic plan before and after, so that the change of plan is not observable, and what is told is a step without one.
+    fn generic_plan(rung: Rung) -> Self {
+        let says = match rung {
+            Rung::Logged => "Setting plan_cache_mode of role skewed: force_custom_plan -> force_generic_plan",
+            Rung::Explained => "Setting plan_cache_mode: force_custom_plan -> force_generic_plan",
+        };
+        let kind = match rung {
+            Rung::Logged => FindingKind::PlanRegression,
+            Rung::Explained => FindingKind::RegressionWithoutPlanChange,
+        };
+        Self { table: "skewed", kind, cause: ("setting", says) }
+    }
+
+    fn check(&self, world: &World, finding: &Finding) {
+        let first = finding.causes.first().unwrap_or_else(|| panic!("no cause\n{}", describe(finding)));
+        let (kind, says) = self.cause;
+        let what = format!("PostgreSQL {}\n{}", world.cluster.major(), describe(finding));
+        assert!(&*first.kind == kind && first.sentence.starts_with(says), "{what}");
+        assert_eq!(finding.flip.is_some(), self.kind == FindingKind::PlanRegression, "{what}");
+    }
+}
+
+/// What happens to servers every day, and makes no plan worse.
+async fn neutral(world: &mut World) {
+    // First, since admission asks a server that was restarted for plans a minute later.
+    world.say("usual time has passed");
+    world.cluster.restart().await;
+    world.say("the server was restarted");
+    for _ in 0..10 {
+        world.run(schema::GROW).await;
+        world.run("ANALYZE grown").await;
+        hours(1).await;
+    }
+    world.say("a table has grown");
+    world.workload.set_load(5);
+    hours(4).await;
+    world.workload.set_load(1);
+    hours(1).await;
+    world.say("load has gone up and down");
+    world.run("VACUUM FULL rewritten").await;
+    for _ in 0..5 {
+        world.run("BEGIN; LOCK TABLE stormed IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.6); COMMIT").await;
+        sleep(Duration::from_millis(300)).await;
+    }
+    world.say("a table was rewritten, and another one locked time and again");
+    hours(QUIET_HOURS).await;
+    world.say("neutral time has passed");
+    let told: Vec<String> = world.findings().await.iter().map(describe).collect();
+    assert_eq!(told, [""; 0], "PostgreSQL {}\n{}", world.cluster.major(), world.state().await);
+}
+
+/// One after the other, an hour apart.
+async fn regress(world: &World) {
+    let all = [
+        ["DROP INDEX dropped_kind", schema::BULK_LOAD],
+        ["DROP INDEX useless_kind", "SELECT 1"],
+        ["DROP INDEX harmful_kind", "SELECT 1"],
+        ["ALTER TABLE pages SET (parallel_workers = 0)", "SELECT 1"],
+        schema::SHUFFLE,
+        ["ANALYZE stale", "SELECT 1"],
+    ];
+    for statements in all {
+        for sql in statements {
+            world.run(sql).await;
+        }
+        hours(1).await;
+    }
+    let settings = [
+        "ALTER ROLE tuned SET random_page_cost = 1000",
+        "ALTER ROLE nested SET enable_hashjoin = off",
+        "ALTER ROLE skewed SET plan_cache_mode = force_generic_plan",
+    ];
+    for sql in settings {
+        world.run(sql).await;
+        world.workload.reconnect();
+        hours(1).await;
+    }
+}
+
+/// Waits for what has to be told, and looks at its first cause.
+async fn found(world: &World, told: Told) -> Finding {
+    let finding = world.until_found(told.table, told.kind).await;
+    told.check(world, &finding);
+    world.say(&describe(&finding));
+    finding
+}
+
+/// A person accepts the finding, does this, and waits for what comes of it.
+async fn repaired(world: &World, told: Told, sql: &str, ends: &[FindingState]) {
+    let finding = found(world, told).await;
+    if ends.contains(&FindingState::NoEffect) {
+        // That nothing happened can only be told from a long time before it.
+        hours(LONG_HOURS).await;
+    }
+    world.accept(&finding).await;
+    world.run(sql).await;
+    let ended = world.until_state(&finding, ends).await;
+    let what = format!("PostgreSQL {}: {}", world.cluster.major(), describe(&ended));
+    world.say(&describe(&ended));
+    let (applied, outcome) = (ended.applied.as_ref().expect(&what), ended.outcome.as_ref().expect(&what));
+    assert!(applied.how.contains("index") && applied.how.contains("created"), "{what}");
+    assert_eq!(ended.decisions.len(), 1, "{what}");
+    let (ratio, low, high) =
+        (outcome.ratio.unwrap(), outcome.ratio_low.unwrap(), outcome.ratio_high.unwrap());
+    let is_within = low >= NO_EFFECT.0 && high <= NO_EFFECT.1;
+    let gained = outcome.time_lost.as_ref().and_then(|lost| lost.seconds_per_day);
+    match outcome.verdict {
+        Verdict::Confirmed => assert!(high < 1.0 && gained.unwrap() < 0.0, "{what}"),
+        Verdict::Harmful => assert!(low > 1.0 && gained.unwrap() > 0.0, "{what}"),
+        Verdict::NoEffect => assert!(is_within && low < ratio, "{what}"),
+        Verdict::Inconclusive => assert!(!is_within && low < 1.0 && high > 1.0, "{what}"),
+    }
+}
+
+async fn regressions(major: Major, rung: Rung) {
+    let mut world = World::start(major, rung).await;
+    hours(USUAL_HOURS).await;
+    neutral(&mut world).await;
+    regress(&world).await;
+    world.say("everything has become slower");
+    let world = &world;
+    let [dropped, useless, harmful, others @ ..] = TOLD;
+    let others = async {
+        for told in others {
+            found(world, told).await;
+        }
+        found(world, Told::generic_plan(rung)).await;
+    };
+    tokio::join!(
+        repaired(world, dropped, "CREATE INDEX dropped_again ON dropped (kind)", &[FindingState::Confirmed]),
+        repaired(
+            world,
+            useless,
+            "CREATE INDEX useless_length ON useless (length(note))",
+            &[FindingState::NoEffect, FindingState::Inconclusive]
+        ),
+        repaired(world, harmful, "CREATE INDEX harmful_place ON harmful (place)", &[FindingState::Harmful]),
+        others,
+    );
+    once(world, rung).await;
+}
+
+/// Each was told once, and nothing else.
+async fn once(world: &World, rung: Rung) {
+    let mut expected: BTreeMap<String, usize> = BTreeMap::new();
+    let stale = Told { kind: FindingKind::StatisticsStale, ..TOLD[3] };
+    for told in TOLD.into_iter().chain([Told::generic_plan(rung), stale]) {
+        expected.insert(format!("{} {}", told.kind, told.table), 1);
+    }
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    for finding in world.findings().await {
+        let table =
+            expected.keys().filter_map(|name| name.split(' ').nth(1)).find(|table| is_about(&finding, table));
+        *told.entry(format!("{} {}", finding.kind, table.unwrap_or("something else"))).or_default() += 1;
+    }
+    assert_eq!(told, expected, "PostgreSQL {}\n{}", world.cluster.major(), world.state().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn regressions_are_found_once_with_their_cause_and_repairs_are_measured() {
+    tokio::join!(
+        regressions(Major::V14, Rung::Explained),
+        regressions(Major::V16, Rung::Explained),
+        regressions(Major::V18, Rung::Logged),
+    );
+}
