@@ -9,7 +9,7 @@ EXTENT ?= quick
 HISTORIES ?=
 PLACEBO ?= 0
 
-.PHONY: demo test setup build gate lint unit docs bench endurance evidence fuzz deploy-test advisories clean
+.PHONY: demo test setup build gate lint unit docs bench endurance evidence record fuzz deploy-test advisories clean
 
 ## A private PostgreSQL with a live workload, the collector beside it, a live summary. Ends with SECONDS=60.
 demo: setup
@@ -39,11 +39,16 @@ bench: setup
 endurance: setup
 	bash scripts/endurance.sh $(MINUTES) $(MAJOR)
 
-## False alarms and power of the rules, on simulated histories (EXTENT=full for figures to quote) or on those of the
-## directory HISTORIES (docs/evidence-histories.md), there with PLACEBO flips that never were in each of them if it is not 0.
+## False alarms and power of the rules, on simulated histories (EXTENT=full for figures to quote) and placebo flips in
+## recorded ones, or on those of the directory HISTORIES (docs/evidence-histories.md), there with PLACEBO flips that never
+## were in each of them if it is not 0.
 evidence:
 	$(CARGO) run --quiet --release -p dbintel-simulation -- \
-	  $(if $(HISTORIES),--histories $(HISTORIES) --placebo $(PLACEBO),$(EXTENT))
+	  $(if $(HISTORIES),--histories $(HISTORIES) --placebo $(PLACEBO),$(EXTENT) --recorded simulation/recorded)
+
+## Records the histories of simulation/recorded anew, on a private PostgreSQL 17: about 20 minutes.
+record: setup
+	$(CARGO) run --quiet -p dbintel-testkit --bin record-histories -- simulation/recorded
 
 ## Coverage-guided fuzzing of the parsers, see fuzz/README.md.
 fuzz:

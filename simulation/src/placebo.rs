@@ -8,9 +8,12 @@ use crate::history::{History, Truth};
 use crate::plan::{HOURLY, rows_of};
 use crate::rng::{Rng, Stream};
 use crate::run::{Case, Purpose, Source};
+use crate::tally::{Row, Section};
 
 /// The row of the table.
 pub const LABEL: &str = "placebo flips in recorded histories";
+/// Ratios of regressions that are put in the same places.
+const RATIOS: [f64; 3] = [2.0, 3.0, 10.0];
 /// Days before a placebo flip that a rule may see.
 const DAYS_MAX: usize = 7;
 /// Days before it that there must be.
@@ -25,6 +28,9 @@ pub struct Recorded {
     pub placebos: usize,
     /// Where the flips are depends on it.
     pub seed: u64,
+    /// Beside simulated histories, whose limits they do not count for: flips in a few histories of one server are not
+    /// independent of each other.
+    pub apart: bool,
 }
 
 impl Source for Recorded {
@@ -37,7 +43,8 @@ impl Source for Recorded {
         let history = files::read(file)?;
         if self.placebos > 0 {
             let mut rng = Rng::new(self.seed, index, Stream::Placebo);
-            return Ok((0..self.placebos).filter_map(|_| flip(&history, &mut rng)).map(case).collect());
+            let flips = (0..self.placebos).filter_map(|_| flip(&history, &mut rng));
+            return Ok(flips.flat_map(|flip| self.placebo(flip)).collect());
         }
         // Without a moment there is nothing to look at; such histories are for placebo flips.
         Ok(if history.hours_after() == 0 { Vec::new() } else { vec![case(history)] })
@@ -48,6 +55,39 @@ fn case(history: History) -> Case {
     let looks = (1..=history.hours_after().min(HOURLY)).collect();
     let purpose = if history.flipped { Purpose::Flip(rows_of(&history)) } else { Purpose::WithoutFlip };
     Case { history, looks, purpose }
+}
+
+impl Recorded {
+    /// A flip that never was, and the same as if it had made the statement slower: a rule that says nothing of the one is worth
+    /// something only if it speaks of the other.
+    fn placebo(&self, flip: History) -> Vec<Case> {
+        let row = |label: String| if self.apart { Row::Apart(label) } else { Row::Neutral(label) };
+        let mut cases: Vec<Case> =
+            RATIOS.iter().map(|ratio| judged(slower(&flip, *ratio), found(*ratio))).collect();
+        cases.push(judged(flip, row(LABEL.to_owned())));
+        cases
+    }
+}
+
+fn judged(history: History, row: Row) -> Case {
+    Case { purpose: Purpose::Flip(vec![row]), ..case(history) }
+}
+
+fn found(ratio: f64) -> Row {
+    Row::Found(Section::Recorded, (ratio * 100.0).round() as u32)
+}
+
+/// From the flip on, every execution takes `ratio` times the time and touches `ratio` times the blocks.
+fn slower(history: &History, ratio: f64) -> History {
+    let mut slower = history.clone();
+    for block in slower.blocks.iter_mut().skip(history.flip).flatten() {
+        block.total_ms *= ratio;
+        block.sum_sq = block.sum_sq.map(|sum| sum * ratio * ratio);
+        block.touched = block.touched.map(|touched| touched * ratio);
+        block.min_ms = block.min_ms.map(|min_ms| min_ms * ratio);
+    }
+    slower.truth = Truth { ratio, work_exponent: 1.0, ..slower.truth };
+    slower
 }
 
 /// The history around a random moment, as if a plan had flipped then. A real flip and what followed are left out. `None` if
@@ -93,6 +133,42 @@ mod tests {
             assert!(placebo.days_before() >= 1.0 && placebo.days_before() <= 7.0);
             assert_eq!((placebo.hours_after(), placebo.truth.ratio), (24, 1.0));
         }
+    }
+
+    #[test]
+    fn beside_simulated_histories_they_are_in_a_row_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let history = History { name: "kept".to_owned(), ..history(Shape::WEEK_AND_DAY) };
+        files::keep(&history, directory.path()).unwrap();
+        let files = files::list(directory.path()).unwrap();
+        let rows = |apart: bool| -> Vec<Vec<Row>> {
+            let source = Recorded { files: files.clone(), placebos: 3, seed: 1, apart };
+            let purposes = source.cases(0).unwrap().into_iter().map(|case| case.purpose);
+            purposes
+                .map(|purpose| if let Purpose::Flip(rows) = purpose { rows } else { Vec::new() })
+                .collect()
+        };
+        let expected = |neutral: Row| {
+            let found = [200, 300, 1_000].map(|ratio| vec![Row::Found(Section::Recorded, ratio)]);
+            let mut one = found.to_vec();
+            one.push(vec![neutral]);
+            [one.clone(), one.clone(), one].concat()
+        };
+        assert_eq!(rows(false), expected(Row::Neutral(LABEL.to_owned())));
+        assert_eq!(rows(true), expected(Row::Apart(LABEL.to_owned())));
+    }
+
+    #[test]
+    fn a_regression_is_put_in_from_the_flip_on() {
+        let placebo = flip(&history(Shape::WEEK_AND_DAY), &mut Rng::new(1, 1, Stream::Placebo)).unwrap();
+        let slower = slower(&placebo, 3.0);
+        let blocks = |history: &History, from: usize| history.blocks[from].unwrap();
+        assert_eq!(blocks(&slower, placebo.flip - 1), blocks(&placebo, placebo.flip - 1));
+        let (was, is) = (blocks(&placebo, placebo.flip), blocks(&slower, placebo.flip));
+        assert_eq!((is.calls, is.total_ms, is.rows), (was.calls, was.total_ms * 3.0, was.rows));
+        assert_eq!(is.sum_sq, was.sum_sq.map(|sum| sum * 9.0));
+        assert_eq!(is.touched, was.touched.map(|touched| touched * 3.0));
+        assert!(slower.truth.is_regression() && slower.flip == placebo.flip);
     }
 
     #[test]

@@ -24,7 +24,7 @@ plan_regression, plan_flapping, and statistics_stale, which comes with one of th
 ";
 
 /// The sections of the table of power, in their order.
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     Section::Outside,
     Section::Inside,
     Section::NoBlocks,
@@ -34,6 +34,7 @@ const SECTIONS: [Section; 9] = [
     Section::Days(1),
     Section::Days(2),
     Section::Days(4),
+    Section::Recorded,
 ];
 
 /// Everything: `names` are the columns, in the order of the tally.

@@ -40,6 +40,8 @@ pub enum Section {
     All,
     /// One, two, four days of baseline, all of them.
     Days(u32),
+    /// Put into recorded histories.
+    Recorded,
 }
 
 /// How one rule did in one row.
@@ -134,6 +136,7 @@ impl Section {
             Self::All => "all regressions".to_owned(),
             Self::Days(1) => "baseline of 1 day".to_owned(),
             Self::Days(days) => format!("baseline of {days} days"),
+            Self::Recorded => "put into recorded histories".to_owned(),
         }
     }
 }

@@ -292,3 +292,6 @@ impl Conclusion {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,13 @@ fn a_step_ends_with_the_hours_that_nothing_is_known_of() {
 }
 
 #[test]
+fn what_is_usual_has_to_be_known_from_three_days() {
+    let found = stepped(END - 6, 2.0, 2.0);
+    let since = |days: usize| step(&found[found.len() - days * 24..], PER_DAY, END);
+    assert_eq!((since(3), since(4)), (None, Some(END - 6)));
+}
+
+#[test]
 fn the_beginning_of_a_step_is_looked_for_within_three_days() {
     assert_eq!(step(&stepped(END - 80, 2.0, 2.0), PER_DAY, END), Some(END - 72));
 }
