@@ -135,7 +135,7 @@ fn breakers() -> String {
          windows:\n        - {days: [monday, friday], from: \"08:00\", to: \"18:00\", limits: {budget: 100ms}}\n    \
          heavy_work:            # when sizes and plans may be read at all\n      time_zone: Europe/Berlin\n      windows:\n        \
          - {from: \"22:00\", to: \"05:00\"}\n```\n\nA pipeline without the key `processors` has `memory_limiter`, \
-         `circuit_breaker`, `plan_extractor` and `verification`.\n",
+         `circuit_breaker`, `plan_extractor`, `regression_verifier` and `verification`.\n",
     );
     text
 }

@@ -255,7 +255,8 @@ fn join(
 /// Processors that need no settings, and the default chain: what stands at both ends of it is there in any case.
 const BUILT_IN: [&str; 6] =
     ["memory_limiter", "circuit_breaker", "plan_extractor", "regression_verifier", "batch", "verification"];
-const DEFAULT_CHAIN: [&str; 4] = ["memory_limiter", "circuit_breaker", "plan_extractor", "verification"];
+const DEFAULT_CHAIN: [&str; 5] =
+    ["memory_limiter", "circuit_breaker", "plan_extractor", "regression_verifier", "verification"];
 
 /// The processors of a pipeline; without the key, the default chain, with the settings of those that are configured.
 fn chain(

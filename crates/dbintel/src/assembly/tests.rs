@@ -115,7 +115,10 @@ fn verification_is_in_the_default_chain_and_must_be_last() {
         lane.chain.into_iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>()
     };
     let default = loaded("password: '${file:/p}'", "extensions: []").ok().unwrap();
-    assert_eq!(chain(default), ["memory_limiter", "circuit_breaker", "plan_extractor", "verification"]);
+    assert_eq!(
+        chain(default),
+        ["memory_limiter", "circuit_breaker", "plan_extractor", "regression_verifier", "verification"]
+    );
     let with = |processors: &str| {
         let text = format!(
             "{{receivers: {{postgresql: {{endpoint: 'db:5432', username: u, password: '${{file:/p}}'}}}}, exporters: {{debug: }},
