@@ -33,6 +33,7 @@ pub mod endurance;
 pub mod fixtures;
 pub mod machine;
 pub mod micro;
+pub mod replay;
 pub mod report;
 pub mod scenario;
 pub mod scrape;

@@ -258,6 +258,13 @@ const BUILT_IN: [&str; 6] =
 const DEFAULT_CHAIN: [&str; 5] =
     ["memory_limiter", "circuit_breaker", "plan_extractor", "regression_verifier", "verification"];
 
+/// The chain of a replay without a configuration: the default one, and the verifier where it belongs, before what is last.
+pub fn replay_chain() -> Vec<(ComponentId, ProcessorPlan)> {
+    let [first @ .., last] = DEFAULT_CHAIN;
+    let kinds = first.into_iter().chain(["regression_verifier", last]);
+    kinds.filter_map(|kind| Some((kind.parse().ok()?, built_in(kind)?))).collect()
+}
+
 /// The processors of a pipeline; without the key, the default chain, with the settings of those that are configured.
 fn chain(
     named: Option<&[ComponentId]>,

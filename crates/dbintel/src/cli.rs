@@ -42,6 +42,20 @@ pub enum Command {
     Bypass(BypassOptions),
     /// Read what was found, and decide about it.
     Findings(Findings),
+    /// Send what files of OTLP/JSON lines hold through the processors, on the clock of the records, and print what is found, a
+    /// line of JSON each time it is opened or changes. Nothing is connected to and nothing is stored.
+    Replay(Replay),
+}
+
+/// `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Whose processors; without it, the default ones with their defaults, and `regression_verifier`.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Files in the order of time, plain or compressed (gzip, zstd); `-` is standard input. Of rotated ones the oldest first.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
 }
 
 /// `findings`. The configuration says where the store is; a collector need not run.

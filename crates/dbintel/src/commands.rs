@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use dbintel_admin::client::{HealthProbe, health_check};
 
 pub use self::control::{bypass, circuits};
-pub use self::findings::findings;
+pub use self::findings::{as_json, findings};
 pub use self::generate::generate_config;
 use crate::assembly::Checked;
 use crate::cli::{Health, PlanFunctionScript, Question};
@@ -42,7 +42,8 @@ pub fn print_config(checked: &Checked) -> anyhow::Result<()> {
     print(&checked.document.to_yaml(&components::schemas()))
 }
 
-fn report_warnings(checked: &Checked) -> anyhow::Result<()> {
+/// Warnings of a configuration, for a person.
+pub fn report_warnings(checked: &Checked) -> anyhow::Result<()> {
     let mut stderr = std::io::stderr().lock();
     for warning in checked.warnings.iter() {
         writeln!(stderr, "{warning}").context("standard error")?;

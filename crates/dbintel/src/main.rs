@@ -57,6 +57,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
             choose_tls_provider();
             commands::findings(&checked, options.action)
         }
+        Some(Command::Replay(options)) => {
+            let Sources { config, set, .. } = &options.sources;
+            let is_configured = !config.is_empty() || !set.is_empty();
+            let checked = is_configured.then(|| load(&options.sources)).transpose()?;
+            run::replay(checked.as_ref(), &options.files)
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! with the flow, within a deadline.
 
 mod doctor;
+mod replay;
 mod wiring;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use dbintel_pipeline::telemetry::{Registry, definitions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::doctor::doctor;
+pub use self::replay::replay;
 use self::wiring::Wiring;
 use crate::assembly::{Assembly, Checked};
 use crate::cli::Run;

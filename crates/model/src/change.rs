@@ -103,6 +103,20 @@ impl DdlAction {
 }
 
 impl ChangeKind {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::Restart,
+        Self::Failover,
+        Self::Version,
+        Self::StatisticsReset,
+        Self::Setting,
+        Self::Extension,
+        Self::Analyze,
+        Self::Vacuum,
+        Self::TableRewrite,
+        Self::Ddl,
+    ];
+
     /// The kind as an attribute value: closed set, lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

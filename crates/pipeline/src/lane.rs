@@ -12,7 +12,7 @@ mod chain;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{Clock, Text};
+use dbintel_model::{Batch, Clock, Text};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
@@ -41,6 +41,10 @@ pub struct LaneLimits {
     /// What may wait at the door.
     pub queue: QueueLimits,
 }
+
+/// The chain of a lane by itself, for what was recorded: batches go through it one by one, on the caller's thread and by the clock
+/// of its context. There is no door and no queue, and ticks are the caller's.
+pub struct LaneChain(Chain);
 
 /// Makes a processor, at the start and after a panic.
 #[derive(Clone)]
@@ -154,6 +158,32 @@ fn observe_queue(cx: &LaneContext, queue: &Arc<WeightedQueue<Waiting>>) {
 #[allow(clippy::cast_precision_loss, reason = "a queue length, for display")]
 const fn as_f64(length: usize) -> f64 {
     length as f64
+}
+
+// === impl LaneChain ===
+
+impl LaneChain {
+    /// Builds the processors.
+    #[must_use]
+    pub fn new(cx: &LaneContext) -> Self {
+        Self(Chain::build(&cx.chain, cx))
+    }
+
+    /// Sends a batch through all processors.
+    pub fn process(&mut self, batch: Batch) {
+        self.0.process(batch);
+    }
+
+    /// Ticks every processor.
+    pub fn tick(&mut self) {
+        self.0.tick();
+    }
+}
+
+impl std::fmt::Debug for LaneChain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LaneChain").finish_non_exhaustive()
+    }
 }
 
 // === impl LaneHandle ===

@@ -252,7 +252,8 @@ impl Processor for PlanExtractor {
         for record in &mut batch.records {
             if let Record::Query(query) = record {
                 let key = StatementKey::new(node, &query.key);
-                query.plan = self.statements.reference(&key);
+                // What was recorded names its plan, and the plan itself is not there to be read.
+                query.plan = self.statements.reference(&key).or(query.plan);
                 self.without.read(key, query);
             }
         }

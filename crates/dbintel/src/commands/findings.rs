@@ -106,7 +106,8 @@ async fn decide(store: &Store, action: DecisionAction, choice: Choice) -> anyhow
     print(&format!("{} was {} and is {} now\n", short(&changed.finding), changed.from, changed.finding.state))
 }
 
-fn as_json(finding: &Finding) -> anyhow::Result<String> {
+/// A finding as a line of JSON.
+pub fn as_json(finding: &Finding) -> anyhow::Result<String> {
     Ok(serde_json::to_string(finding).context("a finding as JSON")? + "\n")
 }
 

@@ -1,6 +1,7 @@
 //! What ties receivers, lanes and exporters, and keeps what it needs to stop and start them one by one.
 
 mod decisions;
+mod alone;
 mod exporter;
 mod lane;
 
@@ -187,7 +188,7 @@ impl Wiring {
             let exporter = RunningExporter::new(id.to_string().into(), plan.clone(), &self.commons);
             self.exporters.insert(id.clone(), exporter);
         }
-        self.make_plan_caches(assembly);
+        self.make_plan_caches(assembly.lanes.values().flat_map(|lane| &lane.chain));
         for (index, (id, plan)) in assembly.lanes.iter().enumerate() {
             let turn = Turn { index, of: assembly.lanes.len() };
             self.start_lane(id, plan, assembly, turn);
@@ -252,8 +253,8 @@ impl Wiring {
         self.watch = Some(self.commons.supervisor.start("memory_watch".into(), status, shutdown, run));
     }
 
-    fn make_plan_caches(&mut self, assembly: &Assembly) {
-        for (id, plan) in assembly.lanes.values().flat_map(|lane| &lane.chain) {
+    fn make_plan_caches<'a>(&mut self, plans: impl Iterator<Item = &'a (ComponentId, ProcessorPlan)>) {
+        for (id, plan) in plans {
             if let ProcessorPlan::PlanExtractor(config) = plan
                 && !self.plan_caches.contains_key(id)
             {
@@ -272,7 +273,8 @@ impl Wiring {
             Some(exporter.sink(*signals))
         });
         let server = plan.receiver.server(name.clone(), &assembly.resource);
-        let guard = self.guard(&name, plan);
+        let address = plan.receiver.address();
+        let guard = self.guard(&name, &plan.chain, address.into(), plan.receiver.statement_timeout());
         let cx = LaneContext {
             id: name.clone(),
             limits: LaneLimits { queue: LANE_QUEUE },
@@ -297,14 +299,20 @@ impl Wiring {
     }
 
     /// What stands before the server of a lane, configured by its chain or not.
-    fn guard(&self, name: &Text, plan: &LanePlan) -> Guard {
-        let configured = plan.chain.iter().find_map(|(_, plan)| {
+    fn guard(
+        &self,
+        name: &Text,
+        chain: &[(ComponentId, ProcessorPlan)],
+        server: Text,
+        statement_timeout: Duration,
+    ) -> Guard {
+        let configured = chain.iter().find_map(|(_, plan)| {
             if let ProcessorPlan::CircuitBreaker(config) = plan { Some((**config).clone()) } else { None }
         });
         let config: CircuitBreakerConfig = configured.unwrap_or_default();
         let cx = GuardContext {
             receiver: name.clone(),
-            server: plan.receiver.address().into(),
+            server,
             clock: self.clock(),
             registry: self.registry(),
             overrides: self.overrides.clone(),
@@ -312,7 +320,7 @@ impl Wiring {
             process: self.process.clone(),
             seed: fastrand::u64(..),
         };
-        let guard = Guard::new(&config, plan.receiver.statement_timeout(), cx);
+        let guard = Guard::new(&config, statement_timeout, cx);
         self.circuits.add(name, guard.clone(), &self.overrides);
         guard
     }
