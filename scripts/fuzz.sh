@@ -10,7 +10,7 @@ target="$(rustc -vV | sed -n 's/^host: //p')"
 # `--target` keeps the flags away from build scripts.
 cargo build --release --target "$target"
 # Longer inputs only make the rounds fewer; a configuration with references into several files needs some room.
-longest() { case "$1" in config_yaml | otlp_answer | kernel_files | server_log) echo 1000 ;; plan_postgresql | plan_fingerprint) echo 2500 ;; showplan) echo 4000 ;; *) echo 300 ;; esac; }
+longest() { case "$1" in config_yaml | otlp_answer | kernel_files | server_log) echo 1000 ;; plan_postgresql | plan_fingerprint) echo 2500 ;; showplan | otlp_lines) echo 4000 ;; *) echo 300 ;; esac; }
 # Whole inputs to begin with, beside what earlier rounds have found.
 seeds() { case "$1" in config_yaml) echo ../config ;; showplan | plan_fingerprint) echo ../crates/plan/tests/data/showplan ;; esac; }
 [ $# -gt 0 ] || set -- $(basename -s .rs -a fuzz_targets/*.rs)

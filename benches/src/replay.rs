@@ -1,24 +1,96 @@
 //! A recorded week for `dbintel replay`: what our `file` exporter writes of statements that are read once a minute.
 //!
-//! It is made on the way to the program, which reads it from a pipe: a week of 1,000 statements is some twenty gigabytes of text.
+//! It is made on the way to the program, which reads it from a pipe: a week of 1,000 statements is some forty gigabytes of text, as every
+//! counter of every statement is in it.
 
-use std::io::{self, Write};
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::{self, BufWriter, Read as _, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use dbintel_model::{
     Batch, Interval, Moments, PlanFingerprint, PlanReference, PlanRung, Query, Record, Timestamp,
 };
 use dbintel_otlp::encode::{Encoded, Format, LogsEncoder, RequestBytes};
+use serde::Serialize;
 
-use crate::fixtures;
+use crate::{collector, fixtures};
 
+/// Statements of the server.
+const STATEMENTS: usize = 1_000;
+/// Readings of a week.
+const READINGS: u32 = 7 * 24 * 60;
+/// Bytes that go through the pipe at once.
+const PIPE_BYTES: usize = 1 << 20;
+/// Ticks of the kernel's clock in a second, as it counts the time of processes on every Linux machine.
+const TICKS_PER_SECOND: f64 = 100.0;
 /// Bytes of the texts of statements.
 const TEXT_BYTES: usize = 300;
 /// Between two readings.
 const MINUTE: Duration = Duration::from_secs(60);
 /// When the week begins: a Monday, at midnight.
 const BEGINS: Timestamp = Timestamp::from_nanos(1_794_787_200_000_000_000);
+
+/// What the replay of a week took.
+#[derive(Clone, Debug, Serialize)]
+pub struct Replayed {
+    /// Statement intervals.
+    pub intervals: u64,
+    /// Bytes of the lines.
+    pub bytes: u64,
+    /// From the first byte to the end of the program. The other core makes the lines meanwhile, so it can be what this takes.
+    pub seconds: f64,
+    /// Time of the processor that the program took, of the kernel in its name included.
+    pub cpu_seconds: f64,
+}
+
+/// Replays a week.
+#[must_use]
+pub fn measure() -> Replayed {
+    let mut command = Command::new(collector::program());
+    command.args(["replay", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let begun = Instant::now();
+    let mut child = command.spawn().expect("the program");
+    let stdin = child.stdin.take().expect("its standard input");
+    let mut out = Counted { inner: BufWriter::with_capacity(PIPE_BYTES, stdin), bytes: 0 };
+    Recording::new(STATEMENTS).write(READINGS, &mut out).expect("the program reads to the end");
+    let bytes = out.bytes;
+    drop(out);
+    let (mut found, mut told) = (String::new(), String::new());
+    child.stdout.take().expect("its output").read_to_string(&mut found).expect("text");
+    child.stderr.take().expect("its summary").read_to_string(&mut told).expect("text");
+    // It has ended and nobody has asked how, so that the kernel still has its times.
+    let cpu_seconds = cpu_seconds(child.id());
+    let status = child.wait().expect("its end");
+    let seconds = begun.elapsed().as_secs_f64();
+    let intervals = STATEMENTS as u64 * u64::from(READINGS);
+    assert!(status.success() && told.contains(&format!("{intervals}  statement intervals")), "{told}");
+    Replayed { intervals, bytes, seconds, cpu_seconds }
+}
+
+fn cpu_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the times of the program");
+    let after_name = stat.rsplit_once(')').expect("its name").1;
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    ticks.map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / TICKS_PER_SECOND
+}
+
+/// Counts what is written.
+struct Counted<W> {
+    inner: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
 
 /// Writes what a collector would have, reading by reading.
 #[derive(Debug)]
@@ -70,12 +142,6 @@ impl Recording {
             }
         }
         batch.records = records;
-    }
-
-    /// The server whose statements they are.
-    #[must_use]
-    pub fn server(&self) -> String {
-        Arc::clone(&self.batch.target.server).to_string()
     }
 }
 

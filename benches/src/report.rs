@@ -8,12 +8,15 @@ use crate::chain::{ASKED, CHAIN, Latency, Passed};
 use crate::database_time::{Cost, DatabaseTime};
 use crate::machine::Machine;
 use crate::micro::{self, Micro};
+use crate::replay::Replayed;
 use crate::scenario::Extent;
 use crate::scenario::idle::Idle;
 use crate::scenario::overload::Overload;
 use crate::scenario::start::Start;
 use crate::scenario::steady::Steady;
 
+/// What the replay of a week of 1,000 statements may take of one core.
+const REPLAY_SECONDS: f64 = 60.0;
 /// Statements in the table of database time.
 const TOP_STATEMENTS: usize = 10;
 
@@ -42,6 +45,8 @@ pub struct Report {
     pub overload: Option<Overload>,
     /// See [`crate::chain`], by kind of batch.
     pub chain: Vec<Passed>,
+    /// See [`crate::replay`].
+    pub replay: Option<Replayed>,
     /// Micro-benches that were run before.
     pub micro: Vec<Micro>,
 }
@@ -75,6 +80,7 @@ impl Report {
             ten_servers: None,
             overload: None,
             chain: Vec::new(),
+            replay: None,
             micro,
         }
     }
@@ -104,6 +110,9 @@ impl Report {
             of_overload(overload, &mut rows);
         }
         self.chain.iter().for_each(|passed| of_chain(passed, &mut rows));
+        if let Some(replayed) = &self.replay {
+            of_replay(replayed, &mut rows);
+        }
         of_micro(&self.micro, &mut rows);
         self.rows = rows;
     }
@@ -190,6 +199,14 @@ fn of_one_server(one: &Steady, rows: &mut Vec<Row>) {
         ),
     ));
     rows.push(info("records lost, parts missing", format!("{:.0}, {:.0}", one.lost_records, one.gaps)));
+}
+
+fn of_replay(replayed: &Replayed, rows: &mut Vec<Row>) {
+    let Replayed { intervals, bytes, seconds, cpu_seconds } = replayed;
+    let gigabytes = *bytes as f64 / 1e9;
+    let measured = format!("{cpu_seconds:.1} s of one core, {seconds:.1} s in all");
+    let what = format!("replay of a week, {intervals} intervals, {gigabytes:.1} GB of JSON");
+    rows.push(met(&what, "< 60 s", measured, *cpu_seconds < REPLAY_SECONDS));
 }
 
 fn of_chain(passed: &Passed, rows: &mut Vec<Row>) {

@@ -1,7 +1,7 @@
 //! `make bench`, second part: the whole process. See the library.
 //!
 //! ```text
-//! dbintel-bench [quick|full] [--minutes N] [chain] [start] [idle] [known] [steady] [databases] [fleet] [overload]
+//! dbintel-bench [quick|full] [--minutes N] [chain] [replay] [start] [idle] [known] [steady] [databases] [fleet] [overload]
 //! ```
 //!
 //! Without names, every scenario. `--minutes` is how long the chain is watched at half load; usually half a minute. Results go to standard output and to `bench.json` in the target directory.
@@ -23,13 +23,14 @@ use dbintel_benches::report::Report;
 use dbintel_benches::scenario::server::{self, STATEMENTS, Server};
 use dbintel_benches::scenario::steady::Window;
 use dbintel_benches::scenario::{Extent, idle, overload, start, steady};
-use dbintel_benches::{chain, collector, micro};
+use dbintel_benches::{chain, collector, micro, replay};
 
 /// That of the product.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-const SCENARIOS: [&str; 8] = ["chain", "start", "idle", "known", "steady", "databases", "fleet", "overload"];
+const SCENARIOS: [&str; 9] =
+    ["chain", "replay", "start", "idle", "known", "steady", "databases", "fleet", "overload"];
 /// Servers of the fleet.
 const FLEET: usize = 10;
 /// Statements that run in each interval on a server as they usually are, and on each server of the fleet, where all of
@@ -52,7 +53,13 @@ async fn main() {
     } else {
         Vec::new()
     };
-    let with_servers = chosen.iter().any(|name| name != "chain");
+    let replayed = if wanted("replay") {
+        say("replay: a week of 1,000 statements, one reading a minute");
+        Some(tokio::task::spawn_blocking(replay::measure).await.expect("the replay's bench"))
+    } else {
+        None
+    };
+    let with_servers = chosen.iter().any(|name| name != "chain" && name != "replay");
     let mut servers = server::loaded(usize::from(with_servers)).await;
     let postgresql = match servers.first() {
         Some(server) => {
@@ -67,6 +74,7 @@ async fn main() {
     let machine = Machine::describe(&program, postgresql).await;
     let mut report = Report::new(machine, extent, micro::read(&target.join("criterion"), &program));
     report.chain = passed;
+    report.replay = replayed;
 
     if wanted("start") {
         say("start: from the process to ready and to first data");

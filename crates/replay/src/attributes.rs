@@ -104,7 +104,7 @@ fn any_value<'a>(json: &mut Json<'a>) -> Result<Read<'a>, Malformed> {
 
 impl<'a> Read<'a> {
     fn int(digits: &[u8]) -> Self {
-        parsed(digits).map_or(Self::Other, Self::Int)
+        signed(digits).map_or(Self::Other, Self::Int)
     }
 
     fn double(digits: &[u8]) -> Self {
@@ -124,7 +124,7 @@ impl<'a> Read<'a> {
     pub(crate) fn whole(self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(number),
-            Self::Text(raw) => parsed(raw.bytes),
+            Self::Text(raw) => signed(raw.bytes),
             #[allow(clippy::cast_possible_truncation, reason = "whole and within the range of doubles")]
             Self::Double(number) if number.fract() == 0.0 && number.abs() < 9e15 => Some(number as i64),
             _ => None,
@@ -171,8 +171,20 @@ impl<'a> Read<'a> {
     }
 }
 
-pub(crate) fn parsed<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
+/// A whole number; `None` where the bytes are none or where it does not fit.
+pub(crate) fn unsigned(digits: &[u8]) -> Option<u64> {
+    let digit = |number: u64, digit: &u8| {
+        let value = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(value)
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, digit) }
+}
+
+fn signed(digits: &[u8]) -> Option<i64> {
+    match digits {
+        [b'-', digits @ ..] => 0_i64.checked_sub_unsigned(unsigned(digits)?),
+        _ => i64::try_from(unsigned(digits)?).ok(),
+    }
 }
 
 fn double(digits: &[u8]) -> Option<f64> {
@@ -180,10 +192,33 @@ fn double(digits: &[u8]) -> Option<f64> {
         b"NaN" => Some(f64::NAN),
         b"Infinity" => Some(f64::INFINITY),
         b"-Infinity" => Some(f64::NEG_INFINITY),
-        // `parse` would take words like `inf` as well.
-        _ if digits.iter().any(u8::is_ascii_alphabetic) && !digits.iter().any(u8::is_ascii_digit) => None,
-        _ => parsed(digits),
+        [b'0'..=b'9' | b'-', ..] => {
+            short_double(digits).or_else(|| std::str::from_utf8(digits).ok()?.parse().ok())
+        }
+        _ => None,
     }
+}
+
+/// A number of few digits: both of its parts are exact as doubles, and so is their quotient but for one rounding.
+fn short_double(digits: &[u8]) -> Option<f64> {
+    const POWERS: [f64; 16] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    if digits.len() >= POWERS.len() {
+        return None;
+    }
+    let (mut number, mut decimals): (u64, Option<usize>) = (0, None);
+    for digit in digits {
+        match digit {
+            b'0'..=b'9' => {
+                number = number * 10 + u64::from(digit - b'0');
+                decimals = decimals.map(|decimals| decimals + 1);
+            }
+            b'.' if decimals.is_none() => decimals = Some(0),
+            _ => return None,
+        }
+    }
+    #[allow(clippy::cast_precision_loss, reason = "fewer than sixteen digits")]
+    Some(number as f64 / POWERS.get(decimals.unwrap_or(0))?)
 }
 
 fn hexadecimal(digits: &[u8]) -> Option<u128> {
@@ -235,9 +270,9 @@ fn nanoseconds(text: &[u8]) -> Option<u64> {
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, digit| {
-        digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
-    })
+    digits
+        .iter()
+        .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')))
 }
 
 /// Days since 1970-01-01 of a date from then on: the inverse of what `model::time` writes.
@@ -264,7 +299,8 @@ mod tests {
         assert_eq!(nanos("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(nanos("2026-11-21T04:43:25.000001Z"), Some(1_795_236_205_000_001_000));
         assert_eq!(nanos("2026-11-21T04:43:25.5Z"), Some(1_795_236_205_500_000_000));
-        for wrong in ["", "2026-11-21", "2026-13-21T04:43:25Z", "2026-11-21T04:43:25+01:00", "1969-12-31T23:59:59Z"]
+        for wrong in
+            ["", "2026-11-21", "2026-13-21T04:43:25Z", "2026-11-21T04:43:25+01:00", "1969-12-31T23:59:59Z"]
         {
             assert_eq!(nanos(wrong), None, "{wrong}");
         }
@@ -283,11 +319,29 @@ mod tests {
         assert!(matches!(read(r#"{"key":"a"}"#), Read::Other));
     }
 
+    #[test]
+    fn numbers_are_numbers() {
+        let signed = |text: &str| signed(text.as_bytes());
+        assert_eq!(signed("-9223372036854775808"), Some(i64::MIN));
+        assert_eq!(signed("9223372036854775807"), Some(i64::MAX));
+        for wrong in ["", "-", "9223372036854775808", "+1", "1.0", "inf"] {
+            assert_eq!(signed(wrong), None, "{wrong}");
+        }
+        for wrong in ["", "-", ".", "inf", "nan", "1e", "1.2.3", "0x10"] {
+            assert_eq!(double(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_time_that_was_written_is_read(micros in 0..9_000_000_000_000_000_u64) {
             let written = Timestamp::from_nanos(micros * 1_000);
             prop_assert_eq!(time(written.to_rfc3339().as_str().as_bytes()), Some(written));
+        }
+
+        #[test]
+        fn a_double_is_read_as_the_standard_library_reads_it(text in "-?[0-9]{1,12}([.][0-9]{1,12})?(e-?[0-9]{1,3})?") {
+            prop_assert_eq!(double(text.as_bytes()), text.parse().ok());
         }
 
         #[test]

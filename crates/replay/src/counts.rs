@@ -159,7 +159,9 @@ impl std::fmt::Display for PassedOver {
             Self::Incomplete(attribute) => write!(f, "without `{attribute}`"),
             Self::OtherSystem => f.write_str("of another database system"),
             Self::UnknownChange => f.write_str("changes of an unknown kind"),
-            Self::NoInterval => f.write_str("of the first reading of another collector, whose interval is not known"),
+            Self::NoInterval => {
+                f.write_str("of the first reading of another collector, whose interval is not known")
+            }
             Self::FirstSighting => {
                 f.write_str("told for the first time by another collector, which are no differences")
             }

@@ -206,8 +206,7 @@ impl<'a> Json<'a> {
         loop {
             let is_bracket = |byte: &u8| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']');
             let at = self.rest.iter().position(is_bracket);
-            let Some((bracket, rest)) =
-                at.and_then(|at| self.rest.get(at..)).and_then(<[u8]>::split_first)
+            let Some((bracket, rest)) = at.and_then(|at| self.rest.get(at..)).and_then(<[u8]>::split_first)
             else {
                 return expected("a closing bracket");
             };
@@ -351,7 +350,8 @@ mod tests {
 
     #[test]
     fn values_are_skipped_whole() {
-        for value in ["null", "true", "-1.5e+3", r#""}""#, r#"{"a":[1,{"b":"]\"}"}],"c":{}}"#, "[]", " [ 1 ] "]
+        for value in
+            ["null", "true", "-1.5e+3", r#""}""#, r#"{"a":[1,{"b":"]\"}"}],"c":{}}"#, "[]", " [ 1 ] "]
         {
             let line = format!("{value},");
             let mut json = Json::new(line.as_bytes());

@@ -134,7 +134,11 @@ mod tests {
         let mut lines = Lines::of(Box::new(io::Cursor::new(bytes)))?;
         let (mut line, mut out) = (Vec::new(), Vec::new());
         while let Some(next) = lines.next(&mut line)? {
-            out.push(if next == Next::Line { String::from_utf8(line.clone()).unwrap() } else { "…".to_owned() });
+            out.push(if next == Next::Line {
+                String::from_utf8(line.clone()).unwrap()
+            } else {
+                "…".to_owned()
+            });
         }
         Ok(out)
     }

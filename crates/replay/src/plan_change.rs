@@ -78,7 +78,8 @@ impl Rest {
         match attribute.field {
             Field::PlanIdentity => {
                 let all = [PlanIdentity::Proven, PlanIdentity::Unproven];
-                let is = |one: &PlanIdentity| value.raw().is_some_and(|raw| raw.bytes == one.as_str().as_bytes());
+                let is =
+                    |one: &PlanIdentity| value.raw().is_some_and(|raw| raw.bytes == one.as_str().as_bytes());
                 self.identity = all.into_iter().find(is);
             }
             Field::PlanTime => self.at = value.time(),

@@ -90,7 +90,8 @@ pub(crate) fn query(
             (contrib.interval(&key, time)?, Exactness::LowerBound, moments)
         }
     };
-    let errors = numbers.failed.map(|failed| QueryErrors { failed, timed_out: numbers.timed_out.unwrap_or(0) });
+    let errors =
+        numbers.failed.map(|failed| QueryErrors { failed, timed_out: numbers.timed_out.unwrap_or(0) });
     Ok(Query {
         key,
         text: shared.texts.get(&text),
@@ -114,7 +115,9 @@ impl Key {
     pub(crate) fn take(&mut self, attribute: &Attribute<'_>, names: &mut Names) -> bool {
         let value = attribute.value;
         match attribute.field {
-            Field::System => self.is_of_postgresql = value.raw().is_some_and(|raw| raw.bytes == SYSTEM.as_bytes()),
+            Field::System => {
+                self.is_of_postgresql = value.raw().is_some_and(|raw| raw.bytes == SYSTEM.as_bytes());
+            }
             Field::Namespace => self.database = value.raw().map(|raw| names.get(raw)),
             Field::Role => self.user = value.raw().map(|raw| names.get(raw)),
             Field::UserId => self.user_id = value.whole().and_then(|id| u32::try_from(id).ok()),
@@ -151,7 +154,8 @@ impl Plan {
         let value: Read<'_> = attribute.value;
         match attribute.field {
             Field::Rung => {
-                let is = |rung: &PlanRung| value.raw().is_some_and(|raw| raw.bytes == rung.as_str().as_bytes());
+                let is =
+                    |rung: &PlanRung| value.raw().is_some_and(|raw| raw.bytes == rung.as_str().as_bytes());
                 self.rung = PlanRung::ALL.into_iter().find(is);
             }
             Field::Plan => self.exact = value.hash128(),
@@ -202,7 +206,8 @@ impl Numbers {
             Field::Variance => self.variance = value.number(),
             Field::Exactness => {
                 let all = [Exactness::Exact, Exactness::LowerBound, Exactness::Unknown];
-                let is = |one: &Exactness| value.raw().is_some_and(|raw| raw.bytes == one.as_str().as_bytes());
+                let is =
+                    |one: &Exactness| value.raw().is_some_and(|raw| raw.bytes == one.as_str().as_bytes());
                 self.exactness = all.into_iter().find(is);
             }
             Field::IntervalStart => self.start = value.time(),
@@ -217,7 +222,8 @@ impl Numbers {
 
     /// A counter, in the unit of its column.
     fn counter(&mut self, place: usize, value: Read<'_>) {
-        let Some((counter, definition)) = self.counters.get_mut(place).zip(STATEMENT_COUNTERS.get(place)) else {
+        let Some((counter, definition)) = self.counters.get_mut(place).zip(STATEMENT_COUNTERS.get(place))
+        else {
             return;
         };
         if let Some(number) = value.number() {

@@ -107,7 +107,10 @@ impl Reader {
             Ok(()) if !json.is_at_end() => Err(Malformed { expected: "the end of the line" }),
             read => read,
         };
-        read.map_err(|Malformed { expected }| What::Damaged { expected, column: line.len() - json.left() + 1 })
+        read.map_err(|Malformed { expected }| What::Damaged {
+            expected,
+            column: line.len() - json.left() + 1,
+        })
     }
 
     /// After the last file: the batch that is left.
@@ -231,7 +234,7 @@ fn kind_of(name: &[u8]) -> Option<Kind> {
 
 /// A time in nanoseconds; one that is no number is none.
 fn nanos(json: &mut Json<'_>) -> Result<u64, Malformed> {
-    Ok(attributes::parsed(json.number()?).unwrap_or(0))
+    Ok(attributes::unsigned(json.number()?).unwrap_or(0))
 }
 
 fn resource_attributes(raw: &[u8], fields: &mut Fields) -> Result<Vec<ResourceAttribute>, Malformed> {

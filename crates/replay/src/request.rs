@@ -99,7 +99,6 @@ pub(crate) fn each_item<'a>(
     list: &[u8],
     each: &mut dyn FnMut(&mut Json<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
-    scopes.array(|json| {
-        json.object(|json, key| if key == list { json.array(&mut *each) } else { json.skip() })
-    })
+    scopes
+        .array(|json| json.object(|json, key| if key == list { json.array(&mut *each) } else { json.skip() }))
 }

@@ -115,13 +115,10 @@ mod tests {
         assert_eq!(sources.enter(b"2", of_table), Some(0));
         assert_eq!(sources.enter(b"3", other), Some(1));
         assert_eq!(sources.enter(b"4", Vec::new()), Some(2));
-        assert_eq!(["1", "2", "3", "4", "5"].map(|raw| sources.known(raw.as_bytes())), [
-            Some(0),
-            Some(0),
-            Some(1),
-            Some(2),
-            None
-        ]);
+        assert_eq!(
+            ["1", "2", "3", "4", "5"].map(|raw| sources.known(raw.as_bytes())),
+            [Some(0), Some(0), Some(1), Some(2), None]
+        );
         let server = |place: usize| sources.all[place].target.server.to_string();
         assert_eq!([server(0), server(1), server(2)], ["db:5432", "db:5433", "unknown:0"]);
     }

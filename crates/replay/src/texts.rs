@@ -126,7 +126,11 @@ impl Texts {
 impl Known {
     fn is(&self, parts: &Parts<'_>) -> bool {
         self.text.truncated == parts.is_truncated
-            && self.parts.iter().zip(parts.raws()).all(|(known, raw)| known.as_deref() == raw.map(|raw| raw.bytes))
+            && self
+                .parts
+                .iter()
+                .zip(parts.raws())
+                .all(|(known, raw)| known.as_deref() == raw.map(|raw| raw.bytes))
     }
 }
 

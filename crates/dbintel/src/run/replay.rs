@@ -205,7 +205,9 @@ fn summary(counts: &Counts, player: &Player<'_>) -> String {
         line(format_args!("... and {not_shown} more problems"));
     }
     let Counts { files, lines, bytes, servers, problems, .. } = counts;
-    line(format_args!("read: {files} files, {lines} lines, {bytes} bytes, {servers} servers, {problems} problems"));
+    line(format_args!(
+        "read: {files} files, {lines} lines, {bytes} bytes, {servers} servers, {problems} problems"
+    ));
     if let (Some(first), Some(last)) = (counts.first, counts.last) {
         line(format_args!("time: {first} to {last}"));
     }

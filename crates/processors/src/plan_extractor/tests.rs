@@ -268,6 +268,23 @@ fn rungs_are_never_compared_and_statements_bear_the_closest_one() {
     );
 }
 
+/// A recording has the plan that a statement had, and not the plan itself.
+#[test]
+fn a_plan_that_an_interval_names_stays_where_no_other_is_known() {
+    let mut fixture = fixture("{}");
+    let fingerprint = dbintel_model::PlanFingerprint { shape: 1, exact: 2 };
+    let recorded = |statement| {
+        let Record::Query(mut query) = query(statement) else { panic!("an interval") };
+        query.plan = Some(dbintel_model::PlanReference { fingerprint, rung: PlanRung::Generic });
+        Record::Query(query)
+    };
+    assert_eq!(fixture.see(1, PlanRung::Actual, &plan(1, 1)), (Some(PlanNews::FirstSeen), None));
+    let records = fixture.run(vec![recorded(1), recorded(2)]);
+    let plans = records.iter().map(|record| attribute(record, "dbintel.plan.rung"));
+    assert_eq!(plans.collect::<Vec<_>>(), [Some("actual".to_owned()), Some("generic".to_owned())]);
+    assert_eq!(attribute(&records[1], "dbintel.plan.fingerprint"), Some(format!("{:032x}", 2)));
+}
+
 #[test]
 fn bytes_that_are_no_whole_plan_change_nothing_and_are_counted() {
     let mut fixture = fixture("{max_plan_bytes: 16KiB, max_parse_steps: 1000}");

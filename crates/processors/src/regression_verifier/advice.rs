@@ -159,12 +159,15 @@ fn setting(event: &Event, about: &About) -> Result<Remedy, &'static str> {
     })
 }
 
-/// The numbers of the statement as the server has them now.
+/// The numbers of the statement as the server has them now. Database and role go by their names: what was recorded has no object id of
+/// a database, and another collector's records have none of a role.
 fn check(about: &About) -> String {
     let key = &about.key;
     format!(
-        "SELECT calls, total_exec_time / nullif(calls, 0) AS ms_per_call,\n  (shared_blks_hit + shared_blks_read + local_blks_hit + local_blks_read + temp_blks_read + temp_blks_written)\n    / nullif(calls, 0)::float8 AS blocks_per_call,\n  rows / nullif(calls, 0)::float8 AS rows_per_call\nFROM pg_stat_statements\nWHERE queryid = {} AND userid = {} AND dbid = {};",
-        key.query_id, key.user_id, key.database_id
+        "SELECT calls, total_exec_time / nullif(calls, 0) AS ms_per_call,\n  (shared_blks_hit + shared_blks_read + local_blks_hit + local_blks_read + temp_blks_read + temp_blks_written)\n    / nullif(calls, 0)::float8 AS blocks_per_call,\n  rows / nullif(calls, 0)::float8 AS rows_per_call\nFROM pg_stat_statements\nWHERE queryid = {}\n  AND userid = (SELECT oid FROM pg_roles WHERE rolname = {})\n  AND dbid = (SELECT oid FROM pg_database WHERE datname = {});",
+        key.query_id,
+        literal(&key.user),
+        literal(&key.database)
     )
 }
 

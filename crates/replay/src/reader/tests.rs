@@ -30,7 +30,9 @@ fn read(lines: &[&[u8]]) -> (Vec<Batch>, Reader) {
 
 fn queries(batches: &[Batch]) -> Vec<&Query> {
     let records = batches.iter().flat_map(|batch| &batch.records);
-    records.filter_map(|record| if let Record::Query(query) = record { Some(&**query) } else { None }).collect()
+    records
+        .filter_map(|record| if let Record::Query(query) = record { Some(&**query) } else { None })
+        .collect()
 }
 
 #[test]
@@ -38,9 +40,7 @@ fn a_reading_that_takes_several_lines_is_one_batch_again() {
     let server = server("db", 5432);
     // Two readings, each of more than a line of our exporter holds, and another server between them.
     let long = "x".repeat(4_000);
-    let reading = |at: u64| {
-        batch(&server, at, (0..600).map(|id| query_record(id, at, &long)).collect())
-    };
+    let reading = |at: u64| batch(&server, at, (0..600).map(|id| query_record(id, at, &long)).collect());
     let other = batch(&records::server("other", 5432), 60, vec![query_record(7, 60, "select ?")]);
     let all = [reading(60), other, reading(120)];
     let lines: Vec<Vec<u8>> = all.iter().flat_map(|batch| encoded([batch])).collect();
@@ -66,10 +66,10 @@ fn a_reading_of_too_many_records_is_several_batches_of_one_time() {
     let lines = encoded([&batch(&server, 60, records.collect())]);
     let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
     let (batches, _) = read(&lines);
-    assert_eq!(batches.iter().map(|batch| batch.records.len()).collect::<Vec<_>>(), [
-        crate::RECORDS_PER_BATCH_MAX,
-        1
-    ]);
+    assert_eq!(
+        batches.iter().map(|batch| batch.records.len()).collect::<Vec<_>>(),
+        [crate::RECORDS_PER_BATCH_MAX, 1]
+    );
     assert_eq!(batches[0].server_clock, batches[1].server_clock);
 }
 
@@ -86,9 +86,10 @@ fn the_form_of_the_json_makes_no_difference() {
         "scope" : {} } ], "resource" : { "attributes": [
         { "key" : "server.address", "value" : { "stringValue" : "db" } }, { "key":"server.port", "value":{"intValue":5432} } ] } } ] } "#;
     let alone = loose.trim().trim_start_matches("{ \"resourceLogs\" : [").trim_end_matches("] }");
-    let named = plain
-        .replace(r#""eventName":"dbintel.change","#, "")
-        .replace(r#""attributes":[{"key":"dbintel"#, r#""attributes":[{"key":"event.name","value":{"stringValue":"dbintel.change"}},{"key":"dbintel"#);
+    let named = plain.replace(r#""eventName":"dbintel.change","#, "").replace(
+        r#""attributes":[{"key":"dbintel"#,
+        r#""attributes":[{"key":"event.name","value":{"stringValue":"dbintel.change"}},{"key":"dbintel"#,
+    );
     let (expected, reader) = read(&[plain.as_bytes()]);
     assert_eq!(reader.counts().used(), 1);
     let Record::Change(change) = &expected[0].records[0] else { panic!("{expected:?}") };
@@ -99,7 +100,10 @@ fn the_form_of_the_json_makes_no_difference() {
         assert_eq!(reader.counts().problems, 0, "{:?}", reader.counts());
         assert_eq!(batches[0].records, expected[0].records, "{other}");
         assert_eq!(batches[0].target, expected[0].target);
-        assert_eq!((batches[0].observed_at, batches[0].server_clock), (expected[0].observed_at, expected[0].server_clock));
+        assert_eq!(
+            (batches[0].observed_at, batches[0].server_clock),
+            (expected[0].observed_at, expected[0].server_clock)
+        );
     }
     let (batches, _) = read(&[named.as_bytes()]);
     let Record::Change(change) = &batches[0].records[0] else { panic!("{batches:?}") };
@@ -110,7 +114,8 @@ fn the_form_of_the_json_makes_no_difference() {
 fn a_damaged_line_is_told_with_its_place_and_the_rest_is_read() {
     let server = server("db", 5432);
     let line = |at: u64| {
-        let batch = batch(&server, at, vec![query_record(1, at, "select ?"), query_record(2, at, "select ?")]);
+        let batch =
+            batch(&server, at, vec![query_record(1, at, "select ?"), query_record(2, at, "select ?")]);
         encoded([&batch]).remove(0)
     };
     let directory = tempfile::tempdir().unwrap();
@@ -132,14 +137,20 @@ fn a_damaged_line_is_told_with_its_place_and_the_rest_is_read() {
     let expected = [(missing, 0), (path.clone(), 2), (path.clone(), 3), (path, 5)];
     assert_eq!(places, expected);
     let said = counts.first_problems.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert!(said[3].ends_with("week.json:5: no OTLP/JSON: the end of the line expected at byte 3"), "{said:?}");
+    assert!(
+        said[3].ends_with("week.json:5: no OTLP/JSON: the end of the line expected at byte 3"),
+        "{said:?}"
+    );
 }
 
 #[test]
 fn problems_beyond_those_that_are_kept_are_counted() {
     let (_, reader) = read(&[b"x".as_slice(); crate::PROBLEMS_KEPT_MAX + 5]);
     let counts = reader.counts();
-    assert_eq!((counts.problems as usize, counts.first_problems.len()), (crate::PROBLEMS_KEPT_MAX + 5, crate::PROBLEMS_KEPT_MAX));
+    assert_eq!(
+        (counts.problems as usize, counts.first_problems.len()),
+        (crate::PROBLEMS_KEPT_MAX + 5, crate::PROBLEMS_KEPT_MAX)
+    );
 }
 
 #[test]
@@ -153,14 +164,18 @@ fn what_no_processor_needs_is_counted_by_what_it_is() {
     let (batches, reader) = read(&[metrics, spans, logs]);
     assert!(batches.is_empty());
     let counts = reader.counts();
-    let unused: Vec<(&str, u64)> = counts.unused.iter().map(|(what, records)| (what.as_str(), *records)).collect();
-    assert_eq!(unused, [
-        ("db.server.query_plan", 1),
-        ("dbintel.gap", 2),
-        ("log records without a name", 1),
-        ("metric points", 3),
-        ("spans", 2)
-    ]);
+    let unused: Vec<(&str, u64)> =
+        counts.unused.iter().map(|(what, records)| (what.as_str(), *records)).collect();
+    assert_eq!(
+        unused,
+        [
+            ("db.server.query_plan", 1),
+            ("dbintel.gap", 2),
+            ("log records without a name", 1),
+            ("metric points", 3),
+            ("spans", 2)
+        ]
+    );
     assert_eq!(counts.problems, 0, "{counts:?}");
 }
 
@@ -168,7 +183,10 @@ fn what_no_processor_needs_is_counted_by_what_it_is() {
 fn names_of_events_are_few() {
     let mut lines = String::new();
     for number in 0..crate::EVENT_NAMES_MAX + 10 {
-        let _ = writeln!(lines, r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"eventName":"e{number:04}"}}]}}]}}]}}"#);
+        let _ = writeln!(
+            lines,
+            r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"eventName":"e{number:04}"}}]}}]}}]}}"#
+        );
     }
     let lines: Vec<&[u8]> = lines.lines().map(str::as_bytes).collect();
     let (_, reader) = read(&lines);
@@ -180,7 +198,9 @@ fn names_of_events_are_few() {
 #[test]
 fn a_record_that_lacks_something_is_passed_over_and_counted() {
     let server = server("db", 5432);
-    let line = String::from_utf8(encoded([&batch(&server, 60, vec![query_record(1, 60, "select ?")])]).remove(0)).unwrap();
+    let line =
+        String::from_utf8(encoded([&batch(&server, 60, vec![query_record(1, 60, "select ?")])]).remove(0))
+            .unwrap();
     for (from, to, why) in [
         ("postgresql.calls", "calls", PassedOver::Incomplete("postgresql.calls")),
         ("postgresql.total_exec_time", "time", PassedOver::Incomplete("postgresql.total_exec_time")),

@@ -17,8 +17,10 @@ fn reading(seconds: u64, statements: &[Told<'_>]) -> String {
 
 fn record(seconds: u64, (id, calls, total): &Told<'_>) -> String {
     let text = |key: &str, value: &str| format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#);
-    let int = |key: &str, value: u64| format!(r#"{{"key":"postgresql.{key}","value":{{"intValue":"{value}"}}}}"#);
-    let double = |key: &str, value: f64| format!(r#"{{"key":"postgresql.{key}","value":{{"doubleValue":{value}}}}}"#);
+    let int =
+        |key: &str, value: u64| format!(r#"{{"key":"postgresql.{key}","value":{{"intValue":"{value}"}}}}"#);
+    let double =
+        |key: &str, value: f64| format!(r#"{{"key":"postgresql.{key}","value":{{"doubleValue":{value}}}}}"#);
     let attributes = [
         text("db.system.name", "postgresql"),
         text("db.namespace", "shop"),
@@ -38,7 +40,9 @@ fn record(seconds: u64, (id, calls, total): &Told<'_>) -> String {
         text("postgresql.query_plan", ""),
     ];
     let (attributes, nanos) = (attributes.join(","), (records::EPOCH + seconds) * 1_000_000_000);
-    format!(r#"{{"timeUnixNano":"{nanos}","body":{{}},"attributes":[{attributes}],"eventName":"db.server.top_query"}}"#)
+    format!(
+        r#"{{"timeUnixNano":"{nanos}","body":{{}},"attributes":[{attributes}],"eventName":"db.server.top_query"}}"#
+    )
 }
 
 #[test]

@@ -12,7 +12,10 @@ use super::*;
 
 /// Any characters; `any::<String>()` would leave out those that control.
 fn string() -> impl Strategy<Value = String> {
-    prop_oneof![prop::collection::vec(any::<char>(), 0..20).prop_map(String::from_iter), "[a-z\"\\\\/ ]{0,60}"]
+    prop_oneof![
+        prop::collection::vec(any::<char>(), 0..20).prop_map(String::from_iter),
+        "[a-z\"\\\\/ ]{0,60}"
+    ]
 }
 
 fn text() -> impl Strategy<Value = Text> {
@@ -83,7 +86,13 @@ fn query() -> impl Strategy<Value = Record> {
     let exactness = [Exactness::Exact, Exactness::LowerBound, Exactness::Unknown];
     let more = (errors, plan, prop::sample::select(exactness.to_vec()));
     (key(), prop::option::of(query_text()), interval, numbers, more).prop_map(
-        |(key, text, interval, (calls, total_time_ms, moments, counters, rank), (errors, plan, exactness))| {
+        |(
+            key,
+            text,
+            interval,
+            (calls, total_time_ms, moments, counters, rank),
+            (errors, plan, exactness),
+        )| {
             Record::Query(Box::new(Query {
                 key,
                 text,
@@ -139,8 +148,7 @@ fn change() -> impl Strategy<Value = Record> {
     ];
     let names =
         ["postgresql.table.reltuples", "postgresql.rolname", "dbintel.change.table", "userid", "of nobody"];
-    let facts =
-        (prop::sample::subsequence(names.to_vec(), 0..5), prop::collection::vec(value, names.len()));
+    let facts = (prop::sample::subsequence(names.to_vec(), 0..5), prop::collection::vec(value, names.len()));
     let texts = (prop::option::of(text()), prop::option::of(text()), prop::option::of(text()));
     (prop::sample::select(ChangeKind::ALL.to_vec()), prop::option::of(time()), texts, facts).prop_map(
         |(kind, at, (database, subject, after), (names, values))| {
@@ -198,11 +206,14 @@ fn time_of(record: &Record, clock: Timestamp) -> Timestamp {
     }
 }
 
+fn near(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
 /// Numbers that went through another unit may differ in their last digit.
 fn rounded(record: &Record) -> Record {
     let mut record = record.clone();
     if let Record::Query(query) = &mut record {
-        let near = |value: f64| (value * 1e6).round() / 1e6;
         query.total_time_ms = near(query.total_time_ms);
         let value = |column| query.counters.get(column).map_or(f64::NAN, near);
         let values: Vec<f64> = STATEMENT_COUNTERS.iter().map(|counter| value(counter.column)).collect();

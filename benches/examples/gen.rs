@@ -1,1 +1,0 @@
-fn main() { let n: u32 = std::env::args().nth(1).unwrap().parse().unwrap(); let mut out = std::io::BufWriter::with_capacity(1<<20, std::io::stdout().lock()); dbintel_benches::replay::Recording::new(1000).write(n, &mut out).unwrap(); }
