@@ -1,7 +1,7 @@
 //! What ties receivers, lanes and exporters, and keeps what it needs to stop and start them one by one.
 
-mod decisions;
 mod alone;
+mod decisions;
 mod exporter;
 mod lane;
 
