@@ -258,11 +258,9 @@ const BUILT_IN: [&str; 6] =
 const DEFAULT_CHAIN: [&str; 5] =
     ["memory_limiter", "circuit_breaker", "plan_extractor", "regression_verifier", "verification"];
 
-/// The chain of a replay without a configuration: the default one, and the verifier where it belongs, before what is last.
-pub fn replay_chain() -> Vec<(ComponentId, ProcessorPlan)> {
-    let [first @ .., last] = DEFAULT_CHAIN;
-    let kinds = first.into_iter().chain(["regression_verifier", last]);
-    kinds.filter_map(|kind| Some((kind.parse().ok()?, built_in(kind)?))).collect()
+/// The default chain, with default settings.
+pub fn default_chain() -> Vec<(ComponentId, ProcessorPlan)> {
+    DEFAULT_CHAIN.into_iter().filter_map(|kind| Some((kind.parse().ok()?, built_in(kind)?))).collect()
 }
 
 /// The processors of a pipeline; without the key, the default chain, with the settings of those that are configured.

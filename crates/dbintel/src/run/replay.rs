@@ -5,7 +5,8 @@
 //!   connection is opened;
 //! * time is what the records say: the clock stands at the server clock of the batch that is worked on, and goes back where the
 //!   next file begins earlier. Processors are ticked before a batch if a second or more has passed since the last tick, once,
-//!   however long that was: what they do at a tick depends on the time that has passed, never on how often they were asked;
+//!   however long that was: what they do at a tick depends on the time that has passed, and what they do in parts they
+//!   finish when the next part of time is over;
 //! * the same files give the same findings.
 
 use std::fmt::Write as _;
@@ -112,7 +113,7 @@ impl<'a> Player<'a> {
         let (sender, findings) = mpsc::channel(FINDINGS_PER_BATCH_MAX);
         Self {
             wiring: Wiring::new(shared, Registry::default(), &monitor, overrides),
-            default: assembly::replay_chain(),
+            default: assembly::default_chain(),
             lanes: Vec::new(),
             sink: Arc::new(Found(sender)),
             checked,
