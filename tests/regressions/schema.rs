@@ -2,10 +2,11 @@
 
 use super::workload::{Client, Statement};
 
-/// Statements without any change, which a verdict about the processor needs.
+/// Statements without any change: by what they do, the load of the server is told from what a plan did. Each waits for a millisecond, so
+/// that other programs on the machine of the test are no load of the server.
 const CONTROLS: usize = 24;
-/// Connections they share.
-const CONTROL_CONNECTIONS: usize = 2;
+/// Connections they share, so few to each that they keep to their rate at five times the load.
+const CONTROL_CONNECTIONS: usize = 6;
 
 /// Roles that own a setting each, so that a change of it reaches one statement only. `app` uses generic plans, so that what
 /// `EXPLAIN` shows without values is what runs; `nested` and `parallel` wait in their statements, since two shared cores can show neither what
@@ -64,7 +65,7 @@ const NESTED: &str = "\
     CREATE TABLE outer_side (id int, key int); INSERT INTO outer_side SELECT n, n FROM generate_series(1, 350) n; \
     CREATE TABLE inner_side (id int, key int); INSERT INTO inner_side SELECT n, n FROM generate_series(1, 350) n;";
 
-/// A row to a page, so that workers share the rows, each of which takes five milliseconds.
+/// A row to a page, so that workers share the rows, each of which takes ten milliseconds.
 const PARALLEL: &str = "\
     CREATE TABLE pages (id int, note text) WITH (fillfactor = 10, parallel_workers = 2); \
     ALTER TABLE pages ALTER note SET STORAGE PLAIN; \
@@ -116,7 +117,12 @@ pub(crate) fn clients() -> Vec<Client> {
     let mut all: Vec<Client> = (0..CONTROL_CONNECTIONS)
         .map(|connection| {
             let own = (0..CONTROLS).filter(|number| number % CONTROL_CONNECTIONS == connection);
-            let of = |number| Statement::of(format!("SELECT c{number} FROM control WHERE id = $1"), 7);
+            let of = |number| {
+                Statement::of(
+                    format!("SELECT c{number} FROM control WHERE id = $1 AND pg_sleep(0.001) IS NOT NULL"),
+                    7,
+                )
+            };
             client("app", own.map(of).collect())
         })
         .collect();
@@ -141,7 +147,7 @@ pub(crate) fn clients() -> Vec<Client> {
     let nested = Statement::plain(
         "SELECT count(*) FROM outer_side o JOIN inner_side i ON i.key = o.key WHERE (SELECT pg_sleep(0.02)) IS NOT NULL",
     );
-    let parallel = Statement::plain("SELECT count(*) FROM pages WHERE pg_sleep(0.005) IS NOT NULL");
+    let parallel = Statement::plain("SELECT count(*) FROM pages WHERE pg_sleep(0.01) IS NOT NULL");
     for (role, statement) in [("nested", nested), ("parallel", parallel)] {
         // Two connections, so that sessions are sampled often enough to say whether they wait.
         all.extend([(); 2].map(|()| client(role, vec![statement.clone()])));

@@ -9,7 +9,6 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use tokio_util::sync::CancellationToken;
 
 /// How often a second each statement is sent at usual load: at least ten calls in an accelerated hour, which evidence asks for.
 const ROUNDS_PER_SECOND: u32 = 8;
@@ -37,8 +36,7 @@ pub(crate) struct Client {
 pub(crate) struct Workload {
     load: Arc<AtomicU32>,
     generation: Arc<AtomicU32>,
-    stop: CancellationToken,
-    tasks: JoinSet<()>,
+    _tasks: JoinSet<()>,
 }
 
 struct Sender {
@@ -68,7 +66,6 @@ impl Workload {
     /// Starts all of them.
     pub(crate) fn start(cluster: &Cluster, clients: Vec<Client>) -> Self {
         let (load, generation) = (Arc::new(AtomicU32::new(1)), Arc::new(AtomicU32::new(0)));
-        let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         for client in clients {
             let sender = Sender {
@@ -77,15 +74,9 @@ impl Workload {
                 load: Arc::clone(&load),
                 generation: Arc::clone(&generation),
             };
-            let stop = stop.clone();
-            tasks.spawn(async move {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = sender.run() => {}
-                }
-            });
+            tasks.spawn(sender.run());
         }
-        Self { load, generation, stop, tasks }
+        Self { load, generation, _tasks: tasks }
     }
 
     /// So many times the usual load from now on.
@@ -96,12 +87,6 @@ impl Workload {
     /// All clients connect anew, as they do when an application is deployed; settings of roles hold for new sessions only.
     pub(crate) fn reconnect(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Ends all of them.
-    pub(crate) async fn stop(mut self) {
-        self.stop.cancel();
-        while self.tasks.join_next().await.is_some() {}
     }
 }
 

@@ -33,7 +33,6 @@ pub(crate) enum Rung {
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
     pub(crate) workload: Workload,
-    pub(crate) rung: Rung,
     program: Dbintel,
     config: String,
     ports: AdminPorts,
@@ -63,7 +62,6 @@ impl World {
         Self {
             cluster,
             workload,
-            rung,
             program,
             config,
             ports,
@@ -129,6 +127,8 @@ impl World {
         let what = format!("not {states:?}: {}", describe(finding));
         self.until(&what, async || {
             let now = self.findings().await.into_iter().find(|now| now.id == finding.id)?;
+            let is_other = now.state.is_final() && !states.contains(&now.state);
+            assert!(!is_other, "PostgreSQL {}: {what}\n{}", self.cluster.major(), self.state().await);
             states.contains(&now.state).then_some(now)
         })
         .await
@@ -181,12 +181,6 @@ impl World {
             text += &format!("{line}\n");
         }
         text
-    }
-
-    /// Ends the program, and then the workload.
-    pub(crate) async fn stop(mut self) {
-        self.program.stop(PATIENCE).await;
-        self.workload.stop().await;
     }
 }
 

@@ -148,12 +148,19 @@ impl Event {
         }
     }
 
-    /// What it was, in few words.
+    /// What it was, in few words: those with which a cause of a plan change begins, as `plan_extractor` tells it.
     pub(super) fn said(&self) -> String {
         let mut text = self.kind.as_str().replace('_', " ");
         for word in [&self.object, &self.subject, &self.action].into_iter().flatten() {
             text.push(' ');
             text.push_str(word);
+        }
+        let table = self.table.as_ref().filter(|table| Some(*table) != self.subject.as_ref());
+        for (word, name) in [(" on ", table), (" of role ", self.role.as_ref())] {
+            if let Some(name) = name {
+                text.push_str(word);
+                text.push_str(name);
+            }
         }
         if let (Some(before), Some(after)) = (&self.before, &self.after) {
             text.push_str(&format!(": {before} -> {after}"));

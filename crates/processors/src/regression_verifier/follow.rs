@@ -10,6 +10,8 @@ use dbintel_model::{FindingEvent, FindingId, PlanChange, Text, Timestamp};
 use super::report::category;
 use super::{RegressionVerifier, stored, vanished};
 
+/// Hours within which what was done is noticed after the plan that it brought.
+const NOTICED_HOURS: i64 = 2;
 /// Kinds of causes of another plan that somebody brought about.
 const DONE_BY_SOMEBODY: [&str; 5] = ["ddl", "setting", "plan_setting", "analyze", "extension"];
 
@@ -46,7 +48,10 @@ impl RegressionVerifier {
     pub(super) fn answered(&mut self, now: Timestamp) {
         let Some(event) = self.events.iter().next_back().cloned() else { return };
         let answers = |kept: &&super::life::Kept| {
-            event.at > kept.cause.as_ref().map_or(event.at, |cause| cause.at)
+            // What is set for another role reaches no session of this one.
+            let reaches = event.role.is_none() || event.role == kept.finding.subject.role;
+            reaches
+                && event.at > kept.cause.as_ref().map_or(event.at, |cause| cause.at)
                 && kept.cause.as_ref().is_some_and(|cause| event.answers(cause))
         };
         let answered: Vec<(FindingId, u64)> =
@@ -58,7 +63,9 @@ impl RegressionVerifier {
             }
             let first = self.clock.from(event.at).hour;
             if let Some(trial) = self.trials.get_mut(subject) {
-                trial.repair = Some(first);
+                // What is noticed at all is noticed after it happened; a plan that came right before it dates it better.
+                let seen = trial.repair.filter(|seen| first - seen <= NOTICED_HOURS);
+                trial.repair = Some(seen.map_or(first, |seen| seen.min(first)));
                 self.unstored.trial(subject);
             }
         }

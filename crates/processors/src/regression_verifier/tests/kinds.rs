@@ -1,7 +1,7 @@
 //! What is found without a change of plan.
 
 use dbintel_model::finding::{Category, FindingKind};
-use dbintel_model::{Attribute, Change, ChangeKind, ROLE_FACT, Record};
+use dbintel_model::{Attribute, Change, ChangeKind, Record};
 
 use super::world::{Behaviour, World};
 
@@ -17,36 +17,25 @@ fn a_step_without_a_change_of_plan_is_told_apart() {
     assert!((4.0..6.0).contains(&finding.effect.unwrap().ratio.unwrap()));
 }
 
-/// A setting of a role, in the words of the receiver.
-fn setting(world: &mut World, role: &'static str, name: &'static str) {
-    world.see(vec![Record::Change(Box::new(Change {
-        at: Some(world.now()),
-        subject: Some(name.into()),
-        after: Some("off".into()),
-        facts: vec![Attribute::new(ROLE_FACT, role)],
-        ..Change::new(ChangeKind::Setting)
-    }))]);
-}
-
 #[test]
 fn causes_of_a_step_are_those_that_reach_the_statement_at_that_time() {
     let mut world = World::after_a_week("{}");
-    setting(&mut world, "app", "long_before");
+    world.setting("app", "long_before", ("on", "off"));
     world.hours(5);
     // Half an hour before the step, in the hour before the first that shows it.
     for _ in 0..6 {
         world.interval();
     }
     world.index("dropped");
-    setting(&mut world, "app", "enable_indexscan");
-    setting(&mut world, "web", "enable_hashjoin");
+    world.setting("app", "enable_indexscan", ("on", "off"));
+    world.setting("web", "enable_hashjoin", ("on", "off"));
     for _ in 0..6 {
         world.interval();
     }
     world.statements[7].ms *= 5.0;
     world.statements[7].blocks *= 5.0;
     world.hours(5);
-    setting(&mut world, "app", "long_after");
+    world.setting("app", "long_after", ("on", "off"));
     world.hours(3);
     assert_eq!(world.told(), ["regression_without_plan_change open careful"]);
     let causes = world.found[0].finding.causes.iter();

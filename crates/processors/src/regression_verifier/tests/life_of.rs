@@ -48,6 +48,23 @@ fn what_is_done_about_it_is_noticed_and_measured() {
     }
 }
 
+/// An index is noticed an hour after the plan that uses it, which says when it was there.
+#[test]
+fn what_was_done_is_dated_by_the_plan_that_it_brought() {
+    let mut world = regressed("{}");
+    let old = world.statements[7].plan - 1_000;
+    world.flip_to(7, old, &[]);
+    let brought = world.now();
+    world.statements[7].ms /= 5.0;
+    world.statements[7].blocks /= 5.0;
+    world.hours(1);
+    world.index("created");
+    assert!(world.told().last().unwrap().contains("applied"), "{:?}", world.told());
+    world.hours(10);
+    let outcome = world.found.last().unwrap().finding.outcome.clone().unwrap();
+    assert_eq!((outcome.verdict, outcome.measured_from), (Verdict::Confirmed, brought));
+}
+
 #[test]
 fn another_plan_after_somebody_did_something_counts_as_applied() {
     let mut world = regressed("{}");
@@ -58,6 +75,25 @@ fn another_plan_after_somebody_did_something_counts_as_applied() {
     world.hours(40);
     let states: Vec<_> = world.found.iter().map(|event| event.finding.state.as_str()).collect();
     assert_eq!(&states[states.len() - 2..], ["applied", "confirmed"]);
+}
+
+/// A setting of a role is noticed after the plan that it made; what it was is known then, and so is its way back.
+#[test]
+fn a_setting_of_a_role_is_answered_by_another_value() {
+    let mut world = World::after_a_week("{}");
+    let cause = "setting random_page_cost of role app: 4 -> 1000, noticed at 2026";
+    world.flip(7, 5.0, 5.0, &[("setting", cause)]);
+    world.hours(1);
+    world.setting("app", "random_page_cost", ("4", "1000"));
+    world.hours(6);
+    let script = world.found.last().unwrap().finding.scripts.forward.clone().unwrap();
+    assert_eq!(&*script, r#"ALTER ROLE "app" IN DATABASE "shop" SET random_page_cost = '4';"#);
+    // Not that of another role.
+    world.setting("web", "random_page_cost", ("1000", "4"));
+    assert_eq!(world.found.last().unwrap().finding.applied, None);
+    world.setting("app", "random_page_cost", ("1000", "4"));
+    let applied = world.found.last().unwrap().finding.applied.clone().unwrap();
+    assert_eq!(&*applied.how, "setting random_page_cost of role app: 1000 -> 4");
 }
 
 /// A statement is explained seldom: its plan can be seen to have changed long after the step that it made.

@@ -9,8 +9,8 @@ use dbintel_model::finding::{FindingKind, FindingNews};
 use dbintel_model::{
     ACTION_FACT, Attribute, Batch, Change, ChangeKind, Clock, Counters, Exactness, FindingEvent, Interval,
     ManualClock, Moments, Node, OBJECT_FACT, PlanCause, PlanChange, PlanFingerprint, PlanIdentity,
-    PlanReference, PlanRung, PlanSpan, Query, QueryErrors, QueryKey, QueryText, Record, Server, Session,
-    TABLE_FACT, Target, Text, Timestamp,
+    PlanReference, PlanRung, PlanSpan, Query, QueryErrors, QueryKey, QueryText, ROLE_FACT, Record, Server,
+    Session, TABLE_FACT, Target, Text, Timestamp,
 };
 use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::telemetry::Registry;
@@ -322,6 +322,23 @@ impl World {
                 Attribute::new(TABLE_FACT, "public.orders"),
             ],
             ..Change::new(ChangeKind::Ddl)
+        }))]);
+    }
+
+    /// A setting of a role is another one.
+    pub(super) fn setting(
+        &mut self,
+        role: &'static str,
+        name: &'static str,
+        (before, after): (&'static str, &'static str),
+    ) {
+        self.see(vec![Record::Change(Box::new(Change {
+            at: Some(self.now()),
+            subject: Some(name.into()),
+            before: Some(before.into()),
+            after: Some(after.into()),
+            facts: vec![Attribute::new(ROLE_FACT, role)],
+            ..Change::new(ChangeKind::Setting)
         }))]);
     }
 
