@@ -115,7 +115,7 @@ impl Sender {
                 ticks.tick().await;
                 for statement in &self.statements {
                     let query = sqlx::query(AssertSqlSafe(statement.text.clone()));
-                    let query = statement.value.into_iter().fold(query, |query, value| query.bind(value));
+                    let query = statement.value.into_iter().fold(query, sqlx::query::Query::bind);
                     if query.fetch_all(&mut connection).await.is_err() {
                         return;
                     }
