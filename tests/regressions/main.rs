@@ -241,7 +241,9 @@ async fn once(world: &World, all: &[Told]) {
     assert_eq!(told, expected, "PostgreSQL {}\n{}", world.cluster.major(), world.state().await);
 }
 
+// By itself: two seconds are an hour here, and a machine that does something else for some of them is a server-wide slowdown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "four minutes in which the machine has to do nothing else: make regressions"]
 async fn regressions_are_found_once_with_their_cause_and_repairs_are_measured() {
     tokio::join!(
         regressions(Major::V14, Rung::Explained),
@@ -251,7 +253,7 @@ async fn regressions_are_found_once_with_their_cause_and_repairs_are_measured() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "as long again as the test above, for the majors that are not in it: cargo test -p dbintel-tests --test regressions -- --ignored"]
+#[ignore = "as long again, for the majors that are not in the test above: make regressions MAJORS=others"]
 async fn regressions_of_the_other_majors() {
     tokio::join!(
         regressions(Major::V13, Rung::Explained),
