@@ -31,6 +31,7 @@ pub mod collector;
 pub mod database_time;
 pub mod endurance;
 pub mod fixtures;
+pub mod histories;
 pub mod machine;
 pub mod micro;
 pub mod replay;

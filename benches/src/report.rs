@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::chain::{ASKED, CHAIN, Latency, Passed};
 use crate::database_time::{Cost, DatabaseTime};
+use crate::histories::Histories;
 use crate::machine::Machine;
 use crate::micro::{self, Micro};
 use crate::replay::Replayed;
@@ -45,6 +46,8 @@ pub struct Report {
     pub overload: Option<Overload>,
     /// See [`crate::chain`], by kind of batch.
     pub chain: Vec<Passed>,
+    /// See [`crate::histories`].
+    pub histories: Option<Histories>,
     /// See [`crate::replay`].
     pub replay: Option<Replayed>,
     /// Micro-benches that were run before.
@@ -80,6 +83,7 @@ impl Report {
             ten_servers: None,
             overload: None,
             chain: Vec::new(),
+            histories: None,
             replay: None,
             micro,
         }
@@ -110,6 +114,9 @@ impl Report {
             of_overload(overload, &mut rows);
         }
         self.chain.iter().for_each(|passed| of_chain(passed, &mut rows));
+        if let Some(histories) = &self.histories {
+            of_histories(histories, &mut rows);
+        }
         if let Some(replayed) = &self.replay {
             of_replay(replayed, &mut rows);
         }
@@ -199,6 +206,39 @@ fn of_one_server(one: &Steady, rows: &mut Vec<Row>) {
         ),
     ));
     rows.push(info("records lost, parts missing", format!("{:.0}, {:.0}", one.lost_records, one.gaps)));
+}
+
+fn of_histories(histories: &Histories, rows: &mut Vec<Row>) {
+    let Histories { statements, rss_per_statement, live_per_statement, trials, live_per_trial, .. } =
+        histories;
+    rows.push(met(
+        &format!("memory of a full history, {statements} statements"),
+        "at most 4,096 B",
+        format!("{rss_per_statement:.0} B resident, {live_per_statement:.0} B in use"),
+        *rss_per_statement <= 4096.0,
+    ));
+    rows.push(met(
+        &format!("  more for a statement under trial, {trials} of them"),
+        "at most 16,384 B",
+        format!("{live_per_trial:.0} B in use"),
+        *live_per_trial <= 16384.0,
+    ));
+    rows.push(met(
+        "  intervals verified, on one core",
+        "at least 200,000/s",
+        format!(
+            "{:.0}/s; worst batch of {statements} {:.2} ms, worst second {:.2} ms",
+            histories.intervals_per_second, histories.worst_batch_ms, histories.worst_tick_ms
+        ),
+        histories.intervals_per_second >= 200_000.0,
+    ));
+    let (mebibytes, seconds) = (histories.state_bytes as f64 / f64::from(1 << 20), histories.restore_seconds);
+    rows.push(met(
+        "  taken over by a new process",
+        "< 1 s",
+        format!("{seconds:.2} s, {mebibytes:.1} MiB"),
+        seconds < 1.0,
+    ));
 }
 
 fn of_replay(replayed: &Replayed, rows: &mut Vec<Row>) {

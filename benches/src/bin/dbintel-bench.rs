@@ -1,7 +1,7 @@
 //! `make bench`, second part: the whole process. See the library.
 //!
 //! ```text
-//! dbintel-bench [quick|full] [--minutes N] [chain] [replay] [start] [idle] [known] [steady] [databases] [fleet] [overload]
+//! dbintel-bench [quick|full] [--minutes N] [chain] [histories] [replay] [start] [idle] [known] [steady] [databases] [fleet] [overload]
 //! ```
 //!
 //! Without names, every scenario. `--minutes` is how long the chain is watched at half load; usually half a minute. Results go to standard output and to `bench.json` in the target directory.
@@ -23,14 +23,14 @@ use dbintel_benches::report::Report;
 use dbintel_benches::scenario::server::{self, STATEMENTS, Server};
 use dbintel_benches::scenario::steady::Window;
 use dbintel_benches::scenario::{Extent, idle, overload, start, steady};
-use dbintel_benches::{chain, collector, micro, replay};
+use dbintel_benches::{chain, collector, histories, micro, replay};
 
 /// That of the product.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-const SCENARIOS: [&str; 9] =
-    ["chain", "replay", "start", "idle", "known", "steady", "databases", "fleet", "overload"];
+const SCENARIOS: [&str; 10] =
+    ["chain", "histories", "replay", "start", "idle", "known", "steady", "databases", "fleet", "overload"];
 /// Servers of the fleet.
 const FLEET: usize = 10;
 /// Statements that run in each interval on a server as they usually are, and on each server of the fleet, where all of
@@ -53,13 +53,20 @@ async fn main() {
     } else {
         Vec::new()
     };
+    let held = if wanted("histories") {
+        say("histories: 10,000 statements with all that is kept of them");
+        Some(tokio::task::spawn_blocking(histories::measure).await.expect("the histories' bench"))
+    } else {
+        None
+    };
     let replayed = if wanted("replay") {
         say("replay: a week of 1,000 statements, one reading a minute");
         Some(tokio::task::spawn_blocking(replay::measure).await.expect("the replay's bench"))
     } else {
         None
     };
-    let with_servers = chosen.iter().any(|name| name != "chain" && name != "replay");
+    let alone = ["chain", "histories", "replay"];
+    let with_servers = chosen.iter().any(|name| !alone.contains(&name.as_str()));
     let mut servers = server::loaded(usize::from(with_servers)).await;
     let postgresql = match servers.first() {
         Some(server) => {
@@ -74,6 +81,7 @@ async fn main() {
     let machine = Machine::describe(&program, postgresql).await;
     let mut report = Report::new(machine, extent, micro::read(&target.join("criterion"), &program));
     report.chain = passed;
+    report.histories = held;
     report.replay = replayed;
 
     if wanted("start") {

@@ -3,7 +3,7 @@
 
 mod numbers;
 
-use dbintel_evidence::{Attribution as Tied, Category as Risk, Conclusion, Outcome, Verdict};
+use dbintel_evidence::{Attribution as Tied, Category as Risk, Conclusion, LockName, Outcome, Verdict};
 use dbintel_model::finding::{
     Attribution, Category, Cause, Chart, ChartPoint, Effect, Evidence, FindingKind, Identity, Lock, PlanFlip,
     Source, Subject, TimeLost,
@@ -187,10 +187,15 @@ pub(super) fn time_lost(verdict: &Verdict) -> TimeLost {
 }
 
 fn locks(verdict: &Verdict) -> Vec<Lock> {
+    // Time lost is in seconds wherever a finding has it.
+    let number = |lock: &dbintel_evidence::Lock, number: Option<f64>| {
+        let unit = if lock.name == LockName::LostTime { 1e3 } else { 1.0 };
+        number.filter(|number| number.is_finite()).map(|number| number / unit)
+    };
     let lock = |lock: &dbintel_evidence::Lock| Lock {
         name: Text::Static(lock.name.as_str()),
-        value: lock.value.filter(|value| value.is_finite()),
-        threshold: lock.threshold.filter(|threshold| threshold.is_finite()),
+        value: number(lock, lock.value),
+        threshold: number(lock, lock.threshold),
         passed: match lock.outcome {
             Outcome::Passed => Some(true),
             Outcome::Noted(found) => Some(found),
