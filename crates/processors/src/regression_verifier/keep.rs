@@ -14,10 +14,11 @@ use super::trial::TRIAL_BYTES_MAX;
 use super::{RegressionVerifier, hours};
 use crate::codec::Damaged;
 
-/// Values with hours of statements that are given to the store in one call; the others follow with the next second.
-pub const DAYS_STORED_PER_CALL: usize = 2_048;
+/// Values with hours of statements that are given to the store in one call; the others follow with the next second. In the ten seconds
+/// between two readings these are more than the statements there can be by default, and no batch waits long for them.
+pub const DAYS_STORED_PER_CALL: usize = 1_024;
 /// All other changes of one call.
-const OTHERS_PER_CALL: usize = 512;
+const OTHERS_PER_CALL: usize = 256;
 /// Days of a statement that the store has, and one more while the last one begins.
 const DAYS_STORED: i64 = hours::HOURS_REACH / 24 + 2;
 /// Values of a statement that is stored as a whole: itself, and the days in which it can have hours.

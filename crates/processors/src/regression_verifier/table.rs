@@ -19,6 +19,8 @@ use crate::hashed::{Hashed, Mixed};
 
 /// A full table forgets this share of its statements at once.
 const FORGOTTEN_SHARE: usize = 64;
+/// By how many statements the table grows: room for twice as many would be a tenth of what they take.
+const GROWTH: usize = 256;
 /// Identifiers that are remembered, for each statement there can be. When there are more, all are looked up anew.
 const ALIASES_PER_STATEMENT: usize = 4;
 
@@ -145,6 +147,9 @@ impl Statements {
         self.places.insert(statement.id, place);
         if statement.about.node == self.node {
             self.remember(&statement.about.key, place);
+        }
+        if place == self.list.capacity() {
+            self.list.reserve_exact(GROWTH.min(self.max - place));
         }
         self.list.push(statement);
         Some(place)
