@@ -201,8 +201,11 @@ pub(crate) fn cpu_ns(pid: i32) -> Option<u64> {
 const COUNTERS: &str = "statements: counters";
 
 /// A few words for a statement of the receiver, by what only it contains; the first that fits wins.
-const WORDS: [(&str, &str); 45] = [
+const WORDS: [(&str, &str); 48] = [
     ("octet_length(query)", "statements: texts"),
+    ("pg_stat_get_tuples_inserted(c)", "schema rows written"),
+    ("pg_stat_get_activity(NULL)", "distress"),
+    ("pg_stat_statements.track'), max", "connect: fixed at start"),
     ("FROM \"public\".pg_stat_statements(", COUNTERS),
     ("dealloc", "statements: info"),
     ("pg_postmaster_start_time()) * $", "node"),

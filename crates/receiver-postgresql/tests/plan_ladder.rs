@@ -18,7 +18,7 @@ use std::time::Duration;
 use dbintel_model::{Batch, PlanIdentity, PlanObservation, PlanRung, QueryKey};
 use dbintel_receiver_postgresql::config::{Settings, validate};
 use dbintel_receiver_postgresql::query::connection::{Connection, Limits};
-use dbintel_receiver_postgresql::query::facts::{Facts, SeenColumns};
+use dbintel_receiver_postgresql::query::facts::{Facts, SeenFacts};
 use dbintel_receiver_postgresql::query::plans;
 use dbintel_receiver_postgresql::state::plans::MissingPlan;
 use dbintel_testkit::postgres::{Cluster, Major, Options};
@@ -387,7 +387,7 @@ async fn block_undoes_itself(major: Major) {
         Limits { statement_timeout: Duration::from_millis(400), lock_timeout: Duration::from_secs(5) };
     let mut connection = Connection::open(config.connect.clone(), "postgres".into()).await.unwrap();
     connection.begin(limits, "").await.unwrap();
-    let facts = Facts::read(&mut connection, limits, &SeenColumns::default()).await.unwrap();
+    let facts = Facts::read(&mut connection, limits, &SeenFacts::default()).await.unwrap();
     let ids = (key.database_id, key.query_id);
     let texts = plans::read_texts(&mut connection, limits, &facts, &[ids]).await.unwrap();
     let plan = plans::explain(&mut connection, limits, &facts, &key, &texts[&ids]).await.unwrap();

@@ -18,7 +18,7 @@ use dbintel_model::{
 };
 use dbintel_receiver_postgresql::config::{Settings, validate};
 use dbintel_receiver_postgresql::query::connection::Connection;
-use dbintel_receiver_postgresql::query::facts::{Facts, SeenColumns};
+use dbintel_receiver_postgresql::query::facts::{Facts, SeenFacts};
 use dbintel_receiver_postgresql::query::schema;
 use dbintel_receiver_postgresql::state::schema::{MAX_DEFINITIONS_PER_READ, Schema};
 use dbintel_testkit::postgres::{Cluster, Major, Options, StopMode};
@@ -325,7 +325,7 @@ async fn cost(major: Major) {
     let config = validate(&settings).unwrap().config;
     let mut connection = Connection::open(config.connect.clone(), "postgres".into()).await.unwrap();
     connection.begin(config.limits, "").await.unwrap();
-    let facts = Facts::read(&mut connection, config.limits, &SeenColumns::default()).await.unwrap();
+    let facts = Facts::read(&mut connection, config.limits, &SeenFacts::default()).await.unwrap();
     let (mut known, mut readings) = (None, 0);
     loop {
         let _ = connection.meter().take();
@@ -354,4 +354,30 @@ async fn cost(major: Major) {
 async fn once_all_is_known_only_marks_are_read() {
     cost(Major::V13).await;
     cost(Major::V18).await;
+}
+
+/// Where the server counts what it writes, the marks are read only if something was written since. A session that has
+/// just written something else tells the server late.
+async fn settled(major: Major) {
+    let options = Options::new().setting("autovacuum", "off").setting("log_statement", "all");
+    let cluster = cluster(major, options).await;
+    let mut watched = Watched::start(&yaml(cluster.port(), &[]));
+    watched.readings(5).await;
+    let seen = |what: &str| cluster.log().matches(what).count();
+    let (marks, asked) = ("hashtextextended(concat_ws", "pg_stat_get_tuples_inserted(c)");
+    let before = (seen(marks), seen(asked));
+    watched.readings(8).await;
+    let after = (seen(marks), seen(asked));
+    assert!(after.1 >= before.1 + 5 && after.0 <= before.0 + 1, "{major}: {before:?} {after:?}");
+    let mut client = cluster.connect("postgres").await;
+    send(&mut client, "CREATE TABLE one_of_two (id int)").await;
+    send(&mut client, "CREATE TABLE two_of_two (id int)").await;
+    let is_second = |change: &&Change| change.subject.as_deref() == Some("public.two_of_two");
+    watched.until("the second one", |batches| changes(batches).find(is_second).map(drop)).await;
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn marks_are_read_only_after_something_was_written() {
+    tokio::join!(settled(Major::V15), settled(Major::V18));
 }

@@ -15,11 +15,11 @@ pub(super) const DISTRESS: &str = "SELECT \
        (current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8 \
          - coalesce(current_setting('reserved_connections', true)::int8, 0) \
          - count(*) FILTER (WHERE a.backend_type = 'client backend' OR a.backend_type IS NULL AND a.datid IS NOT NULL)), \
-       array_agg(d.datname::text) FILTER (WHERE a.wait_event_type = 'Lock' \
-         AND a.usesysid = (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)), \
+       array_agg((SELECT d.datname::text FROM pg_database d WHERE d.oid = a.datid)) \
+         FILTER (WHERE a.wait_event_type = 'Lock' AND a.usesysid = to_regrole(quote_ident(current_user))), \
        CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn() \
          THEN (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::int8 END \
-     FROM pg_stat_get_activity(NULL) a LEFT JOIN pg_database d ON d.oid = a.datid";
+     FROM pg_stat_get_activity(NULL) a";
 
 /// By how much replay must have fallen behind between two polls to count as rising.
 const REPLAY_RISES_BY: Duration = Duration::from_secs(5);

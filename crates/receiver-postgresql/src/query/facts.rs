@@ -49,10 +49,22 @@ type Columns = HashSet<(String, String)>;
 /// Sets of columns that are remembered. One server needs two: its databases have the extension or not.
 const SEEN_COLUMNS_MAX: usize = 8;
 
-/// The columns of statistics views that were read before. They are the same wherever server and extension have the same
-/// versions, so that a connection more does not cost another look at the catalogue.
+/// What was read before and needs no other look at the catalogue on a connection more: the columns of statistics views are the
+/// same wherever server and extension have the same versions, and some settings until the server is started anew.
 #[derive(Debug, Default)]
-pub struct SeenColumns(Mutex<Vec<(Versions, Arc<Columns>)>>);
+pub struct SeenFacts {
+    columns: Mutex<Vec<(Versions, Arc<Columns>)>>,
+    fixed: Mutex<Option<FixedAtStart>>,
+}
+
+/// What holds until the server is started anew.
+#[derive(Clone, Copy, Debug)]
+struct FixedAtStart {
+    /// Microseconds since the Unix epoch.
+    started_at: i64,
+    statements_preloaded: bool,
+    activity_text_bytes: Option<i64>,
+}
 
 /// What decides which columns there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,18 +91,15 @@ const COLUMNS: &str = "SELECT c.relname::text, a.attname::text \
        OR c.relname IN ('pg_stat_statements', 'pg_stat_statements_info') AND c.relnamespace = \
          (SELECT extnamespace FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'))";
 
-/// A setting of a library that is not loaded can have a value, yet it is not among `pg_settings`, of which every look makes
-/// the server write out all of them: one does for both.
 const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
      has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') \
        AND has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE'), \
      pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), \
-     s.preloaded, \
+     (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8, \
      current_setting('is_superuser') = 'on', \
      (SELECT n.nspname::text FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
        WHERE e.extname = 'pg_stat_statements'), \
      (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'), \
-     s.activity_text_bytes::int8, \
      getdatabaseencoding() = 'UTF8', pg_backend_pid()::int8, \
      (SELECT has_schema_privilege(extnamespace, 'USAGE') FROM pg_catalog.pg_extension \
        WHERE extname = 'pg_stat_statements'), \
@@ -105,15 +114,23 @@ const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
          bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')) AS may_execute \
        FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
          JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
-       WHERE n.nspname = 'dbintel' AND p.proname IN ('explain', 'explain_value')) f, \
-       (SELECT bool_or(name = 'pg_stat_statements.track') AS preloaded, \
-         max(setting) FILTER (WHERE name = 'track_activity_query_size') AS activity_text_bytes FROM pg_settings) s";
+       WHERE n.nspname = 'dbintel' AND p.proname IN ('explain', 'explain_value')) f";
+
+/// What holds until the server is started anew. Every look at `pg_settings` makes the server write out all of them, which takes
+/// longer than all [`ABILITIES`]; but a setting of a library that is not loaded can have a value, and only there is it
+/// missing.
+const FIXED_AT_START: &str = "SELECT bool_or(name = 'pg_stat_statements.track'), \
+     max(setting) FILTER (WHERE name = 'track_activity_query_size')::int8 FROM pg_settings";
 
 const PARAMETER_PRIVILEGES: &str = "SELECT has_parameter_privilege('pg_stat_statements.track', 'SET')";
 
 /// Every statement of this module, by the name of what it reads.
-pub(super) const TEXTS: [(&str, &str); 3] =
-    [("abilities", ABILITIES), ("columns", COLUMNS), ("parameter privileges", PARAMETER_PRIVILEGES)];
+pub(super) const TEXTS: [(&str, &str); 4] = [
+    ("abilities", ABILITIES),
+    ("what is fixed at server start", FIXED_AT_START),
+    ("columns", COLUMNS),
+    ("parameter privileges", PARAMETER_PRIVILEGES),
+];
 
 /// First server version with privileges on parameters.
 const PARAMETER_PRIVILEGES_SINCE: u32 = 150_000;
@@ -127,16 +144,19 @@ impl Facts {
     pub async fn read(
         connection: &mut Connection,
         limits: Limits,
-        seen: &SeenColumns,
+        seen: &SeenFacts,
     ) -> Result<Self, QueryError> {
         let read = connection.first("abilities", limits, ABILITIES, abilities).await?;
-        let (mut facts, backend_pid) =
+        let (mut facts, started_at, backend_pid) =
             read.ok_or_else(|| QueryError::new(GapReason::Undecodable, "no row of abilities"))?;
         connection.backend_pid = Some(backend_pid);
+        let fixed = fixed_at_start(connection, limits, started_at, seen).await?;
+        facts.statements_preloaded = fixed.statements_preloaded;
+        facts.activity_text_bytes = fixed.activity_text_bytes.unwrap_or(i64::MAX);
         facts.may_untrack = facts.statements_preloaded
             && (facts.is_superuser || may_set_track(connection, limits, facts.version_number).await?);
         let versions = Versions { server: facts.version_number, statements: facts.statements.clone() };
-        if let Some(columns) = seen.get(&versions) {
+        if let Some(columns) = seen.columns_of(&versions) {
             facts.columns = columns;
             return Ok(facts);
         }
@@ -147,7 +167,7 @@ impl Facts {
         };
         connection.stream("columns", limits, Select::always(COLUMNS), PgArguments::default(), take).await?;
         facts.columns = Arc::new(columns);
-        seen.add(versions, &facts.columns);
+        seen.add_columns(versions, &facts.columns);
         Ok(facts)
     }
 
@@ -190,28 +210,49 @@ impl Facts {
     }
 }
 
-// === impl SeenColumns ===
+// === impl SeenFacts ===
 
-impl SeenColumns {
-    /// Forgets them all: a statement has shown that what was seen holds no longer.
-    pub fn forget(&self) {
-        self.0.lock().clear();
+impl SeenFacts {
+    /// Forgets the columns: a statement has shown that what was seen holds no longer.
+    pub fn forget_columns(&self) {
+        self.columns.lock().clear();
     }
 
-    fn get(&self, versions: &Versions) -> Option<Arc<Columns>> {
-        let seen = self.0.lock();
+    fn columns_of(&self, versions: &Versions) -> Option<Arc<Columns>> {
+        let seen = self.columns.lock();
         seen.iter().find(|(of, _)| of == versions).map(|(_, columns)| Arc::clone(columns))
     }
 
-    /// The oldest goes if there is no room.
-    fn add(&self, versions: Versions, columns: &Arc<Columns>) {
-        let mut seen = self.0.lock();
+    /// The oldest go if there is no room.
+    fn add_columns(&self, versions: Versions, columns: &Arc<Columns>) {
+        let mut seen = self.columns.lock();
         seen.retain(|(of, _)| *of != versions);
         if seen.len() >= SEEN_COLUMNS_MAX {
             seen.remove(0);
         }
         seen.push((versions, Arc::clone(columns)));
     }
+}
+
+/// What is fixed since the server was started, read only if it was not seen of this start.
+async fn fixed_at_start(
+    connection: &mut Connection,
+    limits: Limits,
+    started_at: i64,
+    seen: &SeenFacts,
+) -> Result<FixedAtStart, QueryError> {
+    let held = *seen.fixed.lock();
+    if let Some(fixed) = held.filter(|fixed| fixed.started_at == started_at) {
+        return Ok(fixed);
+    }
+    let take = |row: &PgRow| {
+        let statements_preloaded = row.try_get::<Option<bool>, _>(0)?.unwrap_or(false);
+        Ok(FixedAtStart { started_at, statements_preloaded, activity_text_bytes: row.try_get(1)? })
+    };
+    let read = connection.first("what is fixed at server start", limits, FIXED_AT_START, take).await?;
+    let fixed = read.ok_or_else(|| QueryError::new(GapReason::Undecodable, "no row of settings"))?;
+    *seen.fixed.lock() = Some(fixed);
+    Ok(fixed)
 }
 
 async fn may_set_track(
@@ -226,36 +267,34 @@ async fn may_set_track(
     Ok(read.await?.unwrap_or(false))
 }
 
-/// A row of [`ABILITIES`]: what it says, and the process id of the backend.
-fn abilities(row: &PgRow) -> Result<(Facts, i64), sqlx::Error> {
+/// A row of [`ABILITIES`]: what it says, when the server was started, and the process id of the backend.
+fn abilities(row: &PgRow) -> Result<(Facts, i64, i64), sqlx::Error> {
     let schema: Option<String> = row.try_get(5)?;
     let version: Option<String> = row.try_get(6)?;
-    let may_use = row.try_get::<Option<bool>, _>(10)?.unwrap_or(false);
+    let may_use = row.try_get::<Option<bool>, _>(9)?.unwrap_or(false);
     let facts = Facts {
         version_number: u32::try_from(row.try_get::<i32, _>(0)?).unwrap_or(0),
         may_read_control: row.try_get(1)?,
         may_read_all_stats: row.try_get(2)?,
-        statements_preloaded: row.try_get(3)?,
         statements: schema.zip(version).map(|(schema, version)| StatementsExtension {
             schema: identifier(&schema),
             version,
             may_use,
         }),
-        activity_text_bytes: row.try_get::<Option<i64>, _>(7)?.unwrap_or(i64::MAX),
         is_superuser: row.try_get(4)?,
-        is_utf8: row.try_get(8)?,
-        forbidden: row.try_get(11)?,
+        is_utf8: row.try_get(7)?,
+        forbidden: row.try_get(10)?,
         plan_function: plan_function(row)?,
         ..Facts::default()
     };
-    Ok((facts, row.try_get(9)?))
+    Ok((facts, row.try_get(3)?, row.try_get(8)?))
 }
 
 /// What a row of [`ABILITIES`] says of our function.
 fn plan_function(row: &PgRow) -> Result<Option<PlanFunction>, sqlx::Error> {
-    let source: Option<String> = row.try_get(12)?;
-    let of_superuser = row.try_get::<Option<bool>, _>(13)?.unwrap_or(true);
-    let may_execute = row.try_get::<Option<bool>, _>(14)?.unwrap_or(false);
+    let source: Option<String> = row.try_get(11)?;
+    let of_superuser = row.try_get::<Option<bool>, _>(12)?.unwrap_or(true);
+    let may_execute = row.try_get::<Option<bool>, _>(13)?.unwrap_or(false);
     Ok(source.map(|source| match (are_bodies(&source), of_superuser, may_execute) {
         (_, true, _) => PlanFunction::OfSuperuser,
         (false, ..) => PlanFunction::Different,

@@ -3,8 +3,8 @@
 //! Promises:
 //! * no reading waits for a lock: `pg_get_expr`, which takes one on the table in newer versions, is called only for tables that
 //!   nobody has or wants to himself; the others are left to the next reading. `pg_get_indexdef` and its like are not called;
-//! * the marks are one pass over the catalogue, without a text of any object; definitions are read only of objects whose
-//!   mark is another one;
+//! * the marks are one pass over the catalogue, without a text of any object, and are left alone where the server says that
+//!   nothing was written there; definitions are read only of objects whose mark is another one;
 //! * expressions are masked here, row by row: what leaves this module holds no literal of a default, a constraint, an
 //!   index or a statistics object, only a hash of all of them.
 
@@ -53,6 +53,25 @@ pub async fn marks(connection: &mut Connection, limits: Limits) -> Result<Readin
         reading.is_cut = true;
     }
     Ok(reading)
+}
+
+/// Whether [`rows_written`] can be asked.
+#[must_use]
+pub const fn counts_writes(facts: &Facts) -> bool {
+    facts.version_number >= WRITES_COUNTED_SINCE
+}
+
+/// How many rows of the catalogue that [`marks`] reads were ever written, as the server's statistics have it. `None` where they
+/// do not say that nothing was: a standby counts what it writes itself, which is nothing. A backend counts what it wrote when
+/// its transaction has ended, or within ten seconds after that. What VACUUM and ANALYZE write in place is not counted.
+///
+/// For servers that have it ([`counts_writes`]).
+///
+/// # Errors
+/// [`QueryError`]
+pub async fn rows_written(connection: &mut Connection, limits: Limits) -> Result<Option<i64>, QueryError> {
+    let read = connection.first("schema rows written", limits, ROWS_WRITTEN, |row| row.try_get(0)).await?;
+    Ok(read.flatten())
 }
 
 /// The definitions of these objects, of those that are still there and found room.
@@ -113,6 +132,13 @@ const fn kind(number: i32) -> (Space, DdlObject) {
 }
 
 // === The texts ===
+
+/// First server version whose backends bring what they have written into the shared statistics themselves.
+const WRITES_COUNTED_SINCE: u32 = 150_000;
+
+const ROWS_WRITTEN: &str = "SELECT CASE WHEN NOT pg_is_in_recovery() AND current_setting('track_counts')::bool THEN \
+     sum(pg_stat_get_tuples_inserted(c) + pg_stat_get_tuples_updated(c) + pg_stat_get_tuples_deleted(c))::int8 END \
+     FROM unnest('{pg_class,pg_namespace,pg_attribute,pg_constraint,pg_index,pg_statistic_ext}'::regclass[]) c";
 
 /// Kinds of relations that are tables, and indexes.
 const TABLES: &str = "'r', 'p', 'm', 'f'";
@@ -239,8 +265,12 @@ const STATISTICS: &str = "SELECT 2, s.oid, n.nspname || '.' || t.relname, '', co
 
 /// Every statement of this module, by the name of what it reads.
 #[must_use]
-pub(super) fn texts(facts: &Facts) -> [(&'static str, String, Rows); 2] {
-    [("schema marks", marks_text(), Rows::Perhaps), ("schema", definitions_text(facts), Rows::Perhaps)]
+pub(super) fn texts(facts: &Facts) -> Vec<(&'static str, String, Rows)> {
+    let written =
+        counts_writes(facts).then(|| ("schema rows written", ROWS_WRITTEN.to_owned(), Rows::Always));
+    let read =
+        [("schema marks", marks_text(), Rows::Perhaps), ("schema", definitions_text(facts), Rows::Perhaps)];
+    written.into_iter().chain(read).collect()
 }
 
 #[cfg(test)]

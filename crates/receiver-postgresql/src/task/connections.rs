@@ -21,7 +21,7 @@ use super::shared::{Ask, Shared};
 use crate::config::Config;
 use crate::query::connection::{Connection, Limits, UNTRACKED};
 use crate::query::error::QueryError;
-use crate::query::facts::{Facts, SeenColumns};
+use crate::query::facts::{Facts, SeenFacts};
 use crate::query::{node, objects};
 
 /// How long opening a connection may take.
@@ -39,7 +39,7 @@ pub(super) struct Connections {
     slots: Arc<Semaphore>,
     held: Mutex<HeldConnections>,
     /// For all that look at what a database has.
-    pub(super) columns: SeenColumns,
+    pub(super) seen: SeenFacts,
     open_gauge: Gauge,
     held_gauge: Gauge,
 }
@@ -82,8 +82,8 @@ impl Connections {
         held_gauge: Gauge,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(config.max_connections));
-        let (held, columns) = (Mutex::default(), SeenColumns::default());
-        Self { config, clock, slots, held, columns, open_gauge, held_gauge }
+        let (held, seen) = (Mutex::default(), SeenFacts::default());
+        Self { config, clock, slots, held, seen, open_gauge, held_gauge }
     }
 
     /// Opens a connection and looks at what the database has. `took` becomes the time that the server may have spent on
@@ -130,7 +130,7 @@ impl Connections {
     async fn look(&self, leased: &mut Leased) -> Result<(), QueryError> {
         let limits = self.config.limits;
         leased.connection.begin(limits, "").await?;
-        leased.facts = Facts::read(&mut leased.connection, limits, &self.columns).await?;
+        leased.facts = Facts::read(&mut leased.connection, limits, &self.seen).await?;
         self.look_after_held(&mut leased.connection, limits).await?;
         leased.connection.end().await
     }

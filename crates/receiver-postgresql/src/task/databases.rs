@@ -242,7 +242,7 @@ impl Database {
             None => {
                 let ask = leased.ask(&self.target, Purpose::Catalogue, "abilities");
                 let limits = shared.limits(&self.target);
-                let facts = Facts::read(&mut leased.connection, limits, &shared.connections.columns);
+                let facts = Facts::read(&mut leased.connection, limits, &shared.connections.seen);
                 shared.admitted(ask, facts, |_| 1).await?
             }
         };

@@ -17,10 +17,16 @@ use crate::state::schema::{Definitions, Reading, Schema};
 /// however many objects there are.
 const WAIT_PER_READ_DURATION: u32 = 1_000;
 
-/// When the next reading may be.
+/// However often the server says that nothing was written, the marks are read after this time: a session can switch the
+/// server's counting off for itself.
+const MARKS_AT_LEAST_EVERY: Duration = Duration::from_secs(300);
+
+/// When the next reading may be, and whether it can be spared.
 #[derive(Debug, Default)]
 pub(super) struct SchemaDue {
     next: Option<Monotonic>,
+    /// Of the last reading that found nothing new: when it was, and how many rows had been written before it.
+    settled: Option<(Monotonic, i64)>,
 }
 
 impl SchemaDue {
@@ -30,6 +36,12 @@ impl SchemaDue {
 
     fn was_read(&mut self, now: Monotonic, took: Duration) {
         self.next = Some(now.plus(took.saturating_mul(WAIT_PER_READ_DURATION)));
+    }
+
+    /// Whether everything is as the last reading found it.
+    fn is_settled(&self, now: Monotonic, written: Option<i64>) -> bool {
+        self.settled
+            .is_some_and(|(at, before)| written == Some(before) && now.since(at) < MARKS_AT_LEAST_EVERY)
     }
 }
 
@@ -44,6 +56,19 @@ pub(super) async fn read(
     records: &mut Vec<Record>,
 ) -> Result<Arc<Schema>, QueryError> {
     let limits = shared.limits(target);
+    // Before the marks: what is written meanwhile makes the next number another one.
+    let written = if query::counts_writes(&leased.facts) {
+        let ask = leased.ask(target, Purpose::Catalogue, "schema rows written");
+        let asking = query::rows_written(&mut leased.connection, limits);
+        shared.admitted(ask, asking, |_| 1).await?
+    } else {
+        None
+    };
+    let now = shared.clock.monotonic();
+    if let Some(before) = before.filter(|_| due.is_settled(now, written)) {
+        return Ok(Arc::clone(before));
+    }
+    due.settled = None;
     let ask = leased.ask(target, Purpose::Catalogue, "schema marks");
     let reading = query::marks(&mut leased.connection, limits);
     let rows = |reading: &Reading| reading.marks.len();
@@ -61,6 +86,8 @@ pub(super) async fn read(
     }
     due.was_read(shared.clock.monotonic(), took);
     if let Some(before) = before.filter(|before| found.is_empty() && before.is(&reading)) {
+        // A definition that somebody's lock has kept from us is still wanted.
+        due.settled = written.filter(|_| wanted.is_empty()).map(|written| (now, written));
         return Ok(Arc::clone(before));
     }
     let step = Schema::step(before.map(AsRef::as_ref), &leased.connection.database, &reading, &found);

@@ -155,7 +155,7 @@ impl ServerLoop {
     async fn look_again(&mut self, shared: &Shared, leased: &mut Leased) -> Result<(), QueryError> {
         let ask = leased.ask(&shared.target, Purpose::Catalogue, "abilities");
         let limits = shared.limits(&shared.target);
-        let facts = Facts::read(&mut leased.connection, limits, &shared.connections.columns);
+        let facts = Facts::read(&mut leased.connection, limits, &shared.connections.seen);
         let facts = shared.admitted(ask, facts, |_| 1).await?;
         *shared.facts_of_server.lock() = Some(facts.clone());
         if facts != leased.facts {

@@ -49,7 +49,7 @@ impl SessionsLoop {
         if self.look_due.take(shared.clock.monotonic()) {
             // A privilege may have been granted, as our messages ask people to do.
             let ask = leased.ask(&shared.target, Purpose::Catalogue, "abilities");
-            let facts = Facts::read(&mut leased.connection, limits, &shared.connections.columns);
+            let facts = Facts::read(&mut leased.connection, limits, &shared.connections.seen);
             leased.facts = shared.admitted(ask, facts, |_| 1).await?;
             *plan = SessionsPlan::new(&leased.facts);
         }

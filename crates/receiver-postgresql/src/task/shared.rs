@@ -266,7 +266,7 @@ impl Shared {
         if !leased.is_outdated {
             return Some(leased);
         }
-        self.connections.columns.forget();
+        self.connections.seen.forget_columns();
         self.connections.close(leased).await;
         None
     }
