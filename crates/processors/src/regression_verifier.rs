@@ -71,12 +71,12 @@ pub use self::config::{
     ACCELERATION_MAX, CAP_MAX, CapSettings, FLAPPING_MIN, MAX_STATEMENTS, MAX_TRIALS, PERIOD_MAX,
     RegressionVerifierConfig, RegressionVerifierSettings, ThresholdSettings,
 };
-pub use self::control::MAX_CONTROL_STATEMENTS;
+pub use self::control::{CONTROL_BLOCKS_PER_CALL, MAX_CONTROL_STATEMENTS};
 pub use self::events::{EVENT_TEXT_BYTES_MAX, MAX_EVENTS};
 pub use self::hours::{HOURS_MAX, SHORTS_MAX, TRIAL_SHORTS_MAX};
 pub use self::keep::DAYS_STORED_PER_CALL;
 pub use self::life::{MAX_OPEN_FINDINGS, MAX_TOLD};
-pub use self::look::{JUDGED_PER_CALL, LOOKED_AT_PER_CALL};
+pub use self::look::{CLOSED_PER_CALL, JUDGED_PER_CALL, LOOKED_AT_PER_CALL};
 pub use self::show::{
     FINDINGS_BYTES_MAX, FINDINGS_IN_FULL_MAX, STATEMENTS_SHOWN_MAX, TEXT_SHOWN_BYTES_MAX, WATCHED_MAX,
 };

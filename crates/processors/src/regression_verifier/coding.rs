@@ -1,7 +1,8 @@
-//! Numbers in sixteen bits, on a logarithmic scale.
+//! Numbers in few bits: sixteen on a logarithmic scale, or the first 24 of a float.
 //!
 //! A code is off by at most half a step, as a share of the number: [`SUM_ERROR`] and [`VARIATION_ERROR`]. That is a hundredth of
-//! the smallest effect a verdict is about.
+//! the smallest effect a verdict is about. Counts that are compared with a limit are kept in 24 bits, in which no whole number up
+//! to 65,536 is off at all.
 
 /// Codes that stand for a number; 0 and the first above it have a meaning of their own.
 const CODES: f64 = 65_533.0;
@@ -54,6 +55,20 @@ pub(super) fn variation_of(code: u16) -> Option<f64> {
     }
 }
 
+/// The first 24 bits of the nearest float of 32 that has no others: off by at most 2⁻¹⁷ of the number, and not at all if that
+/// is whole and not above 65,536. What is no count is 0.
+pub(super) fn float_24(value: f64) -> [u8; 3] {
+    let value = if value > 0.0 { value.min(SUM_MAX) as f32 } else { 0.0 };
+    // Half of what is cut off, so that it is rounded.
+    let [_, low, middle, high] = value.to_bits().saturating_add(0x80).to_le_bytes();
+    [low, middle, high]
+}
+
+/// The number of those bits.
+pub(super) fn float_of([low, middle, high]: [u8; 3]) -> f64 {
+    f32::from_le_bytes([0, low, middle, high]).into()
+}
+
 fn step(least: f64, most: f64) -> f64 {
     (most / least).ln() / CODES
 }
@@ -99,7 +114,22 @@ mod tests {
         assert_eq!((variation_of(0), variation_of(1)), (None, Some(0.0)));
     }
 
+    #[test]
+    fn counts_are_counted() {
+        for count in 0..=65_536_u32 {
+            assert_eq!(float_of(float_24(count.into())), f64::from(count));
+        }
+        assert_eq!([f64::NAN, -1.0, f64::NEG_INFINITY].map(float_24), [[0; 3]; 3]);
+        assert!((float_of(float_24(f64::INFINITY)) / SUM_MAX - 1.0).abs() < 1e-5);
+    }
+
     proptest! {
+        #[test]
+        fn a_count_is_hardly_off(value in 1.0..SUM_MAX) {
+            prop_assert!((float_of(float_24(value)) / value - 1.0).abs() <= 2.0_f64.powi(-16));
+            prop_assert_eq!(float_24(float_of(float_24(value))), float_24(value));
+        }
+
         #[test]
         fn any_number_has_a_code(value in any::<f64>()) {
             let back = sum_of(sum(value));

@@ -1,8 +1,8 @@
 //! The history of a statement: closed blocks, packed, only those in which it ran.
 //!
-//! An hour takes 16 bytes: calls and time as floats of 32 bits; work, rows and the coefficient of variation on a
-//! logarithmic scale ([`super::coding`]). A short block takes 12. Of its place only the low 16 bits are kept, since a history is much
-//! shorter than what they can tell apart.
+//! An hour takes 12 bytes and a short block 11, so that a week and half a day fit into what the allocator gives for 2,048
+//! and 896: everything on a logarithmic scale ([`super::coding`]) but the calls of an hour, of which 65,536 are counted exactly
+//! ([`coding::float_24`]). Of its place only the low 8 bits are kept, since no history reaches further back than they can tell apart.
 
 use dbintel_evidence::Block;
 
@@ -22,24 +22,29 @@ pub(super) const SHORTS_REACH: i64 = 144;
 pub const TRIAL_SHORTS_MAX: usize = 144;
 /// Beyond this no block lies: as many as there are nanoseconds in half an hour.
 const PLACE_MAX: i64 = 1 << 41;
+/// How far back a place can be told from another one by its low bits.
+const PLACES_TOLD_APART: i64 = 255;
+const _: () = assert!(HOURS_REACH <= PLACES_TOLD_APART && SHORTS_REACH <= PLACES_TOLD_APART);
 /// By how many blocks a history grows, so that a statement seen for a day does not have the room of a week.
 const GROWTH: usize = 12;
 
 /// One hour.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(Rust, packed)]
 pub(super) struct Hour {
-    place: u16,
+    place: u8,
     variation: u16,
+    total_ms: u16,
     work: u16,
     rows: u16,
-    calls: f32,
-    total_ms: f32,
+    calls: [u8; 3],
 }
 
 /// One short block.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(Rust, packed)]
 pub(super) struct Short {
-    place: u16,
+    place: u8,
     variation: u16,
     calls: u16,
     total_ms: u16,
@@ -49,8 +54,8 @@ pub(super) struct Short {
 
 /// A block in few bytes.
 pub(super) trait Packed: Copy {
-    fn pack(place: u16, sums: &Sums) -> Self;
-    fn place(&self) -> u16;
+    fn pack(place: u8, sums: &Sums) -> Self;
+    fn place(&self) -> u8;
     fn sums(&self) -> Sums;
     fn write(&self, out: &mut Writer);
     fn read(from: &mut Reader<'_>) -> Result<Self, Damaged>;
@@ -99,7 +104,7 @@ impl<P: Packed> History<P> {
                 self.blocks.reserve_exact(GROWTH.min(max - self.blocks.len()));
             }
             self.last = place;
-            self.blocks.push(P::pack(place as u16, sums));
+            self.blocks.push(P::pack(place as u8, sums));
             return true;
         }
         let last = self.last;
@@ -107,7 +112,7 @@ impl<P: Packed> History<P> {
         let Some(block) = found else { return false };
         let mut all = block.sums();
         all.add(sums);
-        *block = P::pack(place as u16, &all);
+        *block = P::pack(place as u8, &all);
         true
     }
 
@@ -200,52 +205,60 @@ pub(super) fn read_place(from: &mut Reader<'_>) -> Result<i64, Damaged> {
     if (-PLACE_MAX..PLACE_MAX).contains(&place) { Ok(place) } else { Err(Damaged) }
 }
 
-/// The whole place of a block that is not after `last` and not more than 65,535 before it.
-fn absolute(place: u16, last: i64) -> i64 {
-    last - i64::from((last as u16).wrapping_sub(place))
+/// The whole place of a block that is not after `last` and not more than [`PLACES_TOLD_APART`] before it.
+fn absolute(place: u8, last: i64) -> i64 {
+    last - i64::from((last as u8).wrapping_sub(place))
+}
+
+/// A stored place has 16 bits.
+fn read_low(from: &mut Reader<'_>) -> Result<u8, Damaged> {
+    Ok(from.u16()? as u8)
 }
 
 // === impl Hour ===
 
 impl Packed for Hour {
-    fn pack(place: u16, sums: &Sums) -> Self {
+    fn pack(place: u8, sums: &Sums) -> Self {
         Self {
             place,
             variation: coding::variation(sums.variation()),
+            total_ms: coding::sum(sums.total_ms),
             work: coding::sum(sums.work),
             rows: coding::sum(sums.rows),
-            calls: sums.calls as f32,
-            total_ms: sums.total_ms as f32,
+            calls: coding::float_24(sums.calls),
         }
     }
 
-    fn place(&self) -> u16 {
+    fn place(&self) -> u8 {
         self.place
     }
 
     fn sums(&self) -> Sums {
-        let (work, rows) = (coding::sum_of(self.work), coding::sum_of(self.rows));
-        let variation = coding::variation_of(self.variation);
-        Sums::closed(self.calls.into(), self.total_ms.into(), work, rows, variation)
+        let [total_ms, work, rows] = [self.total_ms, self.work, self.rows].map(coding::sum_of);
+        let (calls, variation) = (coding::float_of(self.calls), coding::variation_of(self.variation));
+        Sums::closed(calls, total_ms, work, rows, variation)
     }
 
     fn write(&self, out: &mut Writer) {
-        [self.place, self.variation, self.work, self.rows].into_iter().for_each(|number| out.u16(number));
-        [self.calls, self.total_ms].into_iter().for_each(|number| out.f32(number));
+        let numbers = [self.place.into(), self.variation, self.work, self.rows];
+        numbers.into_iter().for_each(|number| out.u16(number));
+        let numbers = [coding::float_of(self.calls), coding::sum_of(self.total_ms)];
+        numbers.into_iter().for_each(|number| out.f32(number as f32));
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
-        let (place, variation, work, rows) = (from.u16()?, from.u16()?, from.u16()?, from.u16()?);
+        let (place, variation, work, rows) = (read_low(from)?, from.u16()?, from.u16()?, from.u16()?);
         let (calls, total_ms) = (from.f32()?, from.f32()?);
         let sound = [calls, total_ms].iter().all(|number| number.is_finite() && *number >= 0.0);
-        if sound { Ok(Self { place, variation, work, rows, calls, total_ms }) } else { Err(Damaged) }
+        let (calls, total_ms) = (coding::float_24(calls.into()), coding::sum(total_ms.into()));
+        if sound { Ok(Self { place, variation, total_ms, work, rows, calls }) } else { Err(Damaged) }
     }
 }
 
 // === impl Short ===
 
 impl Packed for Short {
-    fn pack(place: u16, sums: &Sums) -> Self {
+    fn pack(place: u8, sums: &Sums) -> Self {
         Self {
             place,
             variation: coding::variation(sums.variation()),
@@ -256,7 +269,7 @@ impl Packed for Short {
         }
     }
 
-    fn place(&self) -> u16 {
+    fn place(&self) -> u8 {
         self.place
     }
 
@@ -267,14 +280,14 @@ impl Packed for Short {
     }
 
     fn write(&self, out: &mut Writer) {
-        [self.place, self.variation, self.calls, self.total_ms, self.work, self.rows]
+        [self.place.into(), self.variation, self.calls, self.total_ms, self.work, self.rows]
             .into_iter()
             .for_each(|number| out.u16(number));
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
         Ok(Self {
-            place: from.u16()?,
+            place: read_low(from)?,
             variation: from.u16()?,
             calls: from.u16()?,
             total_ms: from.u16()?,

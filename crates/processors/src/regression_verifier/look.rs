@@ -1,8 +1,8 @@
 //! The look at everything when blocks are over, a part with every call, so that no batch waits for the whole of it.
 //!
 //! ```text
-//! blocks over ─► control ─► trials ─► statements ─► steps ─► open findings ─► what was found is opened, the costliest first
-//!                           └──────── a few of them with every batch and every second ────────┘
+//! blocks over ─► closed ─► control ─► trials ─► statements ─► steps ─► open findings ─► what was found is opened,
+//!                └──────────── a few of them with every batch and every second ────┘   the costliest first
 //! ```
 //!
 //! What was found waits for the end of the look, because caps go by time lost and many regressions of one hour are one finding.
@@ -14,19 +14,27 @@ use dbintel_model::{FindingId, Timestamp};
 use dbintel_pipeline::Output;
 
 use super::RegressionVerifier;
+use super::control::Steady;
 use super::hours::SHORTS_REACH;
 use super::round::Candidate;
+use super::trial::Trial;
 use super::unprompted::Step;
+use super::{control, stored};
 
 /// What one call does of a look: at most so many parts, where the judge is asked for each.
 pub const JUDGED_PER_CALL: usize = 8;
 /// The same, of statements that are asked the cheap questions.
 pub const LOOKED_AT_PER_CALL: usize = 256;
 
+/// The same, of statements whose blocks are closed.
+pub const CLOSED_PER_CALL: usize = 512;
+
 /// A look that is not over.
 #[derive(Debug)]
 pub(super) struct Look {
     is_new_hour: bool,
+    closing: Closing,
+    is_control_made: bool,
     trials: VecDeque<u64>,
     statements: VecDeque<u64>,
     steps: Vec<Step>,
@@ -34,6 +42,18 @@ pub(super) struct Look {
     are_steps_chosen: bool,
     follows: VecDeque<FindingId>,
     candidates: Vec<Candidate>,
+}
+
+/// Blocks that are over, of statements that do not know it yet.
+#[derive(Debug)]
+struct Closing {
+    statements: VecDeque<u64>,
+    is_new_day: bool,
+    /// Whether anything asks for the control.
+    wants_hours: bool,
+    wants_shorts: bool,
+    unchanged_since: Timestamp,
+    steady: Vec<Steady>,
 }
 
 impl RegressionVerifier {
@@ -51,16 +71,25 @@ impl RegressionVerifier {
             self.go_on(now);
         }
         let is_new_hour = closed.hour > self.closed.hour;
-        self.close_blocks(closed);
+        let is_new_day =
+            self.closed.hour > i64::MIN && stored::day_of(closed.hour) > stored::day_of(self.closed.hour);
         self.closed = closed;
-        self.make_control(at, is_new_hour);
-        let all = |wanted: bool| {
-            if wanted { self.statements.iter().map(|of| of.id).collect() } else { VecDeque::new() }
-        };
+        let is_young = |trial: &Trial| closed.short < trial.short + SHORTS_REACH;
+        let week = u64::try_from(self.days(7).as_nanos()).unwrap_or(u64::MAX);
+        let statements: VecDeque<u64> = self.statements.iter().map(|of| of.id).collect();
         self.look = Some(Look {
             is_new_hour,
             trials: self.trials.statements().into(),
-            statements: all(is_new_hour),
+            statements: if is_new_hour { statements.clone() } else { VecDeque::new() },
+            closing: Closing {
+                statements,
+                is_new_day,
+                wants_hours: is_new_hour,
+                wants_shorts: self.trials.iter().any(is_young),
+                unchanged_since: Timestamp::from_nanos(at.as_nanos().saturating_sub(week)),
+                steady: Vec::new(),
+            },
+            is_control_made: false,
             steps: Vec::new(),
             are_steps_chosen: false,
             follows: VecDeque::new(),
@@ -71,6 +100,59 @@ impl RegressionVerifier {
     /// Does the next part of the look, if there is one.
     pub(super) fn go_on(&mut self, now: Timestamp) {
         let Some(mut look) = self.look.take() else { return };
+        if self.prepare(&mut look) {
+            self.ask(&mut look, now);
+        }
+        if look.is_over() {
+            // The plan may have changed again since.
+            look.candidates.retain(|candidate| self.is_still_so(candidate));
+            self.open_findings(look.candidates, now);
+        } else {
+            self.look = Some(look);
+        }
+    }
+
+    /// Closes blocks, then makes the control. Says whether both are done.
+    fn prepare(&mut self, look: &mut Look) -> bool {
+        if look.is_control_made {
+            return true;
+        }
+        let closing = &mut look.closing;
+        if !closing.statements.is_empty() {
+            self.close_blocks(closing);
+            if !closing.statements.is_empty() {
+                return false;
+            }
+            let wanted = [closing.wants_hours, closing.wants_shorts];
+            let steady = std::mem::take(&mut closing.steady);
+            self.controls.begin(steady, self.clock.hours().blocks_per_day(), wanted);
+        }
+        look.is_control_made = self.controls.go_on(&self.statements);
+        if look.is_control_made && (look.closing.wants_hours || look.closing.wants_shorts) {
+            self.unstored.control = true;
+        }
+        look.is_control_made
+    }
+
+    fn close_blocks(&mut self, closing: &mut Closing) {
+        let part = closing.statements.len().min(CLOSED_PER_CALL);
+        for id in closing.statements.drain(..part) {
+            let Some(statement) = self.statements.get_mut(id) else { continue };
+            if statement.close(self.closed) {
+                self.unstored.short(id);
+            }
+            if closing.is_new_day {
+                statement.weight_ms /= 2.0;
+                self.unstored.about(id);
+            }
+            if closing.wants_hours || closing.wants_shorts {
+                closing.steady.extend(control::steady(statement, closing.unchanged_since));
+            }
+        }
+    }
+
+    /// Trials, statements, steps and open findings, so far as one call goes.
+    fn ask(&mut self, look: &mut Look, now: Timestamp) {
         let mut judged = 0;
         let mut may_judge = || {
             judged += 1;
@@ -101,13 +183,6 @@ impl RegressionVerifier {
             let Some(id) = look.follows.pop_front() else { break };
             self.follow(id, now);
         }
-        if look.is_over() {
-            // The plan may have changed again since.
-            look.candidates.retain(|candidate| self.is_still_so(candidate));
-            self.open_findings(look.candidates, now);
-        } else {
-            self.look = Some(look);
-        }
     }
 
     fn is_still_so(&self, candidate: &Candidate) -> bool {
@@ -115,10 +190,11 @@ impl RegressionVerifier {
         candidate.hour.is_none_or(began)
     }
 
-    /// Trials and statements that are left of the look, if there is one.
+    /// What is left of the look, if there is one: statements to close, whether the control is made, statements to look at.
     #[cfg(test)]
-    pub(super) fn look_left(&self) -> Option<(usize, usize)> {
-        self.look.as_ref().map(|look| (look.trials.len(), look.statements.len()))
+    pub(super) fn look_left(&self) -> Option<(usize, bool, usize)> {
+        let left = |look: &Look| (look.closing.statements.len(), look.is_control_made, look.statements.len());
+        self.look.as_ref().map(left)
     }
 
     /// Goes on with the look and gives out what came of it.
@@ -134,6 +210,7 @@ impl Look {
     fn is_over(&self) -> bool {
         let is_all = self.are_steps_chosen || !self.is_new_hour;
         is_all
+            && self.is_control_made
             && self.trials.is_empty()
             && self.statements.is_empty()
             && self.steps.is_empty()

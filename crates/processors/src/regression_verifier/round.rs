@@ -1,4 +1,4 @@
-//! What happens when blocks are over: they are closed, the control is made, trials are judged, findings opened.
+//! What happens when blocks are over and the control is made: trials are judged, findings opened.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,12 +8,10 @@ use dbintel_model::finding::{FindingKind, FindingNews};
 use dbintel_model::{Batch, Finding, FindingEvent, Record, Timestamp};
 use dbintel_pipeline::Output;
 
-use super::clock::Places;
 use super::hours::SHORTS_REACH;
 use super::life::Kept;
 use super::report::{self, Place};
-use super::trial::Trial;
-use super::{RegressionVerifier, advice, causes, control, stored};
+use super::{RegressionVerifier, advice, causes};
 
 /// Changes of plan within one hour from which on they may have one cause; of many statements, at least one in this many.
 const SIMULTANEOUS_MIN: usize = 10;
@@ -41,38 +39,6 @@ pub(super) struct Candidate {
 }
 
 impl RegressionVerifier {
-    pub(super) fn close_blocks(&mut self, closed: Places) {
-        let is_new_day =
-            self.closed.hour > i64::MIN && stored::day_of(closed.hour) > stored::day_of(self.closed.hour);
-        for statement in self.statements.iter_mut() {
-            if statement.close(closed) {
-                self.unstored.short(statement.id);
-            }
-            if is_new_day {
-                statement.weight_ms /= 2.0;
-                self.unstored.about(statement.id);
-            }
-        }
-    }
-
-    pub(super) fn make_control(&mut self, at: Timestamp, is_new_hour: bool) {
-        let week = u64::try_from(self.days(7).as_nanos()).unwrap_or(u64::MAX);
-        let unchanged_since = Timestamp::from_nanos(at.as_nanos().saturating_sub(week));
-        let is_young = |trial: &Trial| self.closed.short < trial.short + SHORTS_REACH;
-        let wants_shorts = self.trials.iter().any(is_young);
-        if !is_new_hour && !wants_shorts {
-            return;
-        }
-        let steady = control::steady(self.statements.iter(), unchanged_since);
-        if is_new_hour {
-            self.controls.look_at_hours(&steady, self.clock.hours().blocks_per_day());
-        }
-        if wants_shorts {
-            self.controls.look_at_shorts(&steady);
-        }
-        self.unstored.control = true;
-    }
-
     pub(super) fn look_at_trial(&mut self, id: u64, is_new_hour: bool, now: Timestamp) -> Option<Candidate> {
         let closed = self.closed;
         let Some(statement) = self.statements.get(id) else {

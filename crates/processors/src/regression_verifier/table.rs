@@ -274,10 +274,6 @@ impl Statements {
         self.list.iter()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Statement> {
-        self.list.iter_mut()
-    }
-
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
