@@ -25,7 +25,7 @@ test: setup
 ## MAJORS=others: the other three majors.
 regressions: setup
 	$(CARGO) build --quiet -p dbintel
-	$(CARGO) test --quiet -p dbintel-tests --test regressions -- --ignored --nocapture \
+	$(CARGO) test --quiet -p dbintel-tests --test regressions -- --nocapture \
 	  $(if $(filter others,$(MAJORS)),regressions_of_the_other_majors,regressions_are_found_once)
 
 setup:

@@ -28,8 +28,8 @@ const TEN_MINUTES: Duration = Duration::from_secs(600);
 const PER_DAY: usize = 144;
 /// Days, after which every history is full.
 const DAYS: usize = 9;
-/// Seconds without a batch that are made of ten minutes: enough to look at everything and to give it to the store.
-const SECONDS: u32 = 48;
+/// Seconds without a batch that are made of ten minutes: enough to close, make the control of, look at and store everything.
+const SECONDS: u32 = 200;
 
 /// What it took.
 #[derive(Clone, Copy, Debug, Serialize)]

@@ -243,7 +243,6 @@ async fn once(world: &World, all: &[Told]) {
 
 // By itself: two seconds are an hour here, and a machine that does something else for some of them is a server-wide slowdown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "four minutes in which the machine has to do nothing else: make regressions"]
 async fn regressions_are_found_once_with_their_cause_and_repairs_are_measured() {
     tokio::join!(
         regressions(Major::V14, Rung::Explained),
@@ -253,7 +252,6 @@ async fn regressions_are_found_once_with_their_cause_and_repairs_are_measured() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "as long again, for the majors that are not in the test above: make regressions MAJORS=others"]
 async fn regressions_of_the_other_majors() {
     tokio::join!(
         regressions(Major::V13, Rung::Explained),
