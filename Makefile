@@ -47,7 +47,7 @@ bench: setup
 endurance: setup
 	bash scripts/endurance.sh $(MINUTES) $(MAJOR)
 
-## False alarms and power of the rules, on simulated histories (EXTENT=full for figures to quote) and placebo flips in
+## False alarms and power of the rules, on simulated histories (EXTENT=full for figures to quote, EXTENT=rates for those without a flip) and placebo flips in
 ## recorded ones, or on those of the directory HISTORIES (docs/evidence-histories.md), there with PLACEBO flips that never
 ## were in each of them if it is not 0.
 evidence:

@@ -4,6 +4,7 @@
 //! is above it 19 times out of 20. In between, too few histories were judged: in a full run that is a failure as well.
 
 use crate::bounds::{lower, upper};
+use crate::kinds::Meaning;
 use crate::plan::{NEUTRAL_MIN, REPAIRS_MIN};
 use crate::tally::{Counts, Row, Tally};
 
@@ -67,7 +68,7 @@ pub fn checks(tally: &Tally, rule: usize) -> Vec<Check> {
     let found = tally.findings(rule);
     let findings = found.begun.iter().filter(|(kind, _)| plan(kind)).map(|(_, count)| count).sum();
     let repairs = tally.all_repairs(rule);
-    vec![
+    let mut checks = vec![
         check("neutral flips called careful or above", CAREFUL_MAX, careful, trials),
         check("neutral flips called manual or above", MANUAL_MAX, manual, trials),
         check(
@@ -82,7 +83,14 @@ pub fn checks(tally: &Tally, rule: usize) -> Vec<Check> {
             repairs.wrong(),
             repairs.made(),
         ),
-    ]
+    ];
+    checks.extend(tally.kinds.iter().filter(|line| line.meaning == Meaning::False && plan(&line.kind)).map(
+        |line| {
+            let what = format!("{} per statement-day, {}", line.kind, line.what);
+            Check { what, limit: PLAN_FINDINGS_MAX, events: line.found, trials: line.of }
+        },
+    ));
+    checks
 }
 
 /// What was judged less often than the requirement wants of the rule: classes of neutral flips, repairs without effect.
@@ -103,6 +111,7 @@ pub fn too_few(tally: &Tally, rule: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::Line;
     use crate::rule::{Level, Repaired};
     use crate::tally::{Findings, Reached};
     use std::collections::BTreeMap;
@@ -139,10 +148,31 @@ mod tests {
         let mut tally = Tally::default();
         // Nobody looked.
         assert_eq!(standings(&tally)[2], Standing::NotShown);
-        tally.add_without_flip(&[Findings { days: 100_000.0, begun: BTreeMap::from([("slower", 5_000)]) }]);
+        tally.add_without_flip(&[Findings {
+            days: 100_000.0,
+            begun: BTreeMap::from([("slower", 5_000)]),
+            ..Findings::default()
+        }]);
         assert_eq!(standings(&tally)[2], Standing::Holds);
-        tally.add_without_flip(&[Findings { days: 0.0, begun: BTreeMap::from([("plan_regression", 30)]) }]);
+        tally.add_without_flip(&[Findings {
+            days: 0.0,
+            begun: BTreeMap::from([("plan_regression", 30)]),
+            ..Findings::default()
+        }]);
         assert_eq!(standings(&tally)[2], Standing::Broken);
+    }
+
+    #[test]
+    fn kinds_with_inputs_of_their_own_have_the_same_limit() {
+        let mut tally = tally(0, 0);
+        let line = |kind, meaning, found| Line { kind, what: "test", meaning, of: 40_000, found };
+        tally.kinds = vec![
+            line("plan_flapping", Meaning::False, 0),
+            line("plan_flapping", Meaning::False, 20),
+            line("plan_flapping", Meaning::FalseOfWrong, 20),
+            line("statement_vanished", Meaning::False, 20),
+        ];
+        assert_eq!(standings(&tally)[4..], [Standing::Holds, Standing::Broken]);
     }
 
     #[test]

@@ -9,12 +9,18 @@
 //!
 //! Executions are drawn one by one up to [`series::DRAWS_PER_BLOCK`] in a block; busier blocks are these, scaled. So a busy
 //! statement is noisier than a real one, which is the careful direction.
+//!
+//! What such a history does not have has generators of its own: reports of plans ([`plans`]), analyses of tables ([`tables`]), time-outs
+//! ([`timeouts`]).
 
 pub mod classes;
 pub mod events;
 pub mod noise;
+pub mod plans;
 pub mod series;
 pub mod statement;
+pub mod tables;
+pub mod timeouts;
 pub mod walk;
 
 pub use self::classes::Class;
@@ -97,10 +103,11 @@ impl Generator {
         let mut statement = Statement::draw(&mut rng, &self.class.population());
         let mut events = Events::new(self.shape, start_s);
         let mut truth = Truth { mixture: statement.mixture.is_some(), ..Truth::neutral(self.label.clone()) };
-        truth.mixture_shift_hours =
+        let shifts =
             events::model(&mut stream(Stream::Events), &self.class.population(), &statement, &mut events);
         let shift = self.class.apply(&mut stream(Stream::Class), &mut statement, &mut events);
-        truth.mixture_shift_hours = shift.or(truth.mixture_shift_hours);
+        truth.mixture_shift_hours = shift.or(shifts.mixture);
+        truth.time_shift_hours = shifts.time;
         if self.ratio > 1.0 {
             truth.ratio = self.ratio;
             truth.work_exponent = regress(&mut stream(Stream::Regression), self.ratio, &mut events);

@@ -58,6 +58,17 @@ pub struct Truth {
     pub mixture: bool,
     /// Hours from the flip to a lasting shift of that mixture; negative before the flip.
     pub mixture_shift_hours: Option<f64>,
+    /// The same to a lasting shift of its time alone.
+    pub time_shift_hours: Option<f64>,
+}
+
+/// What shifted for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shift {
+    /// The mixture of its parameters: time and work.
+    Mixture,
+    /// Its time alone.
+    Time,
 }
 
 /// One statement.
@@ -142,6 +153,7 @@ impl Truth {
             work_exponent: 0.0,
             mixture: false,
             mixture_shift_hours: None,
+            time_shift_hours: None,
         }
     }
 
@@ -149,6 +161,13 @@ impl Truth {
     #[must_use]
     pub fn is_regression(&self) -> bool {
         self.ratio > 1.0
+    }
+
+    /// What shifted for good, with the hours from the flip, or from the beginning of the looks, to it.
+    pub fn shifts(&self) -> impl Iterator<Item = (Shift, f64)> {
+        let mixture = self.mixture_shift_hours.map(|hours| (Shift::Mixture, hours));
+        let time = self.time_shift_hours.map(|hours| (Shift::Time, hours));
+        mixture.into_iter().chain(time)
     }
 
     /// The parameter mix shifted for good when the plan flipped.

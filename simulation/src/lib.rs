@@ -5,6 +5,7 @@
 //! * [`rule`]: what is measured, behind one small trait; [`rules`]: naive rules, the reference rule, and ours.
 //! * [`plan`], [`run`]: which histories are judged, and when; [`placebo`]: flips that never were, put into recorded
 //!   histories.
+//! * [`kinds`]: kinds of findings whose inputs no history has: reports of plans, analyses, time-outs.
 //! * [`tally`], [`bounds`], [`table`], [`gate`]: counts, their exact upper bounds, the tables, and what must hold.
 //! * [`files`]: histories as files (`docs/evidence-histories.md`).
 //!
@@ -17,6 +18,7 @@ pub mod files;
 pub mod gate;
 pub mod generator;
 pub mod history;
+pub mod kinds;
 pub mod placebo;
 pub mod plan;
 pub mod rng;

@@ -45,6 +45,8 @@ pub enum Extent {
     Quick,
     /// The figures to quote.
     Full,
+    /// Of these, those of statements without a flip alone, and of the kinds with inputs of their own.
+    Rates,
 }
 
 /// In which rows histories are counted.
@@ -96,7 +98,7 @@ impl Extent {
                 statement_days: 7_000,
                 repairs: 100,
             },
-            Self::Full => Counts {
+            Self::Full | Self::Rates => Counts {
                 model: 100_000,
                 class: 40_000,
                 apart: 20_000,
@@ -153,6 +155,9 @@ impl Extent {
         for (part, id) in parts.iter_mut().zip(1..) {
             part.id = id;
             part.generator.seed = seed;
+        }
+        if self == Self::Rates {
+            parts.retain(|part| part.counted == Counted::WithoutFlip);
         }
         parts
     }

@@ -25,6 +25,12 @@ pub enum Stream {
     Placebo = 8,
     /// When a repair without effect is made.
     Repair = 9,
+    /// What is reported of the plans of a statement.
+    Plans = 10,
+    /// Tables, and when they are analysed.
+    Tables = 11,
+    /// Calls and time-outs of a statement by the hour.
+    TimeOuts = 12,
 }
 
 /// A stream of random numbers.

@@ -1,16 +1,18 @@
 //! Judging: every history of a source, by every rule, on as many threads as there are cores.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::files::Problem;
-use crate::history::History;
+use crate::history::{History, Shift};
 use crate::rule::{Repaired, Rule};
 use crate::rules::Entry;
 use crate::tally::{Findings, Reached, Row, Tally};
 
 /// Problems that are kept; the others are only counted.
 pub const PROBLEMS_MAX: usize = 100;
+/// A finding that begins within so many hours of a lasting shift is one of that shift.
+pub const SHIFT_HOURS: f64 = 72.0;
 /// Histories that a thread takes at once.
 const CHUNK: u64 = 32;
 
@@ -136,10 +138,8 @@ impl Case {
             }
             Purpose::WithoutFlip => {
                 let days = history.hours_after() as f64 / 24.0;
-                let found = |rule: &mut Box<dyn Rule>| {
-                    findings(rule.as_mut(), history)
-                        .map_or_else(Findings::default, |begun| Findings { days, begun })
-                };
+                let found =
+                    |rule: &mut Box<dyn Rule>| findings(rule.as_mut(), history, days).unwrap_or_default();
                 let found: Vec<Findings> = rules.iter_mut().map(found).collect();
                 tally.add_without_flip(&found);
             }
@@ -169,19 +169,35 @@ fn reached(rule: &mut dyn Rule, case: &Case) -> Reached {
     reached
 }
 
-/// Findings that began, by kind: those of a look that the look before did not have. `None` if the rule does not look.
-fn findings(rule: &mut dyn Rule, history: &History) -> Option<BTreeMap<&'static str, u64>> {
-    let mut found: BTreeMap<_, u64> = rule.kinds_without_flip().iter().map(|kind| (*kind, 0)).collect();
+/// Findings that began: those of a look that the look before did not have. `None` if the rule does not look.
+fn findings(rule: &mut dyn Rule, history: &History, days: f64) -> Option<Findings> {
+    let begun = rule.kinds_without_flip().iter().map(|kind| (*kind, 0)).collect();
+    let mut found = Findings { days, begun, ..Findings::default() };
     let mut last = BTreeSet::new();
+    let looked_at = 0.0..history.hours_after() as f64;
+    for (shift, _) in history.truth.shifts().filter(|(_, hours)| looked_at.contains(hours)) {
+        *found.shifts.entry(shift).or_default() += 1;
+    }
     rule.start(history);
     for hour in 1..=history.hours_after() {
         let now: BTreeSet<_> = rule.judge_without_flip(history, hour)?.into_iter().collect();
         for kind in now.difference(&last) {
-            *found.entry(*kind).or_default() += 1;
+            *found.begun.entry(*kind).or_default() += 1;
+            if let Some(shift) = shifted_before(history, hour as f64) {
+                *found.after_shift.entry((*kind, shift)).or_default() += 1;
+            } else if history.truth.mixture {
+                *found.of_mixtures.entry(*kind).or_default() += 1;
+            }
         }
         last = now;
     }
     Some(found)
+}
+
+/// What shifted for good in the hours before this one: the mixture, where both did.
+fn shifted_before(history: &History, hour: f64) -> Option<Shift> {
+    let is_near = |at: f64| (hour - SHIFT_HOURS..hour).contains(&at);
+    history.truth.shifts().find(|(_, at)| is_near(*at)).map(|(shift, _)| shift)
 }
 
 #[cfg(test)]

@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 
 use crate::bounds::upper;
 use crate::gate::{self, Standing};
+use crate::history::Shift;
 use crate::rule::{Level, Repaired};
 use crate::tally::{Counts, Findings, Repairs, Row, SOON_HOURS, Section, Tally};
+
+mod kinds;
 
 /// A column of the tables of power: a rule at a level.
 struct Column<'a> {
@@ -19,9 +22,13 @@ struct Column<'a> {
 /// What kinds there can be without a flip.
 const NOTE_WITHOUT_FLIP: &str = "
 No plan changes in these histories, and none is reported to have changed. So no finding about a plan can be here, by construction: \
-plan_regression, plan_flapping, and statistics_stale, which comes with one of these. statement_vanished needs errors in the server's log.
+plan_regression, plan_flapping, and statistics_stale, which comes with a plan_regression. statement_vanished needs errors in the server's \
+log. Kinds with inputs of their own have tables of their own.
 
 ";
+
+/// The kind whose findings are told apart by what shifted for good.
+const STEP_KIND: &str = "regression_without_plan_change";
 
 /// The sections of the table of power, in their order.
 const SECTIONS: [Section; 10] = [
@@ -47,6 +54,7 @@ pub fn all(tally: &Tally, names: &[&str]) -> String {
     text += &power(tally, names);
     for (rule, name) in names.iter().enumerate() {
         text += &without_flip(tally, rule, name);
+        text += &if *name == "ours" { kinds::tables(tally, rule) } else { String::new() };
         text += &repairs(tally, rule, name);
     }
     text
@@ -137,7 +145,7 @@ fn columns<'a>(tally: &'a Tally, rule: usize, name: &str) -> Vec<Column<'a>> {
 
 /// Findings of one rule without a flip.
 fn without_flip(tally: &Tally, rule: usize, name: &str) -> String {
-    let Findings { days, begun } = tally.findings(rule);
+    let Findings { days, begun, after_shift, of_mixtures, shifts } = tally.findings(rule);
     if days == 0.0 {
         return String::new();
     }
@@ -146,9 +154,28 @@ fn without_flip(tally: &Tally, rule: usize, name: &str) -> String {
          | kind | findings | per 10,000 statement-days |\n|---|--:|--:|\n",
         thousands(days as u64)
     );
+    let mut line = |what: &str, count: u64| {
+        let _ = writeln!(text, "| {what} | {} | {:.2} |", thousands(count), count as f64 / days * 10_000.0);
+    };
     for (kind, count) in begun {
-        let _ = writeln!(text, "| {kind} | {} | {:.2} |", thousands(count), count as f64 / days * 10_000.0);
+        line(kind, count);
+        let of = |shift: Shift| after_shift.get(&(kind, shift)).copied().unwrap_or_default();
+        let (mixture, time) = (of(Shift::Mixture), of(Shift::Time));
+        if kind == STEP_KIND {
+            line("– of a mixture that shifted for good in the 72 hours before", mixture);
+            line("– of time that shifted for good in the 72 hours before, its work not", time);
+            let wandering = of_mixtures.get(kind).copied().unwrap_or_default();
+            line("– of no lasting step, a mixture that wanders: false", wandering);
+            line("– of no lasting step, no mixture: false", count - mixture - time - wandering);
+        }
     }
+    let of = |shift: Shift| thousands(shifts.get(&shift).copied().unwrap_or_default());
+    let _ = write!(
+        text,
+        "\nIn these days {} mixtures and the time of {} statements shifted for good.\n",
+        of(Shift::Mixture),
+        of(Shift::Time)
+    );
     text + NOTE_WITHOUT_FLIP + &spurious(tally, rule) + "\n"
 }
 

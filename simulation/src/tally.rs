@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::History;
+use crate::history::{History, Shift};
+use crate::kinds::Line;
 use crate::rule::{Level, Repaired};
 
 /// Histories of a row and rule that are kept by name, to be looked at.
@@ -70,6 +71,12 @@ pub struct Findings {
     pub days: f64,
     /// Findings that began in them, by kind.
     pub begun: BTreeMap<&'static str, u64>,
+    /// Of these, those that began soon after something had shifted for good.
+    pub after_shift: BTreeMap<(&'static str, Shift), u64>,
+    /// Of the others, those of mixtures, whose shares wander.
+    pub of_mixtures: BTreeMap<&'static str, u64>,
+    /// What shifted for good in these days.
+    pub shifts: BTreeMap<Shift, u64>,
 }
 
 /// What one rule said of repairs that had no effect.
@@ -89,6 +96,8 @@ pub struct Tally {
     rows: BTreeMap<Row, Vec<Counts>>,
     findings: Vec<Findings>,
     repairs: BTreeMap<String, Vec<Repairs>>,
+    /// Kinds with inputs of their own, of the product's rule.
+    pub kinds: Vec<Line>,
 }
 
 // === impl Reached ===
@@ -181,6 +190,15 @@ impl Findings {
         for (kind, count) in &other.begun {
             *self.begun.entry(kind).or_default() += count;
         }
+        for (of, count) in &other.after_shift {
+            *self.after_shift.entry(*of).or_default() += count;
+        }
+        for (kind, count) in &other.of_mixtures {
+            *self.of_mixtures.entry(kind).or_default() += count;
+        }
+        for (shift, count) in &other.shifts {
+            *self.shifts.entry(*shift).or_default() += count;
+        }
     }
 }
 
@@ -250,6 +268,7 @@ impl Tally {
             mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| mine.merge(theirs));
         }
         self.add_without_flip(&other.findings);
+        self.kinds.extend(other.kinds.iter().cloned());
         for (class, theirs) in &other.repairs {
             let mine = self.repairs.entry(class.clone()).or_default();
             mine.resize_with(theirs.len(), Repairs::default);

@@ -1,5 +1,13 @@
 //! What stands out by itself, without any change of plan: cheap questions that are asked of every statement once an hour. A step goes
-//! before the judge; a statement that is slow with its only plan is told as it is.
+//! before the judge; a statement that is slow with its only plan, goes back and forth between plans, or no longer ends is told as it is.
+
+mod plans;
+mod stale;
+mod vanished;
+
+pub use plans::{PlanSeen, PlansSeen};
+pub use stale::stale_share;
+pub use vanished::{RECENT_HOURS as VANISHED_RECENT_HOURS, TimedOut, Vanished, Watched};
 
 use crate::series;
 

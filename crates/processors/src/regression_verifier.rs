@@ -57,6 +57,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dbintel_evidence::unprompted::TimedOut;
 use dbintel_model::{
     Batch, Exactness, FindingEvent, Interval, Node, PlanChange, PlanRung, Query, QueryText, Record, Session,
     Target, Text, Timestamp,
@@ -93,7 +94,6 @@ use self::sums::Sums;
 use self::table::{Statements, node_number};
 use self::telemetry::{Ignored, Telemetry};
 use self::trial::{Flip, Trial, Trials};
-use self::vanished::TimedOut;
 
 /// The processor. Every lane has its own.
 #[derive(Debug)]
@@ -118,6 +118,8 @@ pub struct RegressionVerifier {
     place: Option<(Arc<Target>, Option<Arc<Node>>)>,
     /// Blocks before these are closed.
     closed: Places,
+    /// The first hour that began after the process had: of the hours before not all time-outs are known.
+    known_since: i64,
     /// The look at them, while it is not over.
     look: Option<Look>,
     /// What the server's clock said last.
@@ -168,6 +170,7 @@ impl RegressionVerifier {
             held: accounts.hold(format!("lane {receiver} baselines").into()),
             place: None,
             closed: Places { hour: i64::MIN, short: i64::MIN },
+            known_since: i64::MAX,
             look: None,
             server_clock: Timestamp::from_nanos(0),
             last_interval: None,
@@ -220,8 +223,7 @@ impl RegressionVerifier {
         }
         if let Some(plan) = &query.plan {
             let day = stored::day_of(lengths.places.hour);
-            let rung = plan.rung as u8;
-            if statement.plans.see(plan.fingerprint.exact, rung, query.interval.end, day) {
+            if statement.plans.see(plan.fingerprint.exact, plan.rung, query.interval.end, day) {
                 self.unstored.about(statement.id);
             }
             if statement.is_under_trial
@@ -291,7 +293,7 @@ impl RegressionVerifier {
         let Some(statement) = self.statements.find(&change.key, text) else {
             return self.telemetry.ended("no_history");
         };
-        statement.plans.see(change.new.exact, change.rung as u8, change.at, day);
+        statement.plans.see(change.new.exact, change.rung, change.at, day);
         statement.plans.changed_at = statement.plans.changed_at.max(Some(change.at));
         statement.note_plan_change(change.at);
         let id = statement.id;

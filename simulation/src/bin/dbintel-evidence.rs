@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use dbintel_simulation::files::{self, Problem};
 use dbintel_simulation::gate::{Standing, checks, too_few};
+use dbintel_simulation::kinds;
 use dbintel_simulation::placebo::Recorded;
 use dbintel_simulation::plan::{Extent, Part};
 use dbintel_simulation::rules::{self, Entry, OURS};
@@ -29,11 +30,12 @@ const SEED: u64 = 20_261_121;
 const THREADS: usize = 2;
 
 const USAGE: &str = "\
-usage: dbintel-evidence [quick|full] [--recorded DIR] [--seed N] [--threads N] [--rule NAME]... [--part NAME]...
+usage: dbintel-evidence [quick|full|rates] [--recorded DIR] [--seed N] [--threads N] [--rule NAME]... [--part NAME]...
        dbintel-evidence --histories DIR [--placebo N] [--seed N] [--rule NAME]...
        dbintel-evidence --keep DIR --history PART:INDEX... [--seed N]
 
   quick, full        how many histories are simulated; quick takes a minute or two
+  rates              of full, what is found without a flip alone: minutes
   --rule NAME        only these rules: raw-t, mean, reference, ours
   --part NAME        only these parts: model, pareto, x10, without-flip, ...
   --recorded DIR     judges, besides, placebo flips in the histories of a directory, 20 in each
@@ -88,6 +90,7 @@ impl Options {
             match argument.as_str() {
                 "quick" => options.extent = Some(Extent::Quick),
                 "full" => options.extent = Some(Extent::Full),
+                "rates" => options.extent = Some(Extent::Rates),
                 "--seed" => options.seed = Some(number(&value()?)?),
                 "--threads" => options.threads = Some(number(&value()?)?),
                 "--rule" => options.rules.push(value()?),
@@ -154,6 +157,11 @@ impl Options {
             let started = Instant::now();
             judged.merge(judge(&part, entries, self.threads()));
             eprintln!("{}: {} histories, {:.1} s", part.name, part.count, started.elapsed().as_secs_f64());
+        }
+        if self.parts.is_empty() && entries.iter().any(|entry| entry.name == OURS) {
+            let started = Instant::now();
+            judged.tally.kinds = kinds::judge(self.extent.unwrap_or(Extent::Quick), self.seed());
+            eprintln!("kinds with inputs of their own: {:.1} s", started.elapsed().as_secs_f64());
         }
         if let Some(directory) = &self.recorded {
             judged.merge(self.recorded(directory, PLACEBOS, entries)?);

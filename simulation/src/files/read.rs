@@ -104,6 +104,7 @@ impl Head {
             "work_exponent" => self.truth.work_exponent = at_least(value, 0.0)?,
             "mixture" => self.truth.mixture = yes(value)?,
             "mixture_shift_hours" => self.truth.mixture_shift_hours = Some(number(value)?),
+            "time_shift_hours" => self.truth.time_shift_hours = Some(number(value)?),
             _ => return Err(format!("unknown key \"{key}\"; see docs/evidence-histories.md")),
         }
         Ok(())

@@ -33,7 +33,7 @@ fn a_small_file_has_what_it_must_have() {
 #[test]
 fn all_columns_are_read_in_any_order() {
     let text = "# dbintel history 1\n# name: a: b\n# block_minutes: 30\n# class: mine\n# ratio: 3\n# work_exponent: 0.5\n\
-        # mixture: yes\n# mixture_shift_hours: -0.5\n# without_flip_from: 3600\n\
+        # mixture: yes\n# mixture_shift_hours: -0.5\n# time_shift_hours: 12\n# without_flip_from: 3600\n\
         waiting,sampled,control_statements,control,min_ms,rows,blocks,sum_sq,total_ms,calls,start\n\
         1,4,50,-0.25,0.5,8,100,30,20,10,0\n,,,,,,,,20,10,1800\n";
     let history = parse(text, file()).unwrap();
@@ -54,6 +54,7 @@ fn all_columns_are_read_in_any_order() {
         (history.truth.ratio, history.truth.mixture, history.truth.shifts_at_flip()),
         (3.0, true, true)
     );
+    assert_eq!(history.truth.time_shift_hours, Some(12.0));
 }
 
 #[test]

@@ -41,6 +41,9 @@ fn head(history: &History) -> String {
     if let Some(hours) = truth.mixture_shift_hours {
         lines.push(format!("# mixture_shift_hours: {hours}"));
     }
+    if let Some(hours) = truth.time_shift_hours {
+        lines.push(format!("# time_shift_hours: {hours}"));
+    }
     lines.push(COLUMNS.join(","));
     lines.join("\n") + "\n"
 }

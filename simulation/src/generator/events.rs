@@ -172,13 +172,18 @@ impl Events {
     }
 }
 
-/// The events of the model. Gives the hours from the flip to a lasting shift of the mixture, if there is one.
-pub fn model(
-    rng: &mut Rng,
-    population: &Population,
-    statement: &Statement,
-    events: &mut Events,
-) -> Option<f64> {
+/// Hours from the flip to what shifts for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Shifts {
+    /// The mixture.
+    pub mixture: Option<f64>,
+    /// Time alone.
+    pub time: Option<f64>,
+}
+
+/// The events of the model. Says what shifts for good.
+pub fn model(rng: &mut Rng, population: &Population, statement: &Statement, events: &mut Events) -> Shifts {
+    let mut shifts = Shifts::default();
     if rng.chance(population.incidents) {
         let from = events.anywhere(rng);
         let change = Change::server_waits(rng.log_between((1.5, 5.0)));
@@ -192,12 +197,13 @@ pub fn model(
     if rng.chance(population.time_shifts) {
         let from = events.shift(rng);
         events.add(from, usize::MAX, &Change::waits(rng.log_between((1.2, 4.0))));
+        shifts.time = Some(events.hours_from_flip(from));
     }
-    let shifts = rng.chance(population.mixture_shifts) && statement.mixture.is_some();
-    shifts.then(|| {
+    if rng.chance(population.mixture_shifts) && statement.mixture.is_some() {
         let from = events.shift(rng);
-        shift_mixture(rng, from, events)
-    })
+        shifts.mixture = Some(shift_mixture(rng, from, events));
+    }
+    shifts
 }
 
 /// Slow parameters become 1.5 to 8 times as many, for good.

@@ -244,3 +244,20 @@ fn a_mixture_that_shifts_says_when() {
     assert!((3..=30).contains(&shifted.len()), "{}", shifted.len());
     assert!(shifted.iter().all(|hours| hours.abs() <= 72.1), "{shifted:?}");
 }
+
+#[test]
+fn time_that_shifts_for_good_says_when_and_shifts_there() {
+    let mut statement = quiet();
+    statement.mixture = None;
+    let population = Population { time_shifts: 1.0, incidents: 0.0, ..Population::MODEL };
+    let mut events = Events::new(Shape::WEEK_AND_DAY, MONDAY_S);
+    let shifts = events::model(&mut Rng::new(1, 1, Stream::Events), &population, &statement, &mut events);
+    assert_eq!(shifts.mixture, None);
+    let hours = shifts.time.unwrap();
+    let levels: Vec<f64> = events.blocks().map(|(_, change, _)| change.time).collect();
+    let first = levels.iter().position(|time| *time > 0.0).unwrap();
+    assert!(
+        (events.hours_from_flip(first) - hours).abs() < 0.01
+            && levels[first..].iter().all(|time| *time > 0.0)
+    );
+}

@@ -1,7 +1,8 @@
 //! The product's rule, called as the product calls it: hours counted from the flip, and the blocks themselves around it for
 //! an early verdict.
 //!
-//! A flip is judged in [`Ours::verdict`], a statement without one in [`unprompted`], a repair in [`repair`]. All decisions are
+//! A flip is judged in [`Ours::verdict`], a statement without one in [`unprompted`], a repair in [`repair`]; reports of plans, analyses and
+//! time-outs, which have inputs of their own, in [`flapping`], [`stale`] and [`vanished`]. All decisions are
 //! functions of `evidence` that the processor `regression_verifier` calls; what is here and there is the order in which they
 //! are asked.
 //!
@@ -9,8 +10,11 @@
 //! each of these can only raise the figures. The shortest execution of a block is kept from the rule, because PostgreSQL
 //! does not have it.
 
+pub mod flapping;
 mod repair;
+pub mod stale;
 mod unprompted;
+pub mod vanished;
 
 use dbintel_evidence::{
     Acceleration, Block, Case, Category, ControlPoint, EvidenceClass, Judge, Overlap, PlanEvidence,

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::history::{Block, Truth};
 use crate::plan::rows_of;
@@ -105,4 +107,40 @@ fn repairs_are_counted_where_a_finding_was_open() {
     // Of the even ones, those with a delay of 4 are every fifth.
     assert_eq!((repairs.histories, repairs.made(), repairs.wrong()), (90, 50, 40));
     assert_eq!(judged.tally.pooled(0).histories, 0);
+}
+
+/// One statement whose finding begins in hours 2 and 7, of which something shifted for good at these hours.
+fn shifted(mixture: Option<f64>, time: Option<f64>) -> Findings {
+    let truth = Truth {
+        mixture_shift_hours: mixture,
+        mixture: true,
+        time_shift_hours: time,
+        ..Truth::neutral("test")
+    };
+    let history = History {
+        name: String::new(),
+        start_s: 0,
+        block_minutes: 60,
+        flip: 0,
+        flipped: false,
+        blocks: vec![Some(Block::default()); 24],
+        truth,
+    };
+    findings(&mut Scripted { even: false }, &history, 1.0).unwrap()
+}
+
+#[test]
+fn a_finding_is_of_what_shifted_in_the_three_days_before() {
+    let after = |found: &Findings, shift| found.after_shift.get(&("slower", shift)).copied();
+    let early = shifted(Some(-60.0), None);
+    assert_eq!((early.begun["slower"], after(&early, Shift::Mixture)), (2, Some(2)));
+    // It shifted before anybody looked.
+    assert_eq!(early.shifts, BTreeMap::new());
+    let between = shifted(None, Some(5.0));
+    assert_eq!((after(&between, Shift::Time), after(&between, Shift::Mixture)), (Some(1), None));
+    assert_eq!(between.shifts, BTreeMap::from([(Shift::Time, 1)]));
+    assert_eq!(after(&shifted(Some(-69.5), None), Shift::Mixture), Some(1));
+    let none = shifted(Some(-75.0), Some(20.0));
+    assert_eq!((none.after_shift, none.of_mixtures["slower"]), (BTreeMap::new(), 2));
+    assert_eq!(between.of_mixtures["slower"], 1);
 }

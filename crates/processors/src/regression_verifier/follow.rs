@@ -8,7 +8,7 @@ use dbintel_model::finding::{Applied, FindingKind, FindingNews, FindingState, Ou
 use dbintel_model::{FindingEvent, FindingId, PlanChange, Text, Timestamp};
 
 use super::report::category;
-use super::{RegressionVerifier, stored, vanished};
+use super::{RegressionVerifier, stored};
 
 /// Hours within which what was done is noticed after the plan that it brought.
 const NOTICED_HOURS: i64 = 2;
@@ -148,12 +148,12 @@ impl RegressionVerifier {
             }
             FindingKind::PlanFlapping => {
                 let day = stored::day_of(closed);
-                self.statements.get_mut(subject).is_none_or(|of| of.plans.recent_changes(day) == 0)
+                self.statements.get_mut(subject).is_none_or(|of| of.plans.seen.is_steady(day))
             }
             FindingKind::SlowSinglePlan => self.is_no_longer_slow(subject),
             FindingKind::StatementVanished => {
-                let per_day = self.clock.hours().blocks_per_day();
-                self.statements.get(subject).is_none_or(|of| vanished::is_back(of, per_day, closed))
+                let hours = self.known_hours();
+                self.statements.get(subject).is_none_or(|of| hours.is_back(of))
             }
             _ => {
                 debug_assert!(self.findings.get(id).is_some());

@@ -124,7 +124,7 @@ impl<P: Packed> History<P> {
     }
 
     /// The blocks with their places, the oldest first.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, Sums)> + '_ {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, Sums)> + Clone + '_ {
         self.blocks.iter().map(|block| (absolute(block.place(), self.last), block.sums()))
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dbintel_evidence::unprompted::stale_share;
 use dbintel_evidence::{Category, Verdict};
 use dbintel_model::finding::{FindingKind, FindingNews};
 use dbintel_model::{Batch, Finding, FindingEvent, Record, Timestamp};
@@ -22,8 +23,6 @@ const SERVER_WIDE_MIN: usize = 3;
 const SERVER_WIDE_PATIENCE: i64 = 12;
 /// Hours of server-wide findings that are remembered.
 const SERVER_WIDE_REMEMBERED: usize = 16;
-/// Share of a table that had changed before it was analysed at last, from which on its statistics were stale.
-const STALE_SHARE_MIN: f64 = 0.5;
 
 /// A finding that may be opened.
 #[derive(Debug)]
@@ -196,12 +195,9 @@ impl RegressionVerifier {
     /// A plan that changed after an analysis that came too late: the statistics of the table were stale before.
     fn stale_statistics(&self, cause: Option<&super::events::Event>, now: Timestamp) -> Option<Candidate> {
         let event = cause.filter(|event| event.kind == dbintel_model::ChangeKind::Analyze)?;
-        let (modified, rows) = (event.modified?, event.rows.filter(|rows| *rows > 0.0)?);
-        let share = modified / rows;
+        let (modified, rows) = (event.modified?, event.rows?);
+        let share = stale_share(modified, rows)?;
         let (database, table) = (event.database.clone()?, event.table.clone()?);
-        if share < STALE_SHARE_MIN {
-            return None;
-        }
         let (target, node) = self.place.as_ref()?;
         let place = Place { server: &target.server, node: node.as_deref(), now };
         let subject = xxhash_rust::xxh3::xxh3_64(format!("{database}\0{table}").as_bytes());

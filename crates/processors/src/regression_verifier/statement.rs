@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use dbintel_model::{QueryKey, QueryText, Session, Timestamp};
+use dbintel_evidence::unprompted::{PlanSeen, PlansSeen, TimedOut};
+use dbintel_model::{PlanRung, QueryKey, QueryText, Session, Timestamp};
 
 use super::changes::ChangeTimes;
 use super::clock::Places;
 use super::hours::{HOURS_MAX, HOURS_REACH, History, Hour, Open, Packed, SHORTS_MAX, SHORTS_REACH, Short};
 use super::sums::Sums;
-use super::vanished::TimedOut;
 
 /// Wait counts are halved above this, so that what is usual is what was usual lately.
 const WAIT_SAMPLES_MAX: u32 = 4_096;
@@ -53,16 +53,9 @@ pub(super) struct About {
 /// The plans it was seen with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Plans {
-    /// The exact fingerprint of the last one; 0 as long as none was seen.
-    pub(super) last: u128,
-    /// How it was obtained: plans of different rungs are never compared.
-    pub(super) rung: u8,
+    pub(super) seen: PlansSeen,
     /// When the plan changed last.
     pub(super) changed_at: Option<Timestamp>,
-    /// The day of the counts.
-    pub(super) day: i64,
-    /// Changes of the plan on that day, and on the one before.
-    pub(super) changes: [u32; 2],
 }
 
 /// What its sampled sessions waited for.
@@ -206,36 +199,13 @@ fn close<P: Packed>(history: &mut History<P>, open: &mut Open, end: i64, (max, r
 
 impl Plans {
     /// It is seen with this plan. Says whether that is another one than before.
-    pub(super) fn see(&mut self, exact: u128, rung: u8, at: Timestamp, day: i64) -> bool {
-        let is_other = self.last != 0 && self.rung == rung && self.last != exact;
-        (self.last, self.rung) = (exact, rung);
+    pub(super) fn see(&mut self, exact: u128, rung: PlanRung, at: Timestamp, day: i64) -> bool {
+        let seen = PlanSeen { plan: exact, rung: rung as u8, depends_on_values: rung.depends_on_values() };
+        let is_other = self.seen.see(seen, day);
         if is_other {
-            self.changed(at, day);
+            self.changed_at = self.changed_at.max(Some(at));
         }
         is_other
-    }
-
-    /// Counts a change.
-    fn changed(&mut self, at: Timestamp, day: i64) {
-        self.changed_at = self.changed_at.max(Some(at));
-        self.turn_to(day);
-        let [today, _] = &mut self.changes;
-        *today = today.saturating_add(1);
-    }
-
-    /// Changes within the last day or so: those of today and of the day before.
-    pub(super) fn recent_changes(&mut self, day: i64) -> u32 {
-        self.turn_to(day);
-        self.changes.iter().fold(0, |all, changes| all.saturating_add(*changes))
-    }
-
-    fn turn_to(&mut self, day: i64) {
-        match day - self.day {
-            ..=0 => {}
-            1 => self.changes = [0, self.changes.first().copied().unwrap_or(0)],
-            _ => self.changes = [0, 0],
-        }
-        self.day = self.day.max(day);
     }
 }
 

@@ -16,6 +16,7 @@
 //! half a kilobyte.
 
 use dbintel_evidence::ControlPoint;
+use dbintel_evidence::unprompted::PlansSeen;
 use dbintel_model::finding::FindingKind;
 use dbintel_model::{ChangeKind, FindingId, PlanCause, PlanFingerprint, PlanRung, QueryKey, Text, Timestamp};
 
@@ -66,11 +67,12 @@ pub(super) fn about(statement: &Statement) -> Vec<u8> {
     out.maybe(*fingerprint, Writer::u64);
     write_key(&mut out, key);
     out.f64(statement.weight_ms);
-    out.u128(statement.plans.last);
-    out.u8(statement.plans.rung);
-    out.maybe(statement.plans.changed_at, Writer::time);
-    out.i64(statement.plans.day);
-    statement.plans.changes.iter().for_each(|changes| out.u32(*changes));
+    let Plans { seen, changed_at } = statement.plans;
+    out.u128(seen.last);
+    out.u8(seen.rung);
+    out.maybe(changed_at, Writer::time);
+    out.i64(seen.day);
+    seen.changes.iter().for_each(|changes| out.u32(*changes));
     write_waits(&mut out, &statement.waits);
     out.maybe(statement.plan_changes.as_deref(), |out, changes| changes.write(out));
     out.0
@@ -83,13 +85,9 @@ pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
     let key = read_key(&mut from)?;
     let mut statement = Statement::new(id, About { key, text: None, fingerprint, node });
     statement.weight_ms = sound(from.f64()?)?;
-    statement.plans = Plans {
-        last: from.u128()?,
-        rung: from.u8()?,
-        changed_at: from.maybe(Reader::time)?,
-        day: read_place(&mut from)?,
-        changes: [from.u32()?, from.u32()?],
-    };
+    let (last, rung, changed_at) = (from.u128()?, from.u8()?, from.maybe(Reader::time)?);
+    let seen = PlansSeen { last, rung, day: read_place(&mut from)?, changes: [from.u32()?, from.u32()?] };
+    statement.plans = Plans { seen, changed_at };
     statement.waits = read_waits(&mut from)?;
     // Values of earlier builds end here.
     if !from.0.is_empty() {

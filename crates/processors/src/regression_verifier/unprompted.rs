@@ -86,30 +86,35 @@ impl RegressionVerifier {
         let Some((target, node)) = &self.place else { return };
         let place = Place { server: &target.server, node: node.as_deref(), now };
         let settings = self.config.settings();
-        let (per_day, day) = (self.clock.hours().blocks_per_day(), stored::day_of(self.closed.hour));
+        let (hours, day) = (self.known_hours(), stored::day_of(self.closed.hour));
         let began = self.clock.hour_begins(self.closed.hour);
         let Some(statement) = self.statements.get_mut(id) else { return };
-        let changes = statement.plans.recent_changes(day);
-        if changes >= settings.flapping_changes_per_day {
+        if let Some(changes) = statement.plans.seen.flapping(day, settings.flapping_changes_per_day) {
             let kind = FindingKind::PlanFlapping;
             let mut finding = report::about_statement(place, kind, statement, began, None, Category::Careful);
             report::flapping(&mut finding, statement, changes, settings.flapping_changes_per_day);
             candidates.push(Candidate::of(finding, id));
         }
-        if let Some(finding) = vanished::look(statement, place, (per_day, self.closed.hour), began) {
+        if let Some(finding) = vanished::look(statement, place, hours, began) {
             candidates.push(Candidate::of(finding, id));
         }
-        let has_one = statement.plans.last != 0 && statement.plans.changed_at.is_none();
+        let has_one = statement.plans.seen.last != 0 && statement.plans.changed_at.is_none();
         if !has_one || statement.is_under_trial {
             return;
         }
         let limit_ms = settings.slow_statement.get().as_secs_f64() * 1e3;
         let lost_min = self.court.thresholds().lost_ms_per_day_min;
-        let mut hours = Vec::new();
+        let (per_day, mut hours) = (hours.per_day, Vec::new());
         list(statement, &mut hours);
         if let Some(found) = slow(&hours, per_day, limit_ms, lost_min) {
             candidates.push(Candidate::of(slow_finding(statement, place, began, &found, limit_ms), id));
         }
+    }
+
+    /// The hours at which time-outs are looked at.
+    pub(super) fn known_hours(&self) -> vanished::Hours {
+        let (per_day, closed) = (self.clock.hours().blocks_per_day(), self.closed.hour);
+        vanished::Hours { per_day, closed, known_since: self.known_since }
     }
 
     pub(super) fn is_no_longer_slow(&self, id: u64) -> bool {

@@ -2,8 +2,8 @@
 //! before the judge; what is found stays open until it has gone by itself, and is not told again within a day.
 //!
 //! Kinds about a plan need a change of plan to be reported, and so does `statistics_stale`, which comes with one of them;
-//! `statement_vanished` needs errors in the server's log. None of them can be here. What a report of a change that never
-//! was would do is what neutral flips show.
+//! `statement_vanished` needs errors in the server's log. None of them can be here; they have inputs of their own ([`super::flapping`],
+//! [`super::stale`], [`super::vanished`]). What a report of a change that never was would do is what neutral flips show.
 //!
 //! The floor of lost time is off here too. The processor's caps, which only hold findings back, and its joining of many statements'
 //! findings into one are left out.
@@ -54,7 +54,7 @@ struct Trial {
 
 /// A finding that is open or not, and when that changed.
 #[derive(Debug, Default)]
-struct Told {
+pub(super) struct Told {
     open: bool,
     at: Option<i64>,
 }
@@ -171,6 +171,21 @@ impl Watch {
         {
             self.slow = Told { open: true, at: Some(now) };
         }
+    }
+}
+
+// === impl Told ===
+
+impl Told {
+    /// Opens a finding of what is `found`, unless it was told lately, and ends one that `is_gone`. Says whether one began.
+    pub(super) fn look(&mut self, now: i64, found: bool, is_gone: bool) -> bool {
+        if self.open && is_gone {
+            *self = Self { open: false, at: Some(now) };
+        } else if !self.open && found && is_told_no_longer(self.at, now) {
+            *self = Self { open: true, at: Some(now) };
+            return true;
+        }
+        false
     }
 }
 

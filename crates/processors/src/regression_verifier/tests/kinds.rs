@@ -1,7 +1,7 @@
 //! What is found without a change of plan.
 
 use dbintel_model::finding::{Category, FindingKind};
-use dbintel_model::{Attribute, Change, ChangeKind, Record};
+use dbintel_model::{Attribute, Change, ChangeKind, PlanRung, Record};
 
 use super::world::{Behaviour, World};
 
@@ -91,17 +91,31 @@ fn a_statement_that_is_slow_with_its_only_plan_is_told_until_it_is_not() {
     assert_eq!(world.told()[1], "slow_single_plan resolved careful");
 }
 
-#[test]
-fn a_statement_that_alternates_is_unstable() {
+/// What is told of a statement whose plan is another in each of eight hours, and steady for three days then.
+fn told_of_alternating(rung: PlanRung) -> Vec<String> {
     let mut world = World::after_a_week("{}");
+    world.rung = rung;
     let plan = world.statements[7].plan;
-    for n in 0..8 {
-        world.statements[7].plan = plan + 1 - n % 2;
+    for n in 0..9 {
+        world.statements[7].plan = plan + n % 2;
         world.hours(1);
     }
-    assert_eq!(world.told(), ["plan_flapping open careful"]);
     world.hours(72);
-    assert_eq!(world.told(), ["plan_flapping open careful", "plan_flapping resolved careful"]);
+    world.told()
+}
+
+#[test]
+fn a_statement_that_alternates_is_unstable() {
+    let told = told_of_alternating(PlanRung::Generic);
+    assert_eq!(told, ["plan_flapping open careful", "plan_flapping resolved careful"]);
+}
+
+/// Which of its plans is seen is a matter of the parameters.
+#[test]
+fn a_statement_with_several_plans_by_values_is_not() {
+    for rung in PlanRung::ALL.into_iter().filter(|rung| rung.depends_on_values()) {
+        assert_eq!(told_of_alternating(rung), [""; 0]);
+    }
 }
 
 #[test]
@@ -155,4 +169,26 @@ fn a_statement_whose_executions_are_timed_out_vanishes_from_the_statistics() {
     world.statements[7] = Behaviour { calls_per_hour: usual, timed_out: 0, ..world.statements[7] };
     world.hours(10);
     assert_eq!(world.told()[1], "statement_vanished resolved careful");
+}
+
+/// A statement hangs for longer than the hours that time-outs are kept, and is told of as long as it does.
+#[test]
+fn a_statement_that_hangs_for_two_days_is_told_once() {
+    let mut world = World::after_a_week("{}");
+    world.hours(12);
+    let usual = world.statements[7].calls_per_hour;
+    world.statements[7] = Behaviour { calls_per_hour: usual / 10.0, timed_out: 5, ..world.statements[7] };
+    world.hours(48);
+    assert_eq!(world.told(), ["statement_vanished open careful"]);
+}
+
+/// A collector that has begun an hour ago does not know whether it is told of more time-outs than before.
+#[test]
+fn time_outs_have_to_be_known_from_hours_before() {
+    let mut world = World::after_a_week("{}");
+    world.hours(4);
+    let usual = world.statements[7].calls_per_hour;
+    world.statements[7] = Behaviour { calls_per_hour: usual / 10.0, timed_out: 5, ..world.statements[7] };
+    world.hours(30);
+    assert_eq!(world.told(), [""; 0]);
 }

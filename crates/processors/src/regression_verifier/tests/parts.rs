@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use dbintel_model::Timestamp;
 use dbintel_model::finding::FindingKind;
+use dbintel_model::{PlanRung, Timestamp};
 
 use super::world::{World, world};
 use crate::regression_verifier::control::{self, CONTROL_BLOCKS_PER_CALL, Controls};
@@ -84,6 +84,7 @@ fn the_control_is_made_in_parts_and_is_the_same_as_if_it_were_made_at_once() {
 fn what_is_left_when_the_next_blocks_are_over_is_done_before_them() {
     let mut world = many();
     let last = world.statements.len() - 1;
+    world.rung = PlanRung::Generic;
     world.hours(1);
     for plan in 0..10 {
         world.flip_to(last, 5_000 + plan % 2, &[]);

@@ -45,6 +45,8 @@ pub(super) struct World {
     pub(super) load: f64,
     /// Whether the server lets us see the texts.
     pub(super) texts_are_known: bool,
+    /// How plans are obtained.
+    pub(super) rung: PlanRung,
     pub(super) random: fastrand::Rng,
     /// A part of an hour that one step of simulated time takes, of an hour's length under the acceleration.
     pub(super) step: Duration,
@@ -73,6 +75,7 @@ pub(super) fn world(yaml: &str) -> World {
         statements: (0..40).map(behave).collect(),
         load: 1.0,
         texts_are_known: true,
+        rung: PlanRung::Actual,
         random: fastrand::Rng::with_seed(42),
         step: Duration::from_secs(MINUTES * 60).div_f64(settings.acceleration),
         found: Vec::new(),
@@ -192,7 +195,7 @@ impl World {
                     counters: counters(calls * blocks, calls),
                     exactness: Exactness::LowerBound,
                     rank: None,
-                    plan: Some(PlanReference { fingerprint: plan(exact), rung: PlanRung::Actual }),
+                    plan: Some(PlanReference { fingerprint: plan(exact), rung: self.rung }),
                     errors: (timed_out > 0).then_some(QueryErrors { failed: timed_out, timed_out }),
                     plan_missing: None,
                 }))
@@ -291,7 +294,7 @@ impl World {
         self.see(vec![Record::PlanChange(Box::new(PlanChange {
             key: key(statement),
             text: Some(text(statement)),
-            rung: PlanRung::Actual,
+            rung: self.rung,
             identity: PlanIdentity::Proven,
             at: now,
             old: plan(old),
