@@ -47,7 +47,7 @@ pub enum PlanRung {
     Actual,
     /// Kept by an extension, of an execution of the statement.
     Extension,
-    /// Planned for a sample of its parameter values.
+    /// Planned for the values of a session that was running it.
     Custom,
     /// Planned for unknown parameter values, by `EXPLAIN (GENERIC_PLAN)` or of a statement without parameters.
     Generic,
@@ -165,6 +165,13 @@ impl PlanRung {
     #[must_use]
     pub const fn depends_on_values(self) -> bool {
         matches!(self, Self::Actual | Self::Extension | Self::Custom)
+    }
+
+    /// Whether its plans are those of values that were met by chance, so that another plan than before says something about
+    /// the values and nothing about time.
+    #[must_use]
+    pub const fn is_of_sample(self) -> bool {
+        matches!(self, Self::Custom)
     }
 
     /// As an attribute value: closed set, lower case.

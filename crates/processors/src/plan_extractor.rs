@@ -10,8 +10,8 @@
 //! * raw plans end here: what leaves is redacted, and holds no literal and no value of a parameter;
 //! * a plan leaves when it is the first of its statement, rung and node, or another than the last one of these; each
 //!   change is told once. Every interval of a statement bears the fingerprint of the last plan that was obtained;
-//! * where plans depend on values (rungs `actual` and `custom`), a statement has a set of plans, and only one that is new in
-//!   the set is a change;
+//! * where plans depend on values (rungs `actual`, `extension` and `custom`), a statement has a set of plans, and only one
+//!   that is new in the set is a change; on `custom`, where chance decides which values are met, it is news and no change;
 //! * plans of different rungs, or of different nodes, are never compared;
 //! * bytes that do not give a whole plan change nothing and are counted, by reason;
 //! * the cache changes cost, never output, and no clock decides anything: reading ends by steps, statements are forgotten
@@ -130,6 +130,7 @@ impl PlanExtractor {
             Verdict::Same => return,
             Verdict::Alternated => return self.telemetry.alternated(),
             Verdict::First => (self.news_of_first(key, &observation), None),
+            Verdict::OfOtherValues => (PlanNews::OtherValues, None),
             Verdict::Changed(replaced) => (PlanNews::Changed, Some(replaced)),
         };
         self.telemetry.event(news.as_str());

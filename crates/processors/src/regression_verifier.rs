@@ -223,7 +223,10 @@ impl RegressionVerifier {
         }
         if let Some(plan) = &query.plan {
             let day = stored::day_of(lengths.places.hour);
-            if statement.plans.see(plan.fingerprint.exact, plan.rung, query.interval.end, day) {
+            // Which sample was met last is chance, and another one is no change.
+            if !plan.rung.is_of_sample()
+                && statement.plans.see(plan.fingerprint.exact, plan.rung, query.interval.end, day)
+            {
                 self.unstored.about(statement.id);
             }
             if statement.is_under_trial

@@ -88,6 +88,8 @@ pub struct PlanCollection {
     pub reprobe: Duration,
     /// How often it is planned for values of a parameter; `None` if that is switched off.
     pub sensitivity: Option<Duration>,
+    /// Whether texts of running sessions are planned as well.
+    pub samples: bool,
     /// Whether statements are explained at all.
     pub explain: bool,
 }

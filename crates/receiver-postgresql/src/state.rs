@@ -8,6 +8,7 @@ pub mod log_errors;
 pub mod moments;
 pub mod plan_log;
 pub mod plans;
+pub mod samples;
 pub mod schema;
 pub mod start_times;
 pub mod statements;

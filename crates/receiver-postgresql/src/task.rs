@@ -9,6 +9,7 @@ mod log_errors;
 mod password;
 mod plan_log;
 mod plans;
+mod samples;
 mod schedule;
 mod schema;
 mod server_poll;

@@ -19,6 +19,7 @@ use dbintel_receiver_postgresql::examine;
 use dbintel_receiver_postgresql::query::plans::create_script;
 use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 use support::Watched;
+use support::client::Busy;
 use support::settings::{SAMPLES, cluster, orders, yaml};
 
 const OURS: &str =
@@ -78,9 +79,10 @@ async fn a_role_that_may_switch_tracking_off_does_so() {
 }
 
 /// Templates that this world does not make the collector send, each with its reason.
-const NOT_SENT: [(&str, &str); 12] = [
+const NOT_SENT: [(&str, &str); 13] = [
     ("how long a statement above is planned that began late twice", "no statement begins late"),
     ("begin to explain without being tracked", "as below"),
+    ("begin to explain a sample without being tracked", "as below"),
     ("begin, after an error", "nothing fails here"),
     ("begin without being tracked", "the role may not switch tracking off; it is not tracked anyway"),
     ("begin without being tracked, after an error", "as above"),
@@ -98,11 +100,13 @@ async fn templates(major: Major) {
     let options = Options::new()
         .setting("log_statement", "all")
         .setting("log_line_prefix", "by %u: ")
+        // Otherwise no text of a session is explained.
+        .setting("log_parameter_max_length", "0")
         .setting("pg_stat_statements.track", "top");
     let cluster = cluster(major, options).await;
     let plans = (
         "plan_collection",
-        "{enabled: true, collection_interval: 1s, parameter_sensitivity: {enabled: true}}",
+        "{enabled: true, collection_interval: 1s, samples: true, parameter_sensitivity: {enabled: true}}",
     );
     let config = yaml(cluster.port(), &[SAMPLES, plans]);
     cluster
@@ -112,6 +116,9 @@ async fn templates(major: Major) {
     cluster.execute("second", &format!("CREATE TABLE kept (id int); {}", create_script("dbintel"))).await;
     let mut watched = Watched::start(&config);
     watched.baseline().await;
+    let slept = |seconds: u32| format!("SELECT id, pg_sleep({seconds}) FROM kept ORDER BY 1");
+    cluster.execute("second", &format!("INSERT INTO kept VALUES (1); {}", slept(0))).await;
+    let _busy = Busy::start(&cluster, "second", "SELECT 1", &slept(600)).await;
     cluster.execute("second", "SELECT count(*) FROM kept").await;
     cluster.execute("second", "SELECT id FROM kept WHERE id = 3").await;
     cluster.execute("postgres", "CREATE TEMP TABLE gone (id int); SELECT id FROM gone").await;
@@ -123,6 +130,10 @@ async fn templates(major: Major) {
     watched.plan("note FROM orders").await;
     watched.plan("count(*) FROM kept").await;
     watched.plan("FROM kept WHERE").await;
+    if major >= Major::V14 {
+        let sampled = [("rung", "custom"), ("identity", "proven")];
+        watched.until_own("dbintel_plans_obtained_total", &sampled, |plans| plans >= 1.0).await;
+    }
     poll_on(&watched).await;
     for purpose in ["server", "statements", "sessions", "objects", "sizes", "catalogue"] {
         let measured = [("source", "statement"), ("purpose", purpose)];

@@ -51,6 +51,9 @@ pub enum PlanNews {
     OtherTimeline,
     /// The server has another major version.
     OtherVersion,
+    /// Planned for a sample of values it has a plan that it was not seen with before. Whether the plan of the values
+    /// before has changed, that does not say.
+    OtherValues,
 }
 
 /// Numbers of a plan.
@@ -111,13 +114,14 @@ impl QueryPlan {
 
 impl PlanNews {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::FirstSeen,
         Self::Changed,
         Self::OtherServer,
         Self::OtherNode,
         Self::OtherTimeline,
         Self::OtherVersion,
+        Self::OtherValues,
     ];
 
     /// As an attribute value: closed set, lower case.
@@ -130,6 +134,7 @@ impl PlanNews {
             Self::OtherNode => "other_node",
             Self::OtherTimeline => "other_timeline",
             Self::OtherVersion => "other_version",
+            Self::OtherValues => "other_values",
         }
     }
 }

@@ -106,6 +106,8 @@ self_metrics! {
         "Plans obtained, by rung and identity.";
     PLANS_MISSING: Gauge, "dbintel_plans_missing",
         "Statements among the top ones that have no plan now, by reason.";
+    PLAN_SAMPLES: Counter, "dbintel_plan_samples_total",
+        "Statements of which the text of a running session was wanted, to be explained, by what became of it.";
     PLAN_LOG_RECORDS: Counter, "dbintel_plan_log_records_total",
         "Plans in the server's log, by what became of them.";
     PLAN_LOG_READ_BYTES: Counter, "dbintel_plan_log_read_bytes_total",

@@ -98,6 +98,8 @@ pub(super) enum Verdict {
     /// Another than the one before, where the statement has several: it had this one before, or has had so many that
     /// nobody can say.
     Alternated,
+    /// A plan of a sample of values that it was not seen with before. With the values of before it may be as it was.
+    OfOtherValues,
 }
 
 /// The plan that is no longer the current one.
@@ -162,7 +164,7 @@ impl Statements {
         self.table.peek(key).is_some_and(|statement| statement.track(rung).is_some())
     }
 
-    /// The plan of the rung closest to what runs.
+    /// The plan of the rung closest to what runs, or of a sample if there is no other.
     pub(super) fn reference(&self, key: &StatementKey) -> Option<PlanReference> {
         self.table.peek(key)?.reference
     }
@@ -232,10 +234,12 @@ impl Statement {
         statement
     }
 
+    /// The plan of the closest rung. That of a sample is for one that has no other: which values were met last is chance,
+    /// and intervals that bear it would seem to have changed their plan.
     fn refer(&mut self) {
-        let mut tracks = PlanRung::ALL.into_iter().filter_map(|rung| Some((rung, self.track(rung)?)));
-        self.reference =
-            tracks.next().map(|(rung, track)| PlanReference { fingerprint: track.fingerprint, rung });
+        let tracks = || PlanRung::ALL.into_iter().filter_map(|rung| Some((rung, self.track(rung)?)));
+        let closest = tracks().find(|(rung, _)| !rung.is_of_sample()).or_else(|| tracks().next());
+        self.reference = closest.map(|(rung, track)| PlanReference { fingerprint: track.fingerprint, rung });
     }
 
     pub(super) fn track(&self, rung: PlanRung) -> Option<&Track> {
@@ -350,7 +354,11 @@ impl Track {
         self.changes += 1;
         // Going to and fro between them is how it runs, and no news.
         let is_news = !observation.rung.depends_on_values() || seen_before.is_none() && !has_many;
-        let verdict = if is_news { Verdict::Changed(Box::new(replaced)) } else { Verdict::Alternated };
+        let verdict = match is_news {
+            false => Verdict::Alternated,
+            true if observation.rung.is_of_sample() => Verdict::OfOtherValues,
+            true => Verdict::Changed(Box::new(replaced)),
+        };
         (verdict, u64::from(forgotten))
     }
 

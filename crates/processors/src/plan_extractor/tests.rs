@@ -249,6 +249,26 @@ fn where_plans_depend_on_values_going_to_and_fro_is_no_change() {
     }
 }
 
+/// Which values a sample has is chance: a plan that is new is told, and is no change; intervals do not bear it where there is
+/// another one.
+#[test]
+fn another_plan_of_a_sample_is_no_change() {
+    let mut fixture = fixture("{}");
+    let custom = PlanRung::Custom;
+    assert_eq!(fixture.see(1, custom, &plan(1, 1)), (Some(PlanNews::FirstSeen), None));
+    assert_eq!(fixture.see(1, custom, &plan(2, 1)), (Some(PlanNews::OtherValues), None));
+    assert_eq!(fixture.see(1, custom, &plan(1, 1)), (None, None));
+    assert_eq!(fixture.see(1, custom, &plan(3, 1)), (Some(PlanNews::OtherValues), None));
+    assert_eq!(fixture.value("plan_extractor_alternations_total", &[]), Some(1.0));
+    let rung = |fixture: &mut Fixture| attribute(&fixture.run(vec![query(1)])[0], "dbintel.plan.rung");
+    assert_eq!(rung(&mut fixture).as_deref(), Some("custom"), "there is no other one");
+    assert_eq!(fixture.see(1, PlanRung::GenericNulls, &plan(1, 1)).0, Some(PlanNews::FirstSeen));
+    assert_eq!(rung(&mut fixture).as_deref(), Some("generic_nulls"));
+    assert_eq!(fixture.see(1, custom, &plan(2, 1)), (None, None));
+    assert_eq!(rung(&mut fixture).as_deref(), Some("generic_nulls"));
+    assert!(fixture.see(1, PlanRung::GenericNulls, &plan(2, 1)).1.is_some(), "what is compared is as before");
+}
+
 #[test]
 fn rungs_are_never_compared_and_statements_bear_the_closest_one() {
     let mut fixture = fixture("{}");

@@ -245,6 +245,11 @@ pub struct PlanCollectionSettings {
     /// it needs the function that `dbintel doctor --plan-function` prints.
     #[serde(default)]
     pub parameter_sensitivity: ParameterSensitivity,
+    /// Whether the text of a session that is running a statement is planned as well, with the values in it. Texts and values
+    /// stay in the server and in our memory; it needs PostgreSQL 14 and the function that `dbintel doctor --plan-function`
+    /// prints, and is not done where the server would log the text.
+    #[serde(default)]
+    pub samples: bool,
     /// Whether statements are explained. Without it plans come from the log only.
     #[serde(default = "default_explain")]
     pub explain: bool,
@@ -427,6 +432,7 @@ impl Default for PlanCollectionSettings {
             max_per_collection: default_max_per_collection(),
             interval: default_plan_interval(),
             parameter_sensitivity: ParameterSensitivity::default(),
+            samples: false,
             explain: default_explain(),
             log: PlanLogSettings::default(),
         }

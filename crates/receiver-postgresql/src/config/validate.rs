@@ -237,11 +237,18 @@ impl Validation {
                 "without the event db.server.top_query only plans that a processor asks for are obtained",
             );
         }
+        if collection.samples && !(enabled && collection.explain) {
+            self.checks.notice(
+                "plan_collection.samples",
+                "no effect: samples are explained only where plans are collected, and not without explain",
+            );
+        }
         enabled.then_some(PlanCollection {
             interval,
             max_per_collection,
             reprobe,
             sensitivity,
+            samples: collection.samples,
             explain: collection.explain,
         })
     }
@@ -427,6 +434,13 @@ mod tests {
         assert_eq!(on.sensitivity, None);
         let sensitive = "plan_collection: {enabled: true, parameter_sensitivity: {enabled: true}}";
         assert_eq!(plans(sensitive).unwrap().sensitivity.map(|often| often.as_secs()), Some(24 * 3_600));
+        assert!(!on.samples && plans("plan_collection: {enabled: true, samples: true}").unwrap().samples);
+        let notices = |yaml: &str| check(&format!("username: otel\n{yaml}")).unwrap().notices;
+        assert_eq!(notices("plan_collection: {enabled: true, samples: true}"), []);
+        let without = "plan_collection: {enabled: true, samples: true, explain: false, log: {include: [/a]}}";
+        for unused in ["plan_collection: {samples: true}", without] {
+            assert_eq!(notices(unused)[0].field, "plan_collection.samples", "{unused}");
+        }
         assert!(plans("events: {db.server.query_plan: {enabled: true}}").is_some());
         assert_eq!(
             plans("events: {db.server.query_plan: {enabled: true}}\nplan_collection: {enabled: false}"),

@@ -9,11 +9,12 @@
 //!   of the statement outlives it, and what was prepared is deallocated;
 //! * where a DBA has installed our function ([`create_script`]), it does the same with the rights of its owner;
 //! * nothing is sent where our own statements would enter `pg_stat_statements`, or would run as superuser;
-//! * a text lives in a [`StatementText`] or [`Planned`] and nowhere else: not in records, logs or errors.
+//! * a text lives in a [`StatementText`], [`Planned`] or [`Sample`] and nowhere else: not in records, logs or errors.
 
 mod function;
 mod preflight;
 mod rewrite;
+mod samples;
 mod sensitivity;
 mod stored;
 mod vet;
@@ -34,6 +35,10 @@ pub use self::function::{PlanFunction, create_script, drop_script};
 pub use self::preflight::MAX_PLAN_TABLES;
 use self::preflight::{FIRST_OF_TABLES, PREFLIGHT_WITH_SIZES, ReachedTables};
 use self::rewrite::{Guesses, rewrite};
+pub(super) use self::samples::sample_texts;
+pub use self::samples::{
+    MAX_SAMPLES_BYTES, Met, Sample, Sampled, explain_sample, logging, obstacle, read_samples, sample_limits,
+};
 pub use self::sensitivity::{OfValue, Planned, PlannedValue, explain_value, outline};
 pub use self::stored::{StoredPlans, read_stored_plans, stored_plans_view};
 use self::vet::{Vetted, name, vet};
@@ -305,7 +310,7 @@ pub async fn explain(
         Ok(vetted) => vetted,
         Err(reason) => return Ok(Err(reason)),
     };
-    let mut session = Session { connection, limits, facts, key, vetted: &vetted };
+    let mut session = Session { connection, limits, facts, key, vetted: &vetted, rung: None };
     let path = session.apply_settings().await?;
     session.explain(text, path).await
 }
@@ -317,6 +322,8 @@ struct Session<'a> {
     facts: &'a Facts,
     key: &'a QueryKey,
     vetted: &'a Vetted,
+    /// The rung of a sample, which is explained by our function or not at all; otherwise it follows from the text.
+    rung: Option<PlanRung>,
 }
 
 impl Session<'_> {
@@ -430,7 +437,7 @@ impl Session<'_> {
             // A function of which there is none that takes these types.
             MissingPlan::ObjectMissing,
         ];
-        if explained.as_ref().err().is_none_or(|reason| !unreadable.contains(reason)) {
+        if self.rung.is_some() || explained.as_ref().err().is_none_or(|reason| !unreadable.contains(reason)) {
             return Ok(explained);
         }
         for guesses in [Guesses::Needed, Guesses::Bold] {
@@ -487,6 +494,8 @@ impl Session<'_> {
         let text = text.trim_end().trim_end_matches(';');
         match self.explain_by_function(text, parameters, path).await? {
             Some(explained) => Ok(explained),
+            // The other way has the rights of our role, and leaves the text in a setting of the session.
+            None if self.rung.is_some() => Ok(Err(MissingPlan::Function)),
             None => self.explain_by_block(text, parameters, path).await,
         }
     }

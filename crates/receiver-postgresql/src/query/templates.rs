@@ -20,8 +20,8 @@ pub struct Template {
 }
 
 /// Every statement that can be sent to a server that has this, in the order of a poll. `wanted` says which metrics are
-/// switched on, `with_plans` whether plans are
-/// asked for: the text of a statement is bound like any value. What the driver itself sends is among them: nothing but the start of the session.
+/// switched on, `with_plans` whether plans are asked for, and `with_samples` also those of running sessions' texts: the text
+/// of a statement is bound like any value. What the driver itself sends is among them: nothing but the start of the session.
 #[must_use]
 pub fn templates(
     facts: &Facts,
@@ -29,6 +29,7 @@ pub fn templates(
     limits: Limits,
     wanted: impl Fn(&MetricDefinition) -> bool,
     with_plans: bool,
+    with_samples: bool,
 ) -> Vec<Template> {
     let plain = |name: &str, text: String| Template { name: name.to_owned(), text };
     let read = |name: &str, text: &str, rows| plain(name, metered(text, rows));
@@ -58,6 +59,16 @@ pub fn templates(
         templates.extend(plans::texts(facts).into_iter().map(|(name, text, rows)| read(name, &text, rows)));
         templates.extend(plans::blocks(facts).into_iter().map(|(name, text)| plain(name, text.to_owned())));
     }
+    let of_samples = if with_samples { plans::sample_texts(facts) } else { Vec::new() };
+    if !of_samples.is_empty() {
+        let begin = [
+            ("begin to explain a sample", ""),
+            ("begin to explain a sample without being tracked", UNTRACKED),
+        ];
+        let limits = plans::sample_limits(limits);
+        templates.extend(begin.map(|(name, extra)| plain(name, begin_text(limits, extra))));
+    }
+    templates.extend(of_samples.into_iter().map(|(name, text, rows)| read(name, &text, rows)));
     templates.push(read("sessions", SessionsPlan::new(facts).text(), Rows::Perhaps));
     templates.push(read("doctor: what the server measures", tracking::TRACKING, Rows::Always));
     if with_plans {

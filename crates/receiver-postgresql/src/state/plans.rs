@@ -17,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use self::concern::Concern;
 pub use self::missing::{MissingPlan, Retry};
+use super::samples::{NoSample, SampleTurn};
 
 /// Statements that are remembered; those that ranked last longest ago go first.
 pub const MAX_CANDIDATES: usize = 2_000;
@@ -81,6 +82,8 @@ struct Probe {
     postponed: u32,
     /// When it is to be planned for values of a parameter at the earliest; `None` if it never was.
     for_values: Option<Monotonic>,
+    /// When a sample of it is looked for again.
+    sample: SampleTurn,
     /// `None` once it has a plan.
     missing: Option<MissingPlan>,
     /// Hash of the last plan as the server gave it.
@@ -197,11 +200,7 @@ impl Probes {
         self.settle(key, |probe| {
             probe.postponed = 0;
             probe.failures = if probe.missing == Some(reason) { probe.failures.saturating_add(1) } else { 1 };
-            let base = match reason.retry() {
-                Retry::Soon => RETRY_SOON,
-                Retry::NextInterval => interval,
-                Retry::Rarely => MAX_RETRY,
-            };
+            let base = first_wait(reason.retry(), interval);
             let doublings = probe.failures.saturating_sub(1).min(MAX_DOUBLINGS);
             let wait = base.saturating_mul(1 << doublings).min(MAX_RETRY.max(interval));
             (probe.missing, probe.probed) = (Some(reason), Some(now));
@@ -220,6 +219,28 @@ impl Probes {
     pub fn planned_for_values(&mut self, key: &QueryKey, next: Monotonic) {
         if let Some(probe) = self.known.get_mut(&id(key)) {
             probe.for_values = Some(next);
+        }
+    }
+
+    /// Whether a sample of the statement, which is being probed, may be looked for.
+    #[must_use]
+    pub fn wants_sample(&self, key: &QueryKey, now: Monotonic) -> bool {
+        self.known.get(&id(key)).is_some_and(|probe| probe.sample.is_due(now))
+    }
+
+    /// A sample of the statement was explained, so that it has a plan. Its next turn is as it was.
+    pub fn sampled(&mut self, key: &QueryKey) {
+        if let Some(probe) = self.known.get_mut(&id(key)) {
+            probe.sample.taken();
+            probe.missing = None;
+        }
+    }
+
+    /// There is no plan of a sample of the statement.
+    pub fn not_sampled(&mut self, key: &QueryKey, why: NoSample, now: Monotonic) {
+        let interval = self.interval;
+        if let (Some(retry), Some(probe)) = (why.retry, self.known.get_mut(&id(key))) {
+            probe.sample.failed(first_wait(retry, interval), MAX_RETRY.max(interval), now);
         }
     }
 
@@ -350,6 +371,7 @@ impl Probe {
             failures: 0,
             postponed: 0,
             for_values: None,
+            sample: SampleTurn::NEW,
             missing: Some(MissingPlan::NotYetProbed),
             plan: None,
             logged: None,
@@ -377,6 +399,15 @@ impl Probe {
         self.blocks_per_call.replace(now).is_some_and(|before| {
             (now - before).abs() >= more && (now >= before * times || before >= now * times)
         })
+    }
+}
+
+/// How long to wait after the first failure of a kind.
+const fn first_wait(retry: Retry, interval: Duration) -> Duration {
+    match retry {
+        Retry::Soon => RETRY_SOON,
+        Retry::NextInterval => interval,
+        Retry::Rarely => MAX_RETRY,
     }
 }
 

@@ -14,11 +14,12 @@ use crate::config::Config;
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::node;
-use crate::query::plans::PlanFunction;
+use crate::query::plans::{PlanFunction, logging, obstacle};
 use crate::query::sql::{identifier, literal};
 use crate::query::statements::StatementsPlan;
 use crate::query::templates::{Template, templates};
 use crate::query::tracking::{Tracking, log_settings, tracking};
+use crate::state::samples::SampleFate;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,12 @@ async fn look(config: &Config, leased: &mut Leased) -> Result<Examination, Query
         Some(_) => Some(log_settings(connection, limits).await?),
         None => None,
     };
+    let samples = config.plans.filter(|plans| plans.explain && plans.samples);
+    let against_samples = match (samples, obstacle(facts)) {
+        (None, _) => None,
+        (Some(_), Some(fate)) => Some(fate),
+        (Some(_), None) => logging(connection, limits).await?,
+    };
     connection.end().await?;
     let unread = match &config.plan_log {
         Some(log) => plan_log::look_at_files(log).await,
@@ -79,10 +86,19 @@ async fn look(config: &Config, leased: &mut Leased) -> Result<Examination, Query
     if let Some(log) = log {
         advice.extend(plan_log::advice(config.plan_log.as_ref(), unread.as_ref(), facts, &log));
     }
+    let against_samples = against_samples.and_then(SampleFate::obstacle);
+    advice.extend(against_samples.map(|(_, what)| Advice { what: what.to_owned(), sql: None }));
     Ok(Examination {
         server: format!("PostgreSQL {}, {role}, as role {}", node.version, config.connect.username),
         advice,
-        templates: templates(facts, database, limits, |metric| config.wants(metric), config.plans.is_some()),
+        templates: templates(
+            facts,
+            database,
+            limits,
+            |metric| config.wants(metric),
+            config.plans.is_some(),
+            samples.is_some(),
+        ),
     })
 }
 

@@ -19,6 +19,7 @@ use dbintel_pipeline::telemetry::definitions;
 use super::connections::Leased;
 use super::held_plans::{self, MAX_PLANS_PER_BATCH};
 use super::plan_log::LoggedPlans;
+use super::samples::Samples;
 use super::schedule::Poll;
 use super::shared::Shared;
 use super::stored_plans::{self, Found, Stored};
@@ -37,12 +38,13 @@ pub(super) struct PlansLoop {
     targets: BTreeMap<Text, Arc<Target>>,
     logged: LoggedPlans,
     stored: Stored,
+    samples: Samples,
     /// Bytes of what is remembered of the candidates, and of plans that wait.
     held: Holding,
 }
 
 /// Who answered, and when by the server's clock.
-type From = (Arc<Node>, Timestamp);
+pub(super) type From = (Arc<Node>, Timestamp);
 type Texts = HashMap<TextKey, StatementText>;
 
 impl PlansLoop {
@@ -54,6 +56,7 @@ impl PlansLoop {
             targets: BTreeMap::new(),
             logged,
             stored: Stored::default(),
+            samples: Samples::default(),
             held: shared.accounts.hold(account),
         }
     }
@@ -152,6 +155,9 @@ impl PlansLoop {
             }
         }
         shared.offer(&target, node, records);
+        if failed.is_none() {
+            failed = self.samples.take(shared, &target, &mut leased, candidates).await.err();
+        }
         finish(shared, leased, failed.as_ref()).await;
     }
 }
@@ -277,7 +283,8 @@ async fn sensitivity_of(
     })
 }
 
-fn limit_reached(reason: MissingPlan) -> QueryError {
+/// A time-out as admission wants it reported.
+pub(super) fn limit_reached(reason: MissingPlan) -> QueryError {
     let (gap, sqlstate) = match reason {
         MissingPlan::LockTimeout => (GapReason::LockTimeout, "55P03"),
         _ => (GapReason::StatementTimeout, "57014"),
@@ -296,28 +303,37 @@ pub(super) fn settle(
     match explained {
         Ok(plan) => {
             shared.plans.lock().explained(&candidate.key, now);
-            let labels = vec![
-                ("receiver", shared.server.receiver.clone()),
-                ("rung", Text::Static(plan.rung.as_str())),
-                ("identity", Text::Static(plan.identity.as_str())),
-            ];
-            shared.registry.counter(&definitions::PLANS_OBTAINED, labels).increment();
-            if plan.reaches_more_tables {
-                shared.count(&definitions::LIMIT_REACHED, "limit", "plan_tables", 1);
-            }
-            let plan = PlanObservation {
-                key: candidate.key.clone(),
-                text: candidate.text.clone(),
-                rung: plan.rung,
-                identity: plan.identity,
-                format: PlanFormat::PostgresqlJson,
-                raw: plan.raw,
-                obtained_at: time,
-                tables: plan.tables,
-            };
-            held_plans::record(shared, plan)
+            held_plans::record(shared, observation(shared, candidate, time, plan))
         }
         Err(reason) => Some(failure(shared, candidate, reason, Some(time))),
+    }
+}
+
+/// Counts a plan, and makes what is observed of it.
+pub(super) fn observation(
+    shared: &Shared,
+    candidate: &Candidate,
+    time: Timestamp,
+    plan: ObtainedPlan,
+) -> PlanObservation {
+    let labels = vec![
+        ("receiver", shared.server.receiver.clone()),
+        ("rung", Text::Static(plan.rung.as_str())),
+        ("identity", Text::Static(plan.identity.as_str())),
+    ];
+    shared.registry.counter(&definitions::PLANS_OBTAINED, labels).increment();
+    if plan.reaches_more_tables {
+        shared.count(&definitions::LIMIT_REACHED, "limit", "plan_tables", 1);
+    }
+    PlanObservation {
+        key: candidate.key.clone(),
+        text: candidate.text.clone(),
+        rung: plan.rung,
+        identity: plan.identity,
+        format: PlanFormat::PostgresqlJson,
+        raw: plan.raw,
+        obtained_at: time,
+        tables: plan.tables,
     }
 }
 

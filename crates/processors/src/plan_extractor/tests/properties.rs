@@ -38,7 +38,11 @@ proptest! {
                 _ => None,
             }).collect();
             let changes = records.iter().filter(|record| matches!(record, Record::PlanChange(_))).count();
-            let changed = is_news && before.is_some_and(|before| before != number);
+            let is_other = is_news && before.is_some_and(|before| before != number);
+            // Which values a sample has is chance.
+            let of_sample = PlanRung::ALL[rung].is_of_sample();
+            let changed = is_other && !of_sample;
+            prop_assert_eq!(plans.first() == Some(&PlanNews::OtherValues), is_other && of_sample);
             prop_assert_eq!(changes, usize::from(changed));
             prop_assert_eq!(plans.len(), usize::from(is_news && before != Some(number)));
             prop_assert_eq!(plans.first() == Some(&PlanNews::Changed), changed);

@@ -104,7 +104,8 @@ impl Session<'_> {
         if self.facts.plan_function != Some(PlanFunction::Usable) {
             return Ok(None);
         }
-        let rung = if parameters == 0 { PlanRung::Generic } else { generic(self.facts.version_number).1 };
+        let of_text = if parameters == 0 { PlanRung::Generic } else { generic(self.facts.version_number).1 };
+        let rung = self.rung.unwrap_or(of_text);
         let arguments = arguments(|arguments| {
             arguments.add(text)?;
             arguments.add(i32::try_from(parameters).unwrap_or(i32::MAX))?;
