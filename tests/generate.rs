@@ -91,11 +91,37 @@ fn repository(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
 }
 
-/// Everything of `part` is in `whole`.
+/// Everything of `part` is in `whole`, references with their defaults.
 fn assert_within(part: &Value, whole: &Value) {
     match part {
         Value::Object(entries) => entries.iter().for_each(|(key, part)| assert_within(part, &whole[key])),
+        Value::String(text) => assert_eq!(*whole, json!(with_defaults(text))),
         part => assert_eq!(part, whole),
+    }
+}
+
+fn with_defaults(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("${env:") else { return text.to_owned() };
+    let (reference, after) = rest.split_once('}').unwrap();
+    let (_, default) = reference.split_once(":-").unwrap();
+    format!("{before}{default}{}", with_defaults(after))
+}
+
+/// Each has a store, in the directory that the environment names or in its own.
+#[tokio::test]
+async fn each_environment_keeps_its_state() {
+    for (environment, default) in
+        [("production", "/var/lib/dbintel"), ("staging", "/var/lib/dbintel"), ("development", "/tmp/dbintel")]
+    {
+        let named = told(generate(&[environment]).env("DBINTEL_STATE_DIRECTORY", "/srv/state of it")).await;
+        assert_eq!(named.code, Some(0), "{named:?}");
+        for (text, directory) in [(generated(&[environment]).await, default), (named.out, "/srv/state of it")]
+        {
+            is_valid(&text).await;
+            let config = parsed(&text);
+            assert_eq!(config["extensions"]["store"]["path"], format!("{directory}/store.db"), "{text}");
+            assert_eq!(config["service"]["extensions"], json!(["store"]), "{text}");
+        }
     }
 }
 

@@ -56,6 +56,8 @@ FAULTS = [
     ("sidecar.yaml", "PeriodSeconds: 60", "PeriodSeconds: 20", "terminationGracePeriodSeconds"),
     ("sidecar.yaml", "mountPath: /etc/dbintel/secrets", "mountPath: /etc/dbintel/secret", "secrets/password"),
     ("sidecar.yaml", "${file:/etc/dbintel/secrets/password}", "hunter2", "a secret is written inline"),
+    ("sidecar.yaml", "mountPath: /var/lib/dbintel", "mountPath: /var/lib/dbintels", "nothing writable is mounted there"),
+    ("deployment.yaml", "store: {path: /var/lib/", "store: {path: /srv/", "nothing writable is mounted there"),
     ("sidecar.yaml", "mountPath: /etc/dbintel/ca", "mountPath: /etc/dbintel/cas", "ca/ca.crt"),
 ]
 
@@ -153,6 +155,7 @@ def check_promises(deployment, pod, container, is_sidecar):
 def check_container(program, documents, pod, container, root):
     """Prepares the container as the kubelet would, and asks the program."""
     lay_out_volumes(documents, pod, container, root)
+    check_store(container, root)
     paths = re.compile(r"/etc/dbintel/[\w./-]+")
     lines = [line for path in root.rglob("*.yaml") for line in path.read_text().splitlines()]
     configuration = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
@@ -179,6 +182,16 @@ def check_container(program, documents, pod, container, root):
             # nobody's, and a collector that happens to run on this machine is not asked.
             result = run([program, *command[1:], "--endpoint", "127.0.0.1:1"], {})
             require(result.returncode == 1, f"{probe}: {command} is not a command of dbintel: {result.stderr}")
+
+
+def check_store(container, root):
+    """The root file system is read-only: the store needs a volume."""
+    writable = [mount["mountPath"] for mount in container.get("volumeMounts", []) if not mount.get("readOnly")]
+    for path in root.rglob("*.yaml"):
+        store = (yaml.safe_load(path.read_text()).get("extensions") or {}).get("store")
+        require(store, "there is no store: a restart would begin the week anew")
+        directory = str(pathlib.PurePosixPath(store["path"]).parent)
+        require(directory in writable, f"{store['path']}: nothing writable is mounted there")
 
 
 def lay_out_volumes(documents, pod, container, root):

@@ -14,6 +14,7 @@ mod event;
 mod evidence;
 mod identity;
 mod life;
+mod similar;
 mod state;
 mod subject;
 #[cfg(test)]
@@ -35,6 +36,10 @@ pub use self::identity::{
     FindingId, FindingIds, IDENTITY_BUCKET, IDENTITY_TOLERANCE, Identity, ParseFindingIdError,
 };
 pub use self::life::{Applied, Decision, DecisionAction, DecisionError, MAX_REASON_BYTES, Outcome};
+pub use self::similar::{
+    CASE_SENTENCE_BYTES_MAX, CASE_TEXT_BYTES_MAX, MAX_CASE_TOKENS, MAX_SIMILAR, PastCase, SIMILAR_MIN,
+    SimilarCase, similar_cases,
+};
 pub use self::state::{FindingState, IllegalStep, Step, Verdict};
 pub use self::subject::{ServerIdentity, Subject};
 pub use self::words::{digits, digits_or};

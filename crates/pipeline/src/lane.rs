@@ -103,9 +103,13 @@ pub struct Lane;
 pub struct LaneHandle {
     door: Door,
     queue: Arc<WeightedQueue<Waiting>>,
-    controls: mpsc::Sender<Control>,
+    controls: LaneCommands,
     task: Supervised,
 }
+
+/// Asks the processors of a lane, for as long as it runs.
+#[derive(Clone, Debug)]
+pub struct LaneCommands(mpsc::Sender<Control>);
 
 enum Control {
     Command(Command, oneshot::Sender<Vec<(Text, Reply)>>),
@@ -142,7 +146,7 @@ impl Lane {
         });
         let run = move || Arc::clone(&shared).run();
         let task = supervisor.start(component, status, CancellationToken::new(), run);
-        LaneHandle { door, queue, controls, task }
+        LaneHandle { door, queue, controls: LaneCommands(controls), task }
     }
 }
 
@@ -197,11 +201,13 @@ impl LaneHandle {
 
     /// Asks every processor; answers by processor id. Empty if the lane does not answer.
     pub async fn command(&self, command: Command) -> Vec<(Text, Reply)> {
-        let (reply, answer) = oneshot::channel();
-        if self.controls.send(Control::Command(command, reply)).await.is_err() {
-            return Vec::new();
-        }
-        answer.await.unwrap_or_default()
+        self.controls.command(command).await.unwrap_or_default()
+    }
+
+    /// The same, for somebody who does not hold the lane.
+    #[must_use]
+    pub fn commands(&self) -> LaneCommands {
+        self.controls.clone()
     }
 
     /// Replaces the chain between two batches. State goes over by processor id.
@@ -210,7 +216,7 @@ impl LaneHandle {
     /// The states that could not be taken over; those processors start without one.
     pub async fn replace_chain(&self, chain: Vec<ProcessorFactory>) -> Result<(), Vec<RestoreError>> {
         let (reply, answer) = oneshot::channel();
-        if self.controls.send(Control::Replace(chain, reply)).await.is_err() {
+        if self.controls.0.send(Control::Replace(chain, reply)).await.is_err() {
             return Ok(());
         }
         match answer.await {
@@ -236,6 +242,17 @@ impl LaneHandle {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.len()
+    }
+}
+
+// === impl LaneCommands ===
+
+impl LaneCommands {
+    /// Asks every processor; answers by processor id. `None` if the lane does not answer.
+    pub async fn command(&self, command: Command) -> Option<Vec<(Text, Reply)>> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Control::Command(command, reply)).await.ok()?;
+        answer.await.ok()
     }
 }
 

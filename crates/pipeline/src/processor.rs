@@ -6,7 +6,9 @@
 
 mod view;
 
-use dbintel_model::finding::FindingEvent;
+use std::sync::Arc;
+
+use dbintel_model::finding::{Decision, FindingEvent};
 use dbintel_model::{Batch, FindingId, Monotonic, PlanMissing, QueryKey, Text, Timestamp};
 use futures_util::future::BoxFuture;
 
@@ -143,6 +145,18 @@ pub enum Command {
     },
     /// Show the statements that lose, or take, the most time.
     Statements,
+    /// Take note of what persons decided, in this order. Decisions about findings of others may be among them, and each may
+    /// come again.
+    Decisions(Arc<[FindingDecision]>),
+}
+
+/// What a person decided about a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindingDecision {
+    /// The finding.
+    pub finding: FindingId,
+    /// The decision.
+    pub decision: Decision,
 }
 
 /// A processor's answer to a command: names and values, for a page.

@@ -223,7 +223,10 @@ impl Processor for AdaptiveSampler {
                 lines.extend(self.counts.lines());
                 Reply { lines, ..Reply::default() }
             }
-            Command::Plans { .. } | Command::Findings { .. } | Command::Statements => Reply::default(),
+            Command::Plans { .. }
+            | Command::Findings { .. }
+            | Command::Statements
+            | Command::Decisions(_) => Reply::default(),
         }
     }
 

@@ -55,7 +55,10 @@ impl Processor for CircuitBreaker {
     fn command(&mut self, _cx: &mut Context<'_>, command: &Command, _out: &mut Output) -> Reply {
         match command {
             Command::Show => Reply { lines: self.guard.describe(), ..Reply::default() },
-            Command::Plans { .. } | Command::Findings { .. } | Command::Statements => Reply::default(),
+            Command::Plans { .. }
+            | Command::Findings { .. }
+            | Command::Statements
+            | Command::Decisions(_) => Reply::default(),
         }
     }
 }

@@ -361,6 +361,13 @@ pub static VERIFIER_FINDINGS_OPEN: SelfMetric = SelfMetric {
     kind: Gauge,
 };
 
+/// Decisions of persons.
+pub static VERIFIER_DECISIONS: SelfMetric = SelfMetric {
+    name: "regression_verifier_decisions_total",
+    help: "Decisions of persons that reached the verifier, by action (accept, reject) and result: taken, late (the finding had come to its end, or something had been done about it, before the decision was known).",
+    kind: Counter,
+};
+
 /// Findings that were not opened although the evidence allowed it.
 pub static VERIFIER_SUPPRESSED: SelfMetric = SelfMetric {
     name: "regression_verifier_findings_suppressed_total",
@@ -404,6 +411,7 @@ pub static ALL: &[&SelfMetric] = &[
     &VERIFIER_VERDICTS,
     &VERIFIER_FINDINGS,
     &VERIFIER_FINDINGS_OPEN,
+    &VERIFIER_DECISIONS,
     &VERIFIER_SUPPRESSED,
     &VERIFICATION_RECORDS_DROPPED,
     &VERIFICATION_VALUES_DROPPED,

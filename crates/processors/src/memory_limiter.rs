@@ -86,7 +86,10 @@ impl Processor for MemoryLimiter {
                 lines.extend(self.account_lines());
                 Reply { lines, ..Reply::default() }
             }
-            Command::Plans { .. } | Command::Findings { .. } | Command::Statements => Reply::default(),
+            Command::Plans { .. }
+            | Command::Findings { .. }
+            | Command::Statements
+            | Command::Decisions(_) => Reply::default(),
         }
     }
 }

@@ -292,7 +292,7 @@ impl Processor for PlanExtractor {
                     if statement.is_none() { self.without.views().collect() } else { Vec::new() };
                 Reply { plans, without_plan, ..Reply::default() }
             }
-            Command::Findings { .. } | Command::Statements => Reply::default(),
+            Command::Findings { .. } | Command::Statements | Command::Decisions(_) => Reply::default(),
         }
     }
 

@@ -35,6 +35,7 @@ mod coding;
 mod config;
 mod control;
 mod court;
+mod decisions;
 mod events;
 mod follow;
 mod hours;
@@ -76,7 +77,7 @@ pub use self::control::{CONTROL_BLOCKS_PER_CALL, MAX_CONTROL_STATEMENTS};
 pub use self::events::{EVENT_TEXT_BYTES_MAX, MAX_EVENTS};
 pub use self::hours::{HOURS_MAX, SHORTS_MAX, TRIAL_SHORTS_MAX};
 pub use self::keep::DAYS_STORED_PER_CALL;
-pub use self::life::{MAX_OPEN_FINDINGS, MAX_TOLD};
+pub use self::life::{MAX_ENDED, MAX_OPEN_FINDINGS, MAX_TOLD};
 pub use self::look::{CLOSED_PER_CALL, JUDGED_PER_CALL, LOOKED_AT_PER_CALL};
 pub use self::show::{
     FINDINGS_BYTES_MAX, FINDINGS_IN_FULL_MAX, STATEMENTS_SHOWN_MAX, TEXT_SHOWN_BYTES_MAX, WATCHED_MAX,
@@ -402,7 +403,7 @@ impl Processor for RegressionVerifier {
         }
     }
 
-    fn command(&mut self, _cx: &mut Context<'_>, command: &Command, _out: &mut Output) -> Reply {
+    fn command(&mut self, cx: &mut Context<'_>, command: &Command, out: &mut Output) -> Reply {
         match command {
             Command::Show => Reply { lines: self.lines(), ..Reply::default() },
             Command::Plans { .. } => Reply::default(),
@@ -411,6 +412,11 @@ impl Processor for RegressionVerifier {
             }
             Command::Statements => {
                 Reply { statements: Some(Box::new(self.statements_view())), ..Reply::default() }
+            }
+            Command::Decisions(decisions) => {
+                self.decided(decisions, cx.now);
+                self.send(cx.now, self.server_clock, out);
+                Reply::default()
             }
         }
     }

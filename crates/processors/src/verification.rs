@@ -297,7 +297,10 @@ impl Processor for Verification {
                 }));
                 Reply { lines, ..Reply::default() }
             }
-            Command::Plans { .. } | Command::Findings { .. } | Command::Statements => Reply::default(),
+            Command::Plans { .. }
+            | Command::Findings { .. }
+            | Command::Statements
+            | Command::Decisions(_) => Reply::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dbintel_model::Text;
 use dbintel_model::finding::IllegalStep;
 
 /// Why an operation of the store failed. Nothing of a value or a password is in its text.
@@ -67,6 +68,17 @@ pub enum StoreError {
     Database(String),
 }
 
+/// A failure in words that can be kept and shown: of which kind, what happened, what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreTrouble {
+    /// [`StoreError::kind`].
+    pub kind: &'static str,
+    /// What happened.
+    pub what: Text,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
 /// Primary result codes of SQLite that mean something to us, from its documentation.
 mod sqlite {
     pub(super) const BUSY: i32 = 5;
@@ -108,6 +120,21 @@ impl StoreError {
         }
     }
 
+    /// What somebody can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self.kind() {
+            "unavailable" => {
+                "check that the directory of the file is there and can be written to, or that the database answers"
+            }
+            "busy" => "see which other process holds the file, and give one of them another store",
+            "full" => "make room on its disk, or shorten extensions.store.retention",
+            "corrupt" => "nothing: the file is set aside, and the log says where it is",
+            "database" => "check the version of the store and the rights of its role",
+            _ => "see the log",
+        }
+    }
+
     /// Whether the SQLite file is to be set aside.
     pub(crate) const fn is_corrupt(&self) -> bool {
         matches!(self, Self::Corrupt(_))
@@ -122,6 +149,22 @@ impl StoreError {
             sqlite::IOERR | sqlite::CANTOPEN => Self::Unavailable(message),
             _ => Self::Database(message),
         }
+    }
+}
+
+// === impl StoreTrouble ===
+
+impl StoreTrouble {
+    /// The words of a failure.
+    #[must_use]
+    pub fn of(error: &StoreError) -> Self {
+        Self { kind: error.kind(), what: error.to_string().into(), remedy: error.remedy() }
+    }
+}
+
+impl std::fmt::Display for StoreTrouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}; what to do: {}", self.kind, self.what, self.remedy)
     }
 }
 

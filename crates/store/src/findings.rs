@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use dbintel_model::finding::{
-    Category, Decision, DecisionAction, Finding, FindingId, FindingIds, FindingKind, FindingState,
+    Category, Decision, DecisionAction, Finding, FindingId, FindingIds, FindingKind, FindingState, PastCase,
     ServerIdentity, Verdict,
 };
 use dbintel_model::{Text, Timestamp};
+use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -21,6 +22,8 @@ use crate::time::{nanos, timestamp};
 pub const MAX_DOCUMENT_BYTES: usize = 512 << 10;
 /// Findings that one list has at most.
 pub const MAX_LISTED: u32 = 1_000;
+/// Findings that ended with which another one is compared: the latest.
+pub const MAX_PAST_CASES: u32 = 200;
 /// Digits of an id by which a finding can be asked for, at least.
 pub const MIN_PREFIX_DIGITS: usize = 4;
 /// How often a change is tried again when another process was quicker.
@@ -79,6 +82,15 @@ pub struct AuditEntry {
     pub kind: FindingKind,
     /// The decision.
     pub decision: Decision,
+}
+
+/// Decisions of a while.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// The decisions, the oldest first.
+    pub entries: Vec<AuditEntry>,
+    /// Whether there are older ones that found no room.
+    pub more: bool,
 }
 
 /// How often findings of one kind came to one verdict after they were applied.
@@ -331,6 +343,34 @@ pub(crate) async fn list(database: Arc<Database>, filter: &Filter) -> Result<Lis
     Ok(listed)
 }
 
+/// The findings that ended last, as far as they are compared with others, and how many rows could not be read. One is read after
+/// the other: their documents are large, and what is kept of them is small.
+pub(crate) async fn past_cases(database: Arc<Database>) -> Result<(Vec<PastCase>, usize), StoreError> {
+    let (mut cases, mut unreadable) = (Vec::new(), 0);
+    reading!(database, pool => {
+        let query = sqlx::query(
+            "SELECT document, checksum FROM dbintel_findings WHERE closed = 1 ORDER BY updated_at DESC, id LIMIT $1",
+        );
+        let mut rows = query.bind(i64::from(MAX_PAST_CASES)).fetch(pool);
+        while let Some(row) = rows.try_next().await? {
+            match read_document(row.try_get(0), row.try_get(1)) {
+                Some(finding) => cases.extend(PastCase::of(&finding)),
+                None => unreadable += 1,
+            }
+        }
+    });
+    Ok((cases, unreadable))
+}
+
+/// When a finding ended last.
+pub(crate) async fn last_ended(database: Arc<Database>) -> Result<Option<Timestamp>, StoreError> {
+    Ok(reading!(database, pool => {
+        let query = sqlx::query("SELECT max(updated_at) FROM dbintel_findings WHERE closed = 1");
+        let last: Option<i64> = query.fetch_one(pool).await?.try_get(0)?;
+        last.map(timestamp)
+    }))
+}
+
 /// The audit, the latest first.
 pub(crate) async fn decisions(
     database: Arc<Database>,
@@ -349,6 +389,26 @@ pub(crate) async fn decisions(
         });
         entries.collect()
     }))
+}
+
+/// The audit since a time, the oldest first.
+pub(crate) async fn decided_since(database: Arc<Database>, since: Timestamp) -> Result<Decided, StoreError> {
+    let limit = MAX_LISTED as usize;
+    let mut entries: Vec<Option<AuditEntry>> = reading!(database, pool => {
+        let query = sqlx::query(
+            "SELECT finding, kind, action, decided_by, decided_at, reason FROM dbintel_decisions \
+             WHERE decided_at >= $1 ORDER BY decided_at DESC, finding DESC, revision DESC LIMIT $2",
+        );
+        let rows = query.bind(nanos(since)).bind(i64::from(MAX_LISTED) + 1).fetch_all(pool).await?;
+        let entries = rows.iter().map(|row| {
+            let texts = [row.try_get(0), row.try_get(1), row.try_get(2), row.try_get(3)];
+            audit_entry(texts, row.try_get(4).ok()?, row.try_get(5).ok()?)
+        });
+        entries.collect()
+    });
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    Ok(Decided { entries: entries.into_iter().rev().flatten().collect(), more })
 }
 
 fn audit_entry(

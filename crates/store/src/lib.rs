@@ -25,6 +25,7 @@ pub mod definitions;
 mod error;
 mod findings;
 mod instances;
+mod past;
 mod pending;
 mod record;
 mod retention;
@@ -40,12 +41,13 @@ pub use config::{
     Place, PostgresPlace, Retention, RetentionSettings, StoreConfig, StoreSettings, StoreTls,
     StoreTlsSettings,
 };
-pub use error::StoreError;
+pub use error::{StoreError, StoreTrouble};
 pub use findings::{
-    AuditEntry, Changed, Filter, Listed, MAX_DOCUMENT_BYTES, MAX_LISTED, MIN_PREFIX_DIGITS, Opened,
-    VerdictCount,
+    AuditEntry, Changed, Decided, Filter, Listed, MAX_DOCUMENT_BYTES, MAX_LISTED, MAX_PAST_CASES,
+    MIN_PREFIX_DIGITS, Opened, VerdictCount,
 };
 pub use instances::{Instance, MAX_SERVERS, OtherInstance};
+pub use past::PastCases;
 pub use pending::{
     BATCH_BYTES, BATCH_ENTRIES, MAX_KEY_BYTES, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, MAX_VALUE_BYTES,
     Observation,

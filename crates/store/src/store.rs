@@ -1,11 +1,14 @@
 //! The store as the rest of the collector sees it.
 
+mod opening;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dbintel_model::finding::{
-    Applied, Decision, Finding, FindingEvent, FindingId, FindingIds, FindingState, Outcome, ServerIdentity,
+    Applied, Decision, Finding, FindingEvent, FindingId, FindingIds, FindingState, Outcome, PastCase,
+    ServerIdentity,
 };
 use dbintel_model::{Clock, Text, Timestamp};
 use dbintel_pipeline::memory::{MemoryAccount, MemoryAccounts};
@@ -17,9 +20,10 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use crate::bulk::{self, Restored};
-use crate::config::{Place, StoreConfig};
-use crate::database::{Database, sqlite};
-use crate::findings::{self, AuditEntry, Changed, Filter, Listed, Opened, VerdictCount};
+use crate::config::StoreConfig;
+use crate::database::Database;
+use crate::error::StoreTrouble;
+use crate::findings::{self, AuditEntry, Changed, Decided, Filter, Listed, Opened, VerdictCount};
 use crate::instances::{Instance, Instances, OtherInstance};
 use crate::pending::{BATCH_ENTRIES, Observation, Pending};
 use crate::record::Waiting;
@@ -50,10 +54,11 @@ pub struct StoreContext {
     pub on_damage: OnDamage,
 }
 
-/// What happens to a damaged SQLite file.
+/// What happens where a store cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDamage {
-    /// It is set aside and a new one is begun: for the collector, which goes on.
+    /// A damaged SQLite file is set aside and a new one is begun; a place that cannot be opened is tried again with every
+    /// operation: for the collector, which goes on.
     SetAside,
     /// Nothing: for a command, which says so and ends.
     Fail,
@@ -76,10 +81,13 @@ pub(crate) struct Inner {
     pub(crate) instances: Mutex<Instances>,
     /// Whether the number of open findings may have changed since it was last shown.
     findings_changed: AtomicBool,
+    /// Why the last writing failed; `None` after one that did not.
+    unwritten: Mutex<Option<StoreTrouble>>,
     /// Woken when a whole batch waits.
     pub(crate) full_batch: Notify,
     pub(crate) started_at: Timestamp,
-    database: RwLock<Arc<Database>>,
+    /// `None` while the place cannot be opened.
+    database: RwLock<Option<Arc<Database>>>,
     recovering: AsyncMutex<()>,
     _account: MemoryAccount,
 }
@@ -89,20 +97,24 @@ pub(crate) struct Inner {
 impl Store {
     /// Opens the store. The writer has to be run for anything but findings to be written.
     ///
-    /// A PostgreSQL database is reached when it is first needed, so that the collector starts without it.
+    /// A PostgreSQL database is reached when it is first needed, so that the collector starts without it. So it does without
+    /// a place that cannot be opened now, which is tried again with every operation.
     ///
     /// # Errors
-    /// [`StoreError`] if there can be no SQLite file at that path, or its schema is of a later version.
+    /// With [`OnDamage::Fail`], [`StoreError`] if there can be no SQLite file at that path, or its schema is of a later version.
     pub async fn open(config: StoreConfig, cx: StoreContext) -> Result<(Self, Writer), StoreError> {
         let telemetry = Telemetry::new(cx.registry.clone());
-        let database = match Database::open(&config).await {
-            Err(error) if error.is_corrupt() && cx.on_damage == OnDamage::SetAside => {
-                set_aside(&config, &cx, &telemetry, &error)?;
-                Database::open(&config).await
+        let opened = opening::open_database(&config, &cx, &telemetry).await;
+        let opened = opened.inspect_err(|error| telemetry.failed(error.kind()));
+        let database = match (opened, cx.on_damage) {
+            (Ok(database), _) => Some(Arc::new(database)),
+            (Err(error), OnDamage::SetAside) => {
+                let trouble = StoreTrouble::of(&error);
+                tracing::error!("{trouble}; the collector runs without, and goes on trying");
+                None
             }
-            opened => opened,
+            (Err(error), OnDamage::Fail) => return Err(error),
         };
-        let database = database.inspect_err(|error| telemetry.failed(error.kind()))?;
         let pending = Arc::<Mutex<Pending>>::default();
         let held = Arc::clone(&pending);
         let account = cx.accounts.open("store".into(), move || held.lock().bytes());
@@ -112,9 +124,10 @@ impl Store {
             events: Mutex::default(),
             instances: Mutex::default(),
             findings_changed: AtomicBool::new(true),
+            unwritten: Mutex::default(),
             full_batch: Notify::new(),
             started_at: cx.clock.now(),
-            database: RwLock::new(Arc::new(database)),
+            database: RwLock::new(database),
             recovering: AsyncMutex::default(),
             _account: account,
             config,
@@ -305,12 +318,54 @@ impl Store {
         Ok(listed)
     }
 
+    /// The findings that ended last, for [`similar_cases`](dbintel_model::finding::similar_cases), at most
+    /// [`MAX_PAST_CASES`](crate::MAX_PAST_CASES).
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub async fn past_cases(&self) -> Result<Vec<PastCase>, StoreError> {
+        let (cases, unreadable) = self.on(|database| findings::past_cases(database).boxed()).await?;
+        self.0.telemetry.unreadable("findings", unreadable);
+        Ok(cases)
+    }
+
+    /// When a finding ended last: as long as this is the same, so are [`Self::past_cases`], but for what was deleted since.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub async fn last_ended(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.on(|database| findings::last_ended(database).boxed()).await
+    }
+
     /// Who decided what about one finding or all, the latest first, at most [`MAX_LISTED`](crate::MAX_LISTED).
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read.
     pub async fn decisions(&self, finding: Option<FindingId>) -> Result<Vec<AuditEntry>, StoreError> {
         self.on(|database| findings::decisions(database, finding).boxed()).await
+    }
+
+    /// Who decided what since a time, the oldest first: the latest [`MAX_LISTED`](crate::MAX_LISTED) of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub async fn decided_since(&self, since: Timestamp) -> Result<Decided, StoreError> {
+        self.on(|database| findings::decided_since(database, since).boxed()).await
+    }
+
+    /// Another process changed findings: the number of those that are open is shown anew.
+    pub fn findings_changed(&self) {
+        self.0.findings_changed.store(true, Ordering::Relaxed);
+    }
+
+    /// Why nothing can be written at present, if that is so.
+    #[must_use]
+    pub fn writing_trouble(&self) -> Option<StoreTrouble> {
+        self.0.unwritten.lock().clone()
+    }
+
+    pub(crate) fn written(&self, trouble: Option<StoreTrouble>) {
+        *self.0.unwritten.lock() = trouble;
     }
 
     /// How findings that were applied since a time turned out, by kind.
@@ -345,7 +400,9 @@ impl Store {
     /// Closes the connections. What waits is not written: stop the writer first.
     pub async fn close(&self) {
         self.0.pending.lock().close();
-        self.database().close().await;
+        if let Some(database) = self.database() {
+            database.close().await;
+        }
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -381,7 +438,7 @@ impl Store {
             if let Err(error) = &done {
                 self.0.telemetry.failed(error.kind());
                 if error.is_corrupt() && !recovered && self.0.cx.on_damage == OnDamage::SetAside {
-                    self.recover(&damaged, error).await?;
+                    self.recover(damaged.as_ref(), error).await?;
                     recovered = true;
                     continue;
                 }
@@ -390,27 +447,8 @@ impl Store {
         }
     }
 
-    pub(crate) fn database(&self) -> Arc<Database> {
-        Arc::clone(&self.0.database.read())
-    }
-
-    async fn ready(&self) -> Result<Arc<Database>, StoreError> {
-        let database = self.database();
-        database.ready().await?;
-        Ok(database)
-    }
-
-    /// Sets a damaged file aside and goes on with a new one, unless somebody else has done so.
-    async fn recover(&self, damaged: &Arc<Database>, error: &StoreError) -> Result<(), StoreError> {
-        let _one_at_a_time = self.0.recovering.lock().await;
-        if !Arc::ptr_eq(damaged, &self.database()) {
-            return Ok(());
-        }
-        damaged.close().await;
-        set_aside(&self.0.config, &self.0.cx, &self.0.telemetry, error)?;
-        let database = Database::open(&self.0.config).await?;
-        *self.0.database.write() = Arc::new(database);
-        Ok(())
+    pub(crate) fn database(&self) -> Option<Arc<Database>> {
+        self.0.database.read().clone()
     }
 
     fn take_in(
@@ -457,21 +495,4 @@ impl StateStore for ServerState {
             kept
         })
     }
-}
-
-fn set_aside(
-    config: &StoreConfig,
-    cx: &StoreContext,
-    telemetry: &Telemetry,
-    error: &StoreError,
-) -> Result<(), StoreError> {
-    let Place::Sqlite(path) = &config.place else { return Ok(()) };
-    let aside = sqlite::set_aside(path, cx.clock.now())?;
-    telemetry.set_aside.increment();
-    tracing::error!(
-        path = %path.display(), set_aside = %aside.display(), %error,
-        "the store is damaged: it was set aside and a new one is begun; baselines are learnt anew, and findings and \
-         decisions of the past are in the file that was set aside"
-    );
-    Ok(())
 }

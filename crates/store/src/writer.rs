@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::pending::Batch;
-use crate::{Store, StoreError, bulk, instances, retention};
+use crate::{Store, StoreError, StoreTrouble, bulk, instances, retention};
 
 /// How long a value waits at most, when the store works: what killing the process can lose.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -74,9 +74,11 @@ impl Writer {
             match self.flush().await {
                 Ok(()) => {
                     schedule.backoff.reset();
+                    self.store.written(None);
                     self.store.show_open().await;
                 }
                 Err(error) => {
+                    self.store.written(Some(StoreTrouble::of(&error)));
                     let wait = schedule.backoff.next_wait(&mut schedule.random).min(RETRY_MAX);
                     schedule.retry = now + wait;
                     tracing::warn!(%error, retry_ms = wait.as_millis(), "the store was not written");

@@ -5,6 +5,9 @@
 
 mod card;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use dbintel_model::finding::SimilarCase;
 use dbintel_model::{Finding, FindingId, Text};
 use dbintel_pipeline::{Command, FindingLine, WatchedView};
 
@@ -27,8 +30,11 @@ pub const WATCHED_LISTED_MAX: usize = 50;
 struct Queue {
     lines: Vec<(Text, FindingLine)>,
     in_full: Vec<(Text, Finding)>,
+    similar: BTreeMap<FindingId, Vec<SimilarCase>>,
     watched: Vec<(Text, WatchedView)>,
     watched_further: usize,
+    /// What is wrong with the store, each thing once.
+    store_trouble: BTreeSet<Text>,
 }
 
 pub(super) async fn page(cx: &AdminContext, receiver: Option<&str>, finding: Option<&str>) -> String {
@@ -45,6 +51,12 @@ pub(super) async fn page(cx: &AdminContext, receiver: Option<&str>, finding: Opt
     let answers = verifiers.ask(cx, &Command::Findings { finding: wanted }).await;
     answers.iter().for_each(|answer| answer.or_silence(&mut page));
     let queue = Queue::of(answers);
+    for trouble in &queue.store_trouble {
+        page.news(
+            Tone::Bad,
+            &format!("The store could not be asked: what persons decided lately is not here. {trouble}."),
+        );
+    }
     match wanted {
         Some(id) => one(&mut page, cx, &queue, id),
         None if verifiers.lanes.is_empty() => {}
@@ -57,7 +69,7 @@ pub(super) async fn page(cx: &AdminContext, receiver: Option<&str>, finding: Opt
 fn one(page: &mut Page, cx: &AdminContext, queue: &Queue, id: FindingId) {
     page.list([Cell::link("findingz", &[], "all findings")]);
     for (lane, finding) in &queue.in_full {
-        card::card(page, cx, lane, finding);
+        card::card(page, cx, (lane, finding), queue.similar(finding.id));
     }
     if queue.in_full.is_empty() {
         let why = if queue.lines.is_empty() {
@@ -75,7 +87,7 @@ fn all(page: &mut Page, cx: &AdminContext, queue: &Queue) {
     // What a person has rejected is in the list, and nothing waits.
     let waiting = queue.in_full.iter().filter(|(_, finding)| !finding.state.is_final());
     for (lane, finding) in waiting.take(FINDINGS_IN_FULL_MAX) {
-        card::card(page, cx, lane, finding);
+        card::card(page, cx, (lane, finding), queue.similar(finding.id));
     }
     watch_list(page, cx, queue);
 }
@@ -164,6 +176,10 @@ fn watch_list(page: &mut Page, cx: &AdminContext, queue: &Queue) {
 // === impl Queue ===
 
 impl Queue {
+    fn similar(&self, finding: FindingId) -> &[SimilarCase] {
+        self.similar.get(&finding).map_or(&[], Vec::as_slice)
+    }
+
     fn of(answers: Vec<Answer>) -> Self {
         let mut queue = Self::default();
         for Answer { lane, replies, .. } in answers {
@@ -173,6 +189,8 @@ impl Queue {
                 queue.in_full.extend(view.findings.into_iter().map(|finding| (lane.clone(), finding)));
                 queue.watched.extend(view.watched.into_iter().map(|watched| (lane.clone(), watched)));
                 queue.watched_further += view.watched_further;
+                queue.store_trouble.extend(view.store_trouble);
+                queue.similar.extend(view.similar);
             }
         }
         queue.lines.sort_by(|(_, one), (_, other)| one.by_urgency(other));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use dbintel_config::{Environment as _, ProcessEnvironment};
 use dbintel_model::finding::{
-    Chart, Decision, DecisionAction, FindingKind, FindingState, Lock, Questions, TimeLost, digits_or,
+    Chart, Decision, DecisionAction, FindingKind, FindingState, Lock, Questions, SimilarCase, TimeLost,
+    digits, digits_or, similar_cases,
 };
 use dbintel_model::{Clock as _, Finding, SystemClock, Text};
 use dbintel_pipeline::memory::MemoryAccounts;
@@ -52,7 +53,11 @@ async fn run(store: &Store, action: FindingAction) -> anyhow::Result<()> {
         FindingAction::List(options) => list(store, &options).await,
         FindingAction::Show(options) => {
             let finding = store.finding(store.find(&options.id).await?).await?;
-            print(&if options.json { as_json(&finding)? } else { card(&finding) })
+            if options.json {
+                return print(&as_json(&finding)?);
+            }
+            let similar = similar_cases(&finding, &store.past_cases().await?);
+            print(&(card(&finding) + &past(&similar)))
         }
         FindingAction::Accept(choice) => decide(store, DecisionAction::Accept, choice).await,
         FindingAction::Reject(choice) => decide(store, DecisionAction::Reject, choice).await,
@@ -220,6 +225,29 @@ fn lived(finding: &Finding, line: &mut impl FnMut(String)) {
     if let Some(outcome) = &finding.outcome {
         line(format!("{} {}: {}", outcome.at, outcome.verdict, plain(&outcome.sentence)));
     }
+}
+
+/// Context, apart from what was weighed.
+fn past(similar: &[SimilarCase]) -> String {
+    let mut text = String::new();
+    for (index, case) in similar.iter().enumerate() {
+        if index == 0 {
+            text.push_str("\nsimilar past cases (context, no evidence)\n");
+        }
+        let cause = case.cause.as_deref().unwrap_or("no known cause");
+        let SimilarCase { id, kind, opened_at, summary, end, likeness, .. } = case;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "  {}. {id}  {kind}  opened {opened_at}  {} alike\n     {}\n     cause: {}\n     {}",
+            index + 1,
+            digits(*likeness),
+            plain(summary),
+            plain(cause),
+            plain(end),
+        );
+    }
+    text
 }
 
 /// The course in a line, before and after.

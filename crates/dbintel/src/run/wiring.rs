@@ -17,7 +17,7 @@ use dbintel_model::finding::ServerIdentity;
 use dbintel_model::{Clock, Text};
 use dbintel_pipeline::memory::{MemoryAccounts, MemoryLimits, MemoryState, Pressure};
 use dbintel_pipeline::overrides::Overrides;
-use dbintel_pipeline::status::{ComponentKind, StatusBoard};
+use dbintel_pipeline::status::{ComponentKind, StatusBoard, StatusHandle};
 use dbintel_pipeline::telemetry::Registry;
 use dbintel_pipeline::{
     Command, LaneContext, LaneLimits, Processor, ProcessorFactory, QueueLimits, Requests, StateStore,
@@ -34,10 +34,11 @@ use dbintel_processors::memory_limiter::{
 use dbintel_processors::plan_extractor::{PlanCache, PlanExtractor};
 use dbintel_processors::regression_verifier::{RegressionVerifier, RegressionVerifierConfig};
 use dbintel_processors::verification::{Verification, VerificationConfig};
-use dbintel_store::{Instance, OnDamage, Store, StoreConfig, StoreContext, StoreError};
+use dbintel_store::{Instance, OnDamage, PastCases, Store, StoreConfig, StoreContext, StoreError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::decisions::watch::StoreWatch;
 use self::exporter::{ABORT_GRACE, RunningExporter};
 use self::lane::{RunningLane, Source};
 use crate::allocator;
@@ -79,7 +80,11 @@ pub struct Wiring {
 /// The store and the task that writes.
 struct RunningStore {
     store: Store,
+    status: StatusHandle,
     writer: Supervised,
+    past: PastCases,
+    /// `None` before there are lanes.
+    watch: Option<Supervised>,
 }
 
 /// The name of this machine, for those who find two collectors in one store.
@@ -146,10 +151,11 @@ impl Wiring {
         Arc::clone(&self.commons.clock)
     }
 
-    /// Opens the store, which has to be there before what it keeps is asked for.
+    /// Opens the store, which has to be there before what it keeps is asked for. One that cannot be used now is tried again, and
+    /// health says so.
     ///
     /// # Errors
-    /// If it can never be used as it is configured. A database that does not answer now is tried again.
+    /// None today.
     pub async fn open_store(&mut self, config: &StoreConfig) -> Result<(), StoreError> {
         let cx = StoreContext {
             clock: self.clock(),
@@ -165,9 +171,28 @@ impl Wiring {
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
         let run = move || writer.clone().run(stop.clone());
-        let writer = self.commons.supervisor.start("store".into(), status, shutdown, run);
-        self.store = Some(RunningStore { store, writer });
+        let writer = self.commons.supervisor.start("store".into(), status.clone(), shutdown, run);
+        let past = PastCases::new(&self.commons.accounts);
+        self.store = Some(RunningStore { store, status, writer, past, watch: None });
         Ok(())
+    }
+
+    /// Lanes hear from now on what persons decide in the store, and pages of findings that ended.
+    fn watch_store(&mut self) {
+        let Some(running) = &mut self.store else { return };
+        let watch = StoreWatch {
+            store: running.store.clone(),
+            status: running.status.clone(),
+            past: running.past.clone(),
+            lanes: self.lanes.values().map(|lane| lane.handle.commands()).collect(),
+            clock: Arc::clone(&self.commons.clock),
+            registry: self.commons.registry.clone(),
+        };
+        let shutdown = CancellationToken::new();
+        let stop = shutdown.clone();
+        let run = move || watch.clone().run(stop.clone());
+        let (supervisor, status) = (&self.commons.supervisor, running.status.clone());
+        running.watch = Some(supervisor.start("store_watch".into(), status, shutdown, run));
     }
 
     /// Where the state of a lane's processors is kept. The address is part of the name: the receiver of another server has
@@ -193,6 +218,7 @@ impl Wiring {
             let turn = Turn { index, of: assembly.lanes.len() };
             self.start_lane(id, plan, assembly, turn);
         }
+        self.watch_store();
     }
 
     /// What the processors of a lane answer.
@@ -201,7 +227,9 @@ impl Wiring {
         let wants_findings = matches!(command, Command::Findings { .. });
         let replies = lane.handle.command(command).await;
         match &self.store {
-            Some(RunningStore { store, .. }) if wants_findings => decisions::decided(store, replies).await,
+            Some(RunningStore { store, past, .. }) if wants_findings => {
+                decisions::decided(store, past, replies).await
+            }
             _ => replies,
         }
     }
@@ -210,11 +238,14 @@ impl Wiring {
     pub async fn stop(mut self, deadline: Duration) {
         self.commons.board.begin_shutdown();
         let started = self.commons.clock.monotonic();
+        if let Some(watch) = self.store.as_mut().and_then(|running| running.watch.take()) {
+            watch.stop(ABORT_GRACE).await;
+        }
         let lanes = std::mem::take(&mut self.lanes).into_values();
         join_all(lanes.map(|lane| lane.stop(deadline))).await;
         let left = deadline.saturating_sub(self.commons.clock.monotonic().since(started));
         join_all(self.exporters.values_mut().map(|exporter| exporter.stop(left))).await;
-        if let Some(RunningStore { store, writer }) = self.store {
+        if let Some(RunningStore { store, writer, .. }) = self.store {
             // It writes what still waits.
             writer.stop(deadline.saturating_sub(self.commons.clock.monotonic().since(started))).await;
             store.close().await;

@@ -193,6 +193,16 @@ async fn a_replaced_chain_takes_over_the_state_of_its_predecessor() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_a_lane_without_holding_it_gets_no_answer_after_its_end() {
+    let fixture = start(vec![factory()], WIDE);
+    let commands = fixture.lane.commands();
+    assert_eq!(commands.command(Command::Show).await.map(|replies| replies.len()), Some(1));
+    assert!(fixture.lane.drain(Duration::from_secs(1)).await);
+    let answer = tokio::time::timeout(Duration::from_secs(1), commands.command(Command::Show)).await;
+    assert_eq!(answer, Ok(None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_switched_off_is_passed_by_and_counted() {
     let fixture = start(vec![factory()], WIDE);
     let off = |what: &str| {

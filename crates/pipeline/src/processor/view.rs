@@ -1,8 +1,9 @@
 //! What a processor shows of findings and statements, for a page. The processor bounds each list and says how much it left out.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
-use dbintel_model::finding::{Category, Effect, FindingKind, FindingState, TimeLost};
+use dbintel_model::finding::{Category, Effect, FindingKind, FindingState, SimilarCase, TimeLost};
 use dbintel_model::{Finding, FindingId, Text, Timestamp};
 
 /// The findings of a server that have not come to their end, and the statements that may lead to more.
@@ -16,6 +17,10 @@ pub struct FindingsView {
     pub watched: Vec<WatchedView>,
     /// Watched statements that are not listed.
     pub watched_further: usize,
+    /// Past findings that resemble those in full, by their ids: context, never evidence. The store has them.
+    pub similar: BTreeMap<FindingId, Vec<SimilarCase>>,
+    /// Why the store could not be asked what persons decided, and what to do about it.
+    pub store_trouble: Option<Text>,
 }
 
 /// A finding in a line.

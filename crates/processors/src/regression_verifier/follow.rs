@@ -180,7 +180,7 @@ impl RegressionVerifier {
     }
 
     /// A finding has come to its end.
-    fn end(
+    pub(super) fn end(
         &mut self,
         id: FindingId,
         now: Timestamp,
@@ -193,12 +193,13 @@ impl RegressionVerifier {
         }
         self.unstored.ended(&self.findings, id);
         self.findings.close(id, now);
+        self.telemetry.limit("verifier_ended", self.findings.take_ended_forgotten());
         if self.trials.get(subject).is_some_and(|trial| trial.finding == Some(id)) {
             self.end_trial(subject, "finding");
         }
     }
 
-    fn changed(&mut self, id: FindingId, from: FindingState) {
+    pub(super) fn changed(&mut self, id: FindingId, from: FindingState) {
         let Some(kept) = self.findings.get(id) else { return };
         let finding = kept.finding.clone();
         self.unstored.finding(id);

@@ -16,6 +16,8 @@ use super::events::Event;
 pub const MAX_OPEN_FINDINGS: usize = 256;
 /// Subjects that are remembered as told.
 pub const MAX_TOLD: usize = 4_096;
+/// Findings that came to their end, which are remembered so that a decision that comes after it is counted.
+pub const MAX_ENDED: usize = 1_024;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The findings of a server.
@@ -23,6 +25,9 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) struct Findings {
     open: BTreeMap<FindingId, Kept>,
     told: BTreeMap<(FindingKind, u64), Timestamp>,
+    /// Those that ended lately, the latest last. A process that begins knows of none.
+    ended: VecDeque<FindingId>,
+    ended_forgotten: u64,
     /// When findings were opened within the last hour.
     lately: VecDeque<Timestamp>,
     caps: CapSettings,
@@ -53,6 +58,8 @@ impl Findings {
         Self {
             open: BTreeMap::new(),
             told: BTreeMap::new(),
+            ended: VecDeque::new(),
+            ended_forgotten: 0,
             lately: VecDeque::new(),
             caps,
             cool_down,
@@ -110,7 +117,23 @@ impl Findings {
     pub(super) fn close(&mut self, id: FindingId, now: Timestamp) -> Option<Kept> {
         let kept = self.open.remove(&id)?;
         self.tell(kept.finding.kind, kept.subject, now);
+        if self.ended.len() >= MAX_ENDED {
+            self.ended.pop_front();
+            self.ended_forgotten += 1;
+        }
+        self.ended.push_back(id);
         Some(kept)
+    }
+
+    /// Whether a finding ended lately; asked again, it is not remembered any more.
+    pub(super) fn take_ended(&mut self, id: FindingId) -> bool {
+        let place = self.ended.iter().position(|ended| *ended == id);
+        place.and_then(|place| self.ended.remove(place)).is_some()
+    }
+
+    /// Ended findings that found no room since this was asked last.
+    pub(super) fn take_ended_forgotten(&mut self) -> u64 {
+        std::mem::take(&mut self.ended_forgotten)
     }
 
     /// Whether there is an open one of this kind.
@@ -156,7 +179,9 @@ impl Findings {
 
     pub(super) fn bytes(&self) -> usize {
         let open = self.open.values().map(|kept| size_of::<Kept>() + kept.finding.weight_bytes());
-        open.sum::<usize>() + self.told.len() * size_of::<(FindingKind, u64, Timestamp)>()
+        open.sum::<usize>()
+            + self.told.len() * size_of::<(FindingKind, u64, Timestamp)>()
+            + self.ended.capacity() * size_of::<FindingId>()
     }
 }
 

@@ -40,7 +40,7 @@ impl RegressionVerifier {
         queue.sort_by(|(one, _), (other, _)| one.by_urgency(other));
         let (findings, further) = fit(queue.into_iter().map(|(_, finding)| finding));
         let (watched, watched_further) = self.watched();
-        FindingsView { findings, further, watched, watched_further }
+        FindingsView { findings, further, watched, watched_further, ..FindingsView::default() }
     }
 
     /// Statements under trial that lose time and have no finding.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dbintel_evidence::Verdict;
+use dbintel_model::finding::DecisionAction;
 use dbintel_model::{Finding, Monotonic, Text};
 use dbintel_pipeline::telemetry::{
     Counter, Gauge, Registry, SelfMetric, SeriesLabels, definitions as common,
@@ -84,6 +85,12 @@ impl Telemetry {
     /// A finding was not opened although it could have been.
     pub(super) fn suppressed(&self, why: &'static str) {
         self.count(&definitions::VERIFIER_SUPPRESSED, &[("reason", why)], 1);
+    }
+
+    /// A person decided, and that did this.
+    pub(super) fn decided(&self, action: DecisionAction, result: &'static str) {
+        let labels = [("action", action.as_str()), ("result", result)];
+        self.count(&definitions::VERIFIER_DECISIONS, &labels, 1);
     }
 
     /// A bound cut something off.

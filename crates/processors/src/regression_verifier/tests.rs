@@ -1,6 +1,7 @@
 //! The processor on simulated time: weeks of statements, and what is found in them.
 
 mod bounds;
+mod decisions;
 mod kinds;
 mod life_of;
 mod parts;

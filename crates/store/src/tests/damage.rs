@@ -179,9 +179,27 @@ async fn on_a_full_disk_values_wait_and_findings_are_refused() {
 async fn a_place_that_cannot_be_used_is_told_and_nothing_is_set_aside() {
     let fixture = Fixture::sqlite();
     fs::create_dir_all(fixture.path()).unwrap();
-    let refused = fixture.open_as("ours").await;
+    let refused = fixture.open_with("command", OnDamage::Fail).await;
     assert!(matches!(refused, Err(StoreError::Open { .. })));
     assert_eq!(set_aside(&fixture), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_used_yet_is_used_as_soon_as_it_can() {
+    let fixture = Fixture::sqlite();
+    fs::create_dir_all(fixture.path()).unwrap();
+    let opened = fixture.open().await;
+    opened.put("a", Some(b"1"));
+    let failed = opened.writer.flush().await.unwrap_err();
+    assert!(matches!(failed, StoreError::Open { .. }), "{failed}");
+    let trouble = StoreTrouble::of(&failed).to_string();
+    assert!(trouble.starts_with("unavailable: ") && trouble.contains("what to do: check that the directory"));
+    assert!(opened.value("dbintel_store_errors_total", &[("reason", "unavailable")]).unwrap() >= 2.0);
+    fs::remove_dir(fixture.path()).unwrap();
+    opened.writer.flush().await.unwrap();
+    assert_eq!(opened.restored().await, [("a".to_owned(), b"1".to_vec())]);
+    assert_eq!(opened.value("dbintel_store_set_aside_total", &[]), Some(0.0));
+    opened.store.close().await;
 }
 
 #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! Findings from being opened to being deleted.
 
 use dbintel_model::finding::{
-    Applied, FindingEvent, FindingNews, FindingState, IllegalStep, Outcome, Step, Verdict,
+    Applied, FindingEvent, FindingNews, FindingState, IllegalStep, Outcome, PastCase, Step, Verdict,
 };
 
 use futures_util::FutureExt as _;
@@ -19,6 +19,8 @@ on_every_database!(
     a_row_that_is_damaged_is_passed_over,
     a_finding_that_is_too_large_is_refused,
     what_a_lane_tells_is_written_in_its_order,
+    decisions_since_a_time_come_in_their_order,
+    past_cases_are_those_that_ended_last,
 );
 
 async fn a_finding_is_opened_once_by_either_of_its_ids(fixture: Fixture) {
@@ -275,4 +277,94 @@ async fn what_a_lane_tells_is_written_in_its_order(fixture: Fixture) {
         state.finding(&opened).unwrap();
     }
     assert_eq!(state.finding(&opened), Err(dbintel_pipeline::StateRefused::Full));
+}
+
+async fn decisions_since_a_time_come_in_their_order(fixture: Fixture) {
+    let opened = fixture.open().await;
+    let store = &opened.store;
+    let at = |minute: u64| NOW.plus(Duration::from_secs(60 * minute));
+    // Written in another order than that in which they were made.
+    for minute in [3, 1, 2] {
+        let (ids, fresh) = finding(minute, NOW);
+        store.open_finding(ids, &fresh).await.unwrap();
+        let decision = Decision::try_new(DecisionAction::Reject, "eve", at(minute), Some("because")).unwrap();
+        store.decide(ids.id, decision).await.unwrap();
+    }
+    let since = async |minute| {
+        let found = store.decided_since(at(minute)).await.unwrap();
+        let minutes = found.entries.iter().map(|entry| entry.decision.at.since(NOW).as_secs() / 60);
+        (minutes.collect::<Vec<_>>(), found.more)
+    };
+    assert_eq!(since(0).await, (vec![1, 2, 3], false));
+    assert_eq!(since(2).await, (vec![2, 3], false));
+    assert_eq!(since(4).await, (Vec::new(), false));
+    // Beyond the bound the latest are told.
+    store
+        .on(|database| {
+            async move {
+                transaction!(database, Durability::Durable, connection => {
+                    for number in 0..MAX_LISTED {
+                        let text = "INSERT INTO dbintel_decisions (finding, revision, kind, action, decided_by, decided_at) \
+                                    VALUES ($1, 1, 'statistics_stale', 'accept', 'eve', $2)";
+                        let insert = sqlx::query(text).bind(format!("{number:032x}"));
+                        insert.bind(time::nanos(at(60))).execute(&mut *connection).await?;
+                    }
+                });
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+        .unwrap();
+    let (minutes, more) = since(0).await;
+    assert_eq!(
+        (minutes.len(), more, minutes.iter().all(|minute| *minute == 60)),
+        (MAX_LISTED as usize, true, true)
+    );
+}
+
+async fn past_cases_are_those_that_ended_last(fixture: Fixture) {
+    let opened = fixture.open().await;
+    let store = &opened.store;
+    assert_eq!(store.last_ended().await.unwrap(), None);
+    for number in 0..6 {
+        let (ids, fresh) = finding(number, NOW);
+        store.open_finding(ids, &fresh).await.unwrap();
+        if number > 0 {
+            store.expire(ids.id, NOW.plus(Duration::from_secs(number))).await.unwrap();
+        }
+    }
+    store
+        .on(|database| {
+            async move {
+                transaction!(database, Durability::Durable, connection => {
+                    let text = "UPDATE dbintel_findings SET document = '{}' WHERE id = $1";
+                    let damage = sqlx::query(text).bind(finding(3, NOW).0.id.to_string());
+                    damage.execute(&mut *connection).await?;
+                });
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+        .unwrap();
+    assert_eq!(store.last_ended().await.unwrap(), Some(NOW.plus(Duration::from_secs(5))));
+    let past = PastCases::new(&MemoryAccounts::default());
+    past.refresh(store).await.unwrap();
+    // The open one is none, and the damaged one is passed over.
+    let cases = store.past_cases().await.unwrap();
+    let ended = |number| {
+        let mut ended = finding(number, NOW).1;
+        ended.expire(NOW.plus(Duration::from_secs(number))).unwrap();
+        PastCase::of(&ended).unwrap()
+    };
+    assert_eq!(cases, [5, 4, 2, 1].map(ended));
+    let unreadable = || opened.value("dbintel_store_unreadable_total", &[("table", "findings")]);
+    assert_eq!((past.get().to_vec(), unreadable()), (cases, Some(2.0)));
+    // They are read again only when another one has ended.
+    past.refresh(store).await.unwrap();
+    assert_eq!(unreadable(), Some(2.0));
+    store.expire(finding(0, NOW).0.id, NOW.plus(DAY)).await.unwrap();
+    past.refresh(store).await.unwrap();
+    assert_eq!((past.get().len(), unreadable()), (5, Some(3.0)));
 }

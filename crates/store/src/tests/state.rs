@@ -163,7 +163,8 @@ async fn what_could_not_be_written_before_the_end_is_counted() {
     let opened = fixture.open().await;
     opened.put("a", Some(b"1"));
     opened.put("b", Some(b"1"));
-    let Database::Sqlite(sqlite) = &*opened.store.database() else { panic!() };
+    let database = opened.store.database().unwrap();
+    let Database::Sqlite(sqlite) = &*database else { panic!() };
     sqlx::query("PRAGMA query_only = 1").execute(sqlite.pool(Durability::Soon)).await.unwrap();
     opened.writer.finish().await;
     assert_eq!(opened.value("dbintel_store_refused_total", &[("reason", "shutdown")]), Some(2.0));

@@ -2,7 +2,8 @@
 //! caused it, what can be done and undone, how it may be wrong, what was decided.
 
 use dbintel_model::finding::{
-    Category, Chart as Course, ChartPoint, Effect, Evidence, FindingKind, Lock, Step, digits, digits_or,
+    Category, Chart as Course, ChartPoint, Effect, Evidence, FindingKind, Lock, SimilarCase, Step, digits,
+    digits_or,
 };
 use dbintel_model::{Finding, Text, Timestamp};
 
@@ -17,7 +18,12 @@ const BAND_SHARE: f64 = 0.1;
 /// Hours before without which there is no band.
 const BAND_HOURS_MIN: usize = 5;
 
-pub(super) fn card(page: &mut Page, cx: &AdminContext, lane: &str, finding: &Finding) {
+pub(super) fn card(
+    page: &mut Page,
+    cx: &AdminContext,
+    (lane, finding): (&str, &Finding),
+    similar: &[SimilarCase],
+) {
     let short: String = finding.id.to_string().chars().take(SHOWN_DIGITS).collect();
     page.section(&format!("{short} on {lane}: {}, {}", kind(finding.kind), finding.state));
     page.news(tone(finding.category), &first_line(finding));
@@ -41,6 +47,31 @@ pub(super) fn card(page: &mut Page, cx: &AdminContext, lane: &str, finding: &Fin
     }
     life(page, cx, finding);
     numbers(page, finding);
+    past(page, cx, similar);
+}
+
+/// Context at the end, apart from everything that was weighed.
+fn past(page: &mut Page, cx: &AdminContext, similar: &[SimilarCase]) {
+    if similar.is_empty() {
+        return;
+    }
+    page.part("Similar past cases");
+    page.sentence("By words of the statement, names of objects and kinds of causes. They are context, no evidence: nothing above rests on them.");
+    let row = |case: &SimilarCase| {
+        [
+            Cell::text(case.id.to_string()),
+            Cell::text(format::moment(case.opened_at, cx.clock.now())),
+            Cell::text(kind(case.kind)),
+            Cell::text(&case.summary),
+            Cell::text(case.cause.as_deref().unwrap_or(UNKNOWN)),
+            Cell::text(&case.end),
+            Cell::number(digits(case.likeness)),
+        ]
+    };
+    page.table(
+        ["finding", "opened", "kind", "what", "cause", "how it ended", "#alike"],
+        similar.iter().map(row),
+    );
 }
 
 /// What happened to which statement, how sure that is, what it costs, why.

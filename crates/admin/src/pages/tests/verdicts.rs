@@ -2,7 +2,8 @@
 
 use dbintel_model::finding::{
     Applied, Category, Cause, Chart, ChartPoint, Decision, DecisionAction, Effect, Evidence, FindingKind,
-    Lock, Outcome, PlanFlip, Questions, ServerIdentity, Source, Subject, TimeLost, Verdict,
+    Lock, Outcome, PastCase, PlanFlip, Questions, ServerIdentity, Source, Subject, TimeLost, Verdict,
+    similar_cases,
 };
 use dbintel_model::{Finding, FindingId, PlanFingerprint, PlanRung, Server, Text};
 use dbintel_pipeline::{FindingLine, FindingsView, HourView, StatementView, StatementsView, WatchedView};
@@ -244,6 +245,40 @@ async fn a_finding_says_everything_and_what_it_says_stays_text() {
     assert!(!watched.contains("<pre>"), "nothing to do about what is watched");
 }
 
+#[tokio::test(start_paused = true)]
+async fn past_cases_and_what_is_wrong_with_the_store_are_said_as_text() {
+    let views = |lane: &str| {
+        let mut past = finding(0xdef, 60.0, NASTY);
+        let reject = Decision::try_new(DecisionAction::Reject, "eve", start_time(), Some(NASTY)).unwrap();
+        past.decide(reject).unwrap();
+        let past = [PastCase::of(&past).unwrap()];
+        let finding = finding(if lane == "postgresql/orders" { 0xabc } else { 0xabd }, 60.0, NASTY);
+        let similar = [(finding.id, similar_cases(&finding, &past))].into();
+        let store_trouble = Some(format!("unavailable: {NASTY}; what to do: look").into());
+        FindingsView { findings: vec![finding], similar, store_trouble, ..FindingsView::default() }
+    };
+    let (cx, _lanes) = verified(views, no_statements);
+    let html = get(&cx, "/debug/findingz").await;
+    for forbidden in ["<script", "alert('", "onload=\"", "\"><svg"] {
+        assert!(!html.contains(forbidden), "{forbidden} in {html}");
+    }
+    let said = "The store could not be asked: what persons decided lately is not here. unavailable: &quot;";
+    assert_eq!(html.matches(said).count(), 1, "once for all lanes: {html}");
+    contains_all(&html, &["what to do: look.", "They are context, no evidence", "<td class=\"n\">1.00</td>"]);
+    assert_eq!(html.matches("<h3>Similar past cases").count(), 2);
+    let row = &html[html.find("<h3>Similar past cases").unwrap()..];
+    contains_all(row, &["00000000000000000000000000000def", "rejected by eve: &quot;&gt;&lt;script"]);
+    // After everything that was weighed.
+    assert!(html.find("<h3>All numbers").unwrap() < html.find("<h3>Similar past cases").unwrap());
+
+    let (cx, _lanes) = verified(
+        |_| FindingsView { findings: vec![finding(1, 1.0, "x")], ..FindingsView::default() },
+        no_statements,
+    );
+    let html = get(&cx, "/debug/findingz").await;
+    assert!(!html.contains("The store could not be asked") && !html.contains("Similar past cases"));
+}
+
 /// All servers are one queue.
 #[tokio::test(start_paused = true)]
 async fn the_queue_begins_with_what_loses_the_most_on_whatever_server() {
@@ -257,7 +292,13 @@ async fn the_queue_begins_with_what_loses_the_most_on_whatever_server() {
         let further = FindingLine::of(&finding(base << 100, seconds / 8.0, "in a line"));
         let watched = vec![watched(if base == 1 { "11" } else { "22" }, seconds, "slow")];
         let findings = vec![finding(base << 110, seconds, "in full"), rejected];
-        FindingsView { findings, further: vec![further], watched, watched_further: 3 }
+        FindingsView {
+            findings,
+            further: vec![further],
+            watched,
+            watched_further: 3,
+            ..FindingsView::default()
+        }
     };
     let (cx, _lanes) = verified(two, no_statements);
     let html = get(&cx, "/debug/findingz").await;
@@ -433,6 +474,7 @@ async fn full_pages_fit() {
                 50
             ],
             watched_further: 0,
+            ..FindingsView::default()
         }
     };
     let statements = |_: &str| {

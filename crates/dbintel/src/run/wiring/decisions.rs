@@ -1,27 +1,49 @@
-//! Decisions of persons, laid over what a lane shows of its findings.
+//! Decisions of persons: told to the lanes ([`watch`]), and laid over what a lane shows of its findings.
 //!
-//! A decision is made in the store, by a command that needs no running collector; the lane goes on measuring and never hears of it. A
-//! page shows both.
+//! A decision is made in the store, by a command that needs no running collector, and the lane hears of it a few seconds later. A page
+//! shows what was decided at once.
+
+pub(super) mod watch;
+
+use std::time::Duration;
 
 use dbintel_admin::pages::LaneReplies;
 use dbintel_model::Finding;
+use dbintel_model::finding::{PastCase, similar_cases};
 use dbintel_pipeline::FindingsView;
-use dbintel_store::{AuditEntry, Store};
+use dbintel_store::{AuditEntry, PastCases, Store, StoreError, StoreTrouble};
 
-/// The answers of a lane with what the store knows. Where it cannot be read, they stay as they are.
-pub(super) async fn decided(store: &Store, mut replies: LaneReplies) -> LaneReplies {
+/// How long a page waits for the store. It waits a second for the lane and this together.
+const READING_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// The answers of a lane with what the store knows. Where it cannot be read, they stay as they are, and say so.
+pub(super) async fn decided(store: &Store, past: &PastCases, mut replies: LaneReplies) -> LaneReplies {
     let views = || replies.iter().filter_map(|(_, reply)| reply.findings.as_ref());
     if views().all(|view| view.findings.is_empty() && view.further.is_empty()) {
         return replies;
     }
-    match store.decisions(None).await {
-        Ok(decisions) => {
-            let views = replies.iter_mut().filter_map(|(_, reply)| reply.findings.as_mut());
-            views.for_each(|view| lay_over(view, &decisions));
-        }
-        Err(error) => tracing::warn!(%error, "decisions could not be read; findings are shown without them"),
+    let decisions = tokio::time::timeout(READING_TIME_MAX, store.decisions(None)).await;
+    let decisions = decisions.unwrap_or_else(|_| {
+        let after = READING_TIME_MAX.as_millis();
+        Err(StoreError::Unavailable(format!("no answer within {after} ms")))
+    });
+    let trouble = decisions.as_ref().err().map(StoreTrouble::of);
+    if let Some(trouble) = &trouble {
+        tracing::warn!(%trouble, "decisions could not be read; findings are shown without them");
+    }
+    let past = past.get();
+    for view in replies.iter_mut().filter_map(|(_, reply)| reply.findings.as_mut()) {
+        lay_over(view, decisions.as_deref().unwrap_or_default());
+        compare(view, &past);
+        view.store_trouble = trouble.as_ref().map(|trouble| trouble.to_string().into());
     }
     replies
+}
+
+/// Past cases beside the findings in full. They are shown, and nothing else is done with them.
+fn compare(view: &mut FindingsView, past: &[PastCase]) {
+    let similar = view.findings.iter().map(|finding| (finding.id, similar_cases(finding, past)));
+    view.similar = similar.filter(|(_, cases)| !cases.is_empty()).collect();
 }
 
 /// `decisions` are the latest first.
@@ -107,5 +129,21 @@ mod tests {
             let states: Vec<_> = view.further.iter().map(|line| line.state).collect();
             assert_eq!(states, [FindingState::Rejected, FindingState::Open]);
         }
+    }
+
+    #[test]
+    fn past_cases_stand_beside_a_finding_and_change_nothing_in_it() {
+        let alike = |id| Finding {
+            subject: Subject { object: Some("public.orders".into()), ..finding(id).subject },
+            ..finding(id)
+        };
+        let mut past = alike(9);
+        past.expire(Timestamp::default()).unwrap();
+        let past = [PastCase::of(&past).unwrap()];
+        let findings = vec![alike(1), finding(2)];
+        let mut view = FindingsView { findings: findings.clone(), ..FindingsView::default() };
+        compare(&mut view, &past);
+        let similar: Vec<_> = view.similar.iter().map(|(id, cases)| (id.as_u128(), cases.len())).collect();
+        assert_eq!((similar, view.findings), (vec![(1, 1)], findings));
     }
 }
