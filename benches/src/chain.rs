@@ -33,6 +33,8 @@ const POOL: usize = 8;
 pub const ASKED: f64 = 500_000.0;
 /// Share of the capacity, and of what is asked, at which latency is measured.
 const HALF: f64 = 0.5;
+/// How long at most the machine's own pauses are looked for.
+const PAUSES_SOUGHT: Duration = Duration::from_secs(30);
 /// How often memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -71,7 +73,8 @@ pub struct Latency {
     /// The most processor time that the lane's thread took from one batch to the next: what the program itself needs, where
     /// the time on the clock has what the machine took in between as well.
     pub worst_cpu_ms: f64,
-    /// The longest pause the machine imposed, for as long, on a thread that did nothing but read the clock.
+    /// The longest pause the machine imposed, for as long but at most [`PAUSES_SOUGHT`], on a thread that did nothing but read
+    /// the clock.
     pub machine_pause_ms: f64,
     /// Bytes in use at the beginning, and medians of the first and last third.
     pub live: LiveBytes,
@@ -88,17 +91,18 @@ pub struct LiveBytes {
     pub last_third_mib: f64,
 }
 
-/// Measures every kind; statements that all leave for `minutes` at half load.
+/// Measures every kind; batches of nothing but statements for `minutes` at half of what is asked.
 #[must_use]
 pub fn measure(extent: Extent, minutes: Option<u32>) -> Vec<Passed> {
     let full = Duration::from_secs(extent.choose(5, 20));
     let half = Duration::from_secs(extent.choose(10, 30));
     let long = minutes.map_or(half, |minutes| Duration::from_secs(60) * minutes);
-    let kinds = [(Kind::TopLeaves, half), (Kind::Sessions, half), (Kind::AllLeave, long)];
-    kinds.into_iter().map(|(kind, at_half)| measure_kind(kind, full, at_half)).collect()
+    let kinds = [(Kind::TopLeaves, long), (Kind::Sessions, half), (Kind::AllLeave, long)];
+    kinds.into_iter().map(|(kind, of_asked)| measure_kind(kind, full, half, of_asked)).collect()
 }
 
-fn measure_kind(kind: Kind, full: Duration, at_half: Duration) -> Passed {
+/// `full` long as fast as it goes, `of_capacity` long at half of that, `of_asked` long at half of what is asked.
+fn measure_kind(kind: Kind, full: Duration, of_capacity: Duration, of_asked: Duration) -> Passed {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let running = runtime.block_on(async { Running::start() });
     let mut feed = Feed::new(kind);
@@ -131,8 +135,8 @@ fn measure_kind(kind: Kind, full: Duration, at_half: Duration) -> Passed {
         allocations_per_record: (after.requests - before.requests).saturating_sub(made) as f64
             / records as f64,
         first_pass_per_second,
-        latencies: [per_second, ASKED]
-            .map(|load| half_load(&runtime, &running, &mut feed, load * HALF, at_half))
+        latencies: [(per_second, of_capacity), (ASKED, of_asked)]
+            .map(|(load, seconds)| half_load(&runtime, &running, &mut feed, load * HALF, seconds))
             .into(),
     }
 }
@@ -185,7 +189,7 @@ fn half_load(
         back.send(batch).expect("room for all of them");
     }
     let door = running.door.clone();
-    let machine_pause_ms = longest_pause_ms(seconds);
+    let machine_pause_ms = longest_pause_ms(seconds.min(PAUSES_SOUGHT));
     let mut watched = Watched::new(batches as usize);
     std::thread::scope(|scope| {
         scope.spawn(move || {

@@ -4,6 +4,7 @@
 //! * `dbintel-bench`: the release program on private PostgreSQL servers, one [`scenario`] after the other: start,
 //!   memory, CPU, and the time it takes from the database, as the database itself counts it ([`database_time`]).
 //! * [`chain`]: the processors of a lane, all of them: throughput, allocations, latency.
+//! * [`plans`]: plans that were not seen before, run by run.
 //! * [`report`]: machine, targets and measurements as a table, and all of it as `target/bench.json`.
 //!
 //! * [`endurance`]: whether the budget is held in every minute of a long run, `make endurance`.
@@ -34,6 +35,7 @@ pub mod fixtures;
 pub mod histories;
 pub mod machine;
 pub mod micro;
+pub mod plans;
 pub mod replay;
 pub mod report;
 pub mod scenario;

@@ -9,6 +9,7 @@ use crate::database_time::{Cost, DatabaseTime};
 use crate::histories::Histories;
 use crate::machine::Machine;
 use crate::micro::{self, Micro};
+use crate::plans::{Plans, Runs};
 use crate::replay::Replayed;
 use crate::scenario::Extent;
 use crate::scenario::idle::Idle;
@@ -46,6 +47,8 @@ pub struct Report {
     pub overload: Option<Overload>,
     /// See [`crate::chain`], by kind of batch.
     pub chain: Vec<Passed>,
+    /// See [`crate::plans`].
+    pub plans: Option<Plans>,
     /// See [`crate::histories`].
     pub histories: Option<Histories>,
     /// See [`crate::replay`].
@@ -83,6 +86,7 @@ impl Report {
             ten_servers: None,
             overload: None,
             chain: Vec::new(),
+            plans: None,
             histories: None,
             replay: None,
             micro,
@@ -114,6 +118,9 @@ impl Report {
             of_overload(overload, &mut rows);
         }
         self.chain.iter().for_each(|passed| of_chain(passed, &mut rows));
+        if let Some(plans) = &self.plans {
+            of_plans(plans, &mut rows);
+        }
         if let Some(histories) = &self.histories {
             of_histories(histories, &mut rows);
         }
@@ -238,6 +245,26 @@ fn of_histories(histories: &Histories, rows: &mut Vec<Row>) {
         "< 1 s",
         format!("{seconds:.2} s, {mebibytes:.1} MiB"),
         seconds < 1.0,
+    ));
+}
+
+fn of_plans(plans: &Plans, rows: &mut Vec<Row>) {
+    let Plans { postgresql, sql_server } = plans;
+    let said = |runs: &Runs| {
+        let Runs { runs, median_us, p99_us, worst_us, .. } = runs;
+        format!("median {median_us:.1} us, p99 {p99_us:.1}, worst {worst_us:.1} of {runs}")
+    };
+    rows.push(met(
+        &format!("a plan of PostgreSQL not seen before, {} bytes", postgresql.bytes),
+        "median < 60 us, p99 < 200 us",
+        said(postgresql),
+        postgresql.median_us < 60.0 && postgresql.p99_us < 200.0,
+    ));
+    rows.push(met(
+        &format!("a showplan of SQL Server not seen before, {} bytes", sql_server.bytes),
+        "< 15,000 us",
+        said(sql_server),
+        sql_server.p99_us < 15_000.0,
     ));
 }
 

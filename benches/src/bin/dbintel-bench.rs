@@ -1,10 +1,11 @@
 //! `make bench`, second part: the whole process. See the library.
 //!
 //! ```text
-//! dbintel-bench [quick|full] [--minutes N] [chain] [histories] [replay] [start] [idle] [known] [steady] [databases] [fleet] [overload]
+//! dbintel-bench [quick|full] [--minutes N] [chain] [plans] [histories] [replay] [start] [idle] [known] [steady] [databases] [fleet] [overload]
 //! ```
 //!
-//! Without names, every scenario. `--minutes` is how long the chain is watched at half load; usually half a minute. Results go to standard output and to `bench.json` in the target directory.
+//! Without names, every scenario. `--minutes` is how long the chain is watched with statements at half of the load
+//! that is asked of it; usually half a minute. Results go to standard output and to `bench.json` in the target directory.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,14 +24,25 @@ use dbintel_benches::report::Report;
 use dbintel_benches::scenario::server::{self, STATEMENTS, Server};
 use dbintel_benches::scenario::steady::Window;
 use dbintel_benches::scenario::{Extent, idle, overload, start, steady};
-use dbintel_benches::{chain, collector, histories, micro, replay};
+use dbintel_benches::{chain, collector, histories, micro, plans, replay};
 
 /// That of the product.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-const SCENARIOS: [&str; 10] =
-    ["chain", "histories", "replay", "start", "idle", "known", "steady", "databases", "fleet", "overload"];
+const SCENARIOS: [&str; 11] = [
+    "chain",
+    "plans",
+    "histories",
+    "replay",
+    "start",
+    "idle",
+    "known",
+    "steady",
+    "databases",
+    "fleet",
+    "overload",
+];
 /// Servers of the fleet.
 const FLEET: usize = 10;
 /// Statements that run in each interval on a server as they usually are, and on each server of the fleet, where all of
@@ -53,6 +65,12 @@ async fn main() {
     } else {
         Vec::new()
     };
+    let planned = if wanted("plans") {
+        say("plans: read, summarised, fingerprinted and redacted, run by run");
+        Some(tokio::task::spawn_blocking(move || plans::measure(extent)).await.expect("the plans' bench"))
+    } else {
+        None
+    };
     let held = if wanted("histories") {
         say("histories: 10,000 statements with all that is kept of them");
         Some(tokio::task::spawn_blocking(histories::measure).await.expect("the histories' bench"))
@@ -65,7 +83,7 @@ async fn main() {
     } else {
         None
     };
-    let alone = ["chain", "histories", "replay"];
+    let alone = ["chain", "plans", "histories", "replay"];
     let with_servers = chosen.iter().any(|name| !alone.contains(&name.as_str()));
     let mut servers = server::loaded(usize::from(with_servers)).await;
     let postgresql = match servers.first() {
@@ -81,6 +99,7 @@ async fn main() {
     let machine = Machine::describe(&program, postgresql).await;
     let mut report = Report::new(machine, extent, micro::read(&target.join("criterion"), &program));
     report.chain = passed;
+    report.plans = planned;
     report.histories = held;
     report.replay = replayed;
 
