@@ -865,7 +865,7 @@ pub struct Finding {
     /// 32 hexadecimal digits; the same for every collector that sees it.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// plan_regression, regression_without_plan_change, plan_flapping, slow_single_plan, statement_vanished, statistics_stale.
+    /// plan_regression, regression_without_plan_change, plan_improvement, plan_flapping, slow_single_plan, statement_vanished, statistics_stale.
     #[prost(string, tag = "2")]
     pub kind: ::prost::alloc::string::String,
     /// open, accepted, rejected, expired, resolved, applied, confirmed, no_effect, harmful, inconclusive.

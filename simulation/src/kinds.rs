@@ -100,6 +100,11 @@ const PARTS: &[Part] = &[
         Meaning::True,
         Population::Tables(Tables::Loaded),
     ),
+    Part::new(
+        "loaded to 3 to 21 times its rows, then the flip",
+        Meaning::True,
+        Population::Tables(Tables::LoadedAlone),
+    ),
     Part::new("all that happens, at its share", Meaning::False, Population::TimeOuts(TimeOuts::Usual)),
     Part::new("offices: empty nights and weekends", Meaning::False, Population::TimeOuts(TimeOuts::Office)),
     Part::new(

@@ -48,6 +48,17 @@ const STALE: &str = "\
 pub(crate) const BULK_LOAD: &str =
     "INSERT INTO stale SELECT n, 6000 + n % 3, 'note ' || n FROM generate_series(20001, 200000) n";
 
+/// Eleven rows of each kind in twenty thousand, so few kinds that the planner counts them instead of expecting more with more rows: what is
+/// loaded then, each row of a kind of its own, looks like many rows of each kind until the table is analysed.
+const LOADED: &str = "\
+    CREATE TABLE loaded (id int PRIMARY KEY, kind int, note text); \
+    INSERT INTO loaded SELECT n, CASE WHEN n > 19995 THEN 5000 ELSE (n::bigint * 7919) % 1900 END, 'note ' || n \
+      FROM generate_series(1, 20000) n; \
+    CREATE INDEX loaded_kind ON loaded (kind);";
+/// Nine times as many rows as there were, and no analysis.
+pub(crate) const LOAD: &str =
+    "INSERT INTO loaded SELECT n, 10000 + n, 'note ' || n FROM generate_series(20001, 200000) n";
+
 /// The rows of a day lie beside each other.
 const ORDERED: &str = "\
     CREATE TABLE ordered (id int PRIMARY KEY, day int, amount int, note text); \
@@ -62,8 +73,8 @@ pub(crate) const SHUFFLE: [&str; 2] = [
 
 /// Two inputs without indexes whose pairs fit into memory: how they are joined changes no block that is read.
 const NESTED: &str = "\
-    CREATE TABLE outer_side (id int, key int); INSERT INTO outer_side SELECT n, n FROM generate_series(1, 350) n; \
-    CREATE TABLE inner_side (id int, key int); INSERT INTO inner_side SELECT n, n FROM generate_series(1, 350) n;";
+    CREATE TABLE outer_side (id int, key int); INSERT INTO outer_side SELECT n, n FROM generate_series(1, 500) n; \
+    CREATE TABLE inner_side (id int, key int); INSERT INTO inner_side SELECT n, n FROM generate_series(1, 500) n;";
 
 /// A row to a page, so that workers share the rows, each of which takes ten milliseconds.
 const PARALLEL: &str = "\
@@ -104,7 +115,9 @@ pub(crate) fn schema() -> Vec<String> {
              CREATE INDEX {table}_kind ON {table} (kind)"
         ));
     }
-    all.extend([USELESS, HARMFUL, STALE, ORDERED, NESTED, PARALLEL, SKEWED, NEUTRAL].map(str::to_owned));
+    all.extend(
+        [USELESS, HARMFUL, STALE, LOADED, ORDERED, NESTED, PARALLEL, SKEWED, NEUTRAL].map(str::to_owned),
+    );
     // In a transaction of its own: one that has loaded the rows as well counts them as changed since.
     all.push("ANALYZE".to_owned());
     all
@@ -130,6 +143,7 @@ pub(crate) fn clients() -> Vec<Client> {
         by_kind("dropped"),
         Statement::of("SELECT min(place) FROM harmful WHERE kind = $1", 500),
         Statement::of("SELECT min(id) FROM stale WHERE kind = $1", 5000),
+        Statement::of("SELECT min(id) FROM loaded WHERE kind = $1", 5000),
         Statement::of("SELECT sum(amount) FROM ordered WHERE day = $1", 50),
         by_kind("rewritten"),
         Statement::of("SELECT note FROM grown WHERE id = $1", 7),

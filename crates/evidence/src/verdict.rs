@@ -205,16 +205,18 @@ impl Verdict {
         self.category >= Category::Careful && slower.contains(&self.conclusion)
     }
 
+    /// Whether it says that something got faster, by as much as would be enough for a finding were it slower.
+    #[must_use]
+    pub fn is_improvement(&self) -> bool {
+        matches!(self.conclusion, Conclusion::Improved | Conclusion::ImprovedWithoutPlanChange)
+            && self.category >= Category::Careful
+    }
+
     /// How the trial of a statement without a finding ends, so many hours after the change; `None` as long as it goes on.
     #[must_use]
     pub fn end_of_trial(&self, hours: i64, per_day: i64) -> Option<&'static str> {
-        let clear = self.category >= Category::Careful;
         match self.conclusion {
-            Conclusion::Improved | Conclusion::ImprovedWithoutPlanChange
-                if clear && hours >= SETTLED_HOURS =>
-            {
-                Some("improved")
-            }
+            _ if self.is_improvement() && hours >= SETTLED_HOURS => Some("improved"),
             Conclusion::Unchanged if hours >= SETTLED_HOURS => Some("unchanged"),
             _ => (hours >= TRIAL_DAYS * per_day).then_some("expired"),
         }

@@ -42,6 +42,8 @@ pub enum ChangeKind {
     Vacuum,
     /// A table got a new file: `TRUNCATE`, `VACUUM FULL`, `CLUSTER` or a rewriting `ALTER TABLE`.
     TableRewrite,
+    /// Most rows of a table were modified since it was last analysed: its statistics describe what is no longer there.
+    StatisticsStale,
     /// A table, index or statistics object was created, dropped or altered: [`OBJECT_FACT`], [`ACTION_FACT`] and
     /// [`TABLE_FACT`] say which and what.
     Ddl,
@@ -104,7 +106,7 @@ impl DdlAction {
 
 impl ChangeKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Restart,
         Self::Failover,
         Self::Version,
@@ -114,6 +116,7 @@ impl ChangeKind {
         Self::Analyze,
         Self::Vacuum,
         Self::TableRewrite,
+        Self::StatisticsStale,
         Self::Ddl,
     ];
 
@@ -130,6 +133,7 @@ impl ChangeKind {
             Self::Analyze => "analyze",
             Self::Vacuum => "vacuum",
             Self::TableRewrite => "table_rewrite",
+            Self::StatisticsStale => "statistics_stale",
             Self::Ddl => "ddl",
         }
     }
@@ -153,7 +157,10 @@ impl Change {
     #[must_use]
     pub fn table(&self) -> Option<&Text> {
         match self.kind {
-            ChangeKind::Analyze | ChangeKind::Vacuum | ChangeKind::TableRewrite => self.subject.as_ref(),
+            ChangeKind::Analyze
+            | ChangeKind::Vacuum
+            | ChangeKind::TableRewrite
+            | ChangeKind::StatisticsStale => self.subject.as_ref(),
             ChangeKind::Ddl => self.text_fact(TABLE_FACT).or(self.subject.as_ref()),
             _ => None,
         }

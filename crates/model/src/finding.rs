@@ -54,6 +54,8 @@ closed_set! {
         PlanRegression = "plan_regression",
         /// A statement became slower and has the plan it had.
         RegressionWithoutPlanChange = "regression_without_plan_change",
+        /// A statement became faster when its plan changed: told once, and resolved at once, since nothing has to be done.
+        PlanImprovement = "plan_improvement",
         /// A statement goes back and forth between plans.
         PlanFlapping = "plan_flapping",
         /// A statement is slow and was never seen with another plan.

@@ -371,7 +371,7 @@ pub static VERIFIER_DECISIONS: SelfMetric = SelfMetric {
 /// Findings that were not opened although the evidence allowed it.
 pub static VERIFIER_SUPPRESSED: SelfMetric = SelfMetric {
     name: "regression_verifier_findings_suppressed_total",
-    help: "Findings that were not opened although the evidence allowed it, by reason: per_run, per_object, per_hour (caps), cool_down, open_limit, merged (part of one about the server).",
+    help: "Findings that were not opened although the evidence allowed it, by reason: per_run, per_object, per_hour (caps), cool_down, open_limit, merged (part of one about the server), improvements_per_hour.",
     kind: Counter,
 };
 

@@ -35,10 +35,12 @@ mod coding;
 mod config;
 mod control;
 mod court;
+mod cured;
 mod decisions;
 mod events;
 mod follow;
 mod hours;
+mod improved;
 mod keep;
 mod life;
 mod look;
@@ -53,6 +55,7 @@ mod telemetry;
 mod trial;
 mod unprompted;
 mod vanished;
+mod waits;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -74,8 +77,10 @@ pub use self::config::{
     RegressionVerifierConfig, RegressionVerifierSettings, ThresholdSettings,
 };
 pub use self::control::{CONTROL_BLOCKS_PER_CALL, MAX_CONTROL_STATEMENTS};
+pub use self::cured::CURED_MAX;
 pub use self::events::{EVENT_TEXT_BYTES_MAX, MAX_EVENTS};
 pub use self::hours::{HOURS_MAX, SHORTS_MAX, TRIAL_SHORTS_MAX};
+pub use self::improved::IMPROVEMENTS_PER_HOUR;
 pub use self::keep::DAYS_STORED_PER_CALL;
 pub use self::life::{MAX_ENDED, MAX_OPEN_FINDINGS, MAX_TOLD};
 pub use self::look::{CLOSED_PER_CALL, JUDGED_PER_CALL, LOOKED_AT_PER_CALL};
@@ -83,11 +88,13 @@ pub use self::show::{
     FINDINGS_BYTES_MAX, FINDINGS_IN_FULL_MAX, STATEMENTS_SHOWN_MAX, TEXT_SHOWN_BYTES_MAX, WATCHED_MAX,
 };
 pub use self::trial::{CAUSE_BYTES_MAX, DIFFERENCE_BYTES_MAX, TRIAL_BYTES_MAX};
+pub use self::waits::WAIT_HOURS_MAX;
 
 use self::clock::{BlockClock, Places};
 use self::control::Controls;
 use self::court::Court;
 use self::events::Events;
+use self::improved::Improvements;
 use self::keep::Unstored;
 use self::life::Findings;
 use self::look::Look;
@@ -107,6 +114,7 @@ pub struct RegressionVerifier {
     controls: Controls,
     events: Events,
     findings: Findings,
+    improvements: Improvements,
     court: Court,
     unstored: Unstored,
     /// Findings that are to leave with the end of this call.
@@ -163,6 +171,7 @@ impl RegressionVerifier {
             controls: Controls::default(),
             events: Events::default(),
             findings,
+            improvements: Improvements::default(),
             court: Court::new(&config.thresholds),
             unstored: Unstored::default(),
             pending: Vec::new(),
@@ -184,7 +193,7 @@ impl RegressionVerifier {
         match record {
             Record::Query(query) => self.interval(query),
             Record::PlanChange(change) => self.plan_changed(change, at),
-            Record::Session(session) => self.session(session),
+            Record::Session(session) => self.session(session, at),
             Record::Change(change) => {
                 let lost = self.events.note(change, at);
                 self.telemetry.limit("verifier_events", u64::from(lost));
@@ -272,7 +281,7 @@ impl RegressionVerifier {
     }
 
     /// A statement's sessions are known by the server's identifier; nested statements have none of their own.
-    fn session(&mut self, session: &Session) {
+    fn session(&mut self, session: &Session, at: Timestamp) {
         let (Some(query_id), Some(database), Some(user)) =
             (session.query_id, &session.database, &session.user)
         else {
@@ -282,12 +291,13 @@ impl RegressionVerifier {
             return;
         }
         let Some(statement) = self.statements.of_session(query_id, database, user) else { return };
-        statement.waits.note(session);
+        let hour = self.clock.places(at).hour;
+        statement.note_session(session, hour);
         let id = statement.id;
         if statement.is_under_trial
             && let Some(trial) = self.trials.get_mut(id)
         {
-            trial.waits.note(session);
+            trial.waits.note(session, hour);
         }
     }
 

@@ -1,8 +1,9 @@
-//! The tables of a statement whose plan flips, and when they are analysed: rows that change by the hour of the day, growth, bulk loads,
+//! The tables of a statement whose plan flips, when they are analysed and when most of them has changed since: rows that change by the hour of the day, growth, bulk loads,
 //! an autovacuum that comes late, servers that analyse by night.
 //!
-//! Ten minutes are a step, as everywhere. The flip is at a random time, so that no analysis has a part in it, but for
-//! [`Tables::Loaded`], where it is the first thing that follows the analysis.
+//! Ten minutes are a step, as everywhere. The flip is at a random time, so that nothing has a part in it, but for
+//! [`Tables::Loaded`], where it is the first thing that follows the analysis, and [`Tables::LoadedAlone`], where it follows the
+//! load itself.
 
 use super::{PER_DAY, PER_HOUR};
 use crate::rng::{Rng, Stream};
@@ -50,6 +51,8 @@ pub enum Tables {
     Small,
     /// One of them is loaded to a multiple of its rows and analysed hours later; then the plan flips.
     Loaded,
+    /// One of them is loaded to a multiple of its rows, and the plan flips before it is analysed; nothing else happens.
+    LoadedAlone,
 }
 
 /// An analysis of a table, as it is noticed.
@@ -63,11 +66,24 @@ pub struct Analysis {
     pub rows: f64,
 }
 
-/// A flip, with what was analysed between the last time of the old plan and the first of the new one, the first one first.
+/// That more rows of a table were read as changed since its last analysis than ever since that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// The step.
+    pub at: usize,
+    /// Rows that had changed, as they were read before and now.
+    pub modified: [f64; 2],
+    /// Rows of the table as its last analysis has them.
+    pub known: f64,
+}
+
+/// A flip, with what happened between the last time of the old plan and the first of the new one, the first one first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flip {
     /// Analyses of the statement's tables in that time.
     pub analyses: Vec<Analysis>,
+    /// How many rows of them were read as changed.
+    pub readings: Vec<Reading>,
 }
 
 /// What the tables of a server have in common.
@@ -86,6 +102,7 @@ struct Table {
     peak: f64,
     modified: f64,
     read: f64,
+    known: f64,
     due: Option<usize>,
 }
 
@@ -101,21 +118,31 @@ impl Tables {
         let window = (rng.log_between(WINDOW_HOURS) * PER_HOUR as f64).ceil() as usize;
         let from = flip.saturating_sub(window);
         let rows = if self == Self::Small { ROWS_SMALL } else { ROWS };
-        let mut analyses = Vec::new();
-        for _ in 0..=rng.below(TABLES_MAX) {
+        let (mut analyses, mut readings) = (Vec::new(), Vec::new());
+        let others = if self == Self::LoadedAlone { 0 } else { 1 + rng.below(TABLES_MAX) };
+        for _ in 0..others {
             let mut table = Table::draw(&mut rng, rows);
             for step in 0..=flip {
                 let found = table.step(&mut rng, &server, step);
-                analyses.extend(found.filter(|_| step >= from));
+                if step >= from {
+                    readings.push(Reading {
+                        at: step,
+                        modified: [table.read, table.modified],
+                        known: table.known,
+                    });
+                    analyses.extend(found);
+                }
             }
         }
-        if self == Self::Loaded {
-            let (before, times) = (rng.log_between(rows), rng.log_between(LOAD_BEFORE_FLIP));
-            let modified = before * times;
-            analyses.push(Analysis { at: flip, modified, rows: before + modified });
+        let (before, times) = (rng.log_between(rows), rng.log_between(LOAD_BEFORE_FLIP));
+        let loaded = before * times;
+        match self {
+            Self::Loaded => analyses.push(Analysis { at: flip, modified: loaded, rows: before + loaded }),
+            Self::LoadedAlone => readings.push(Reading { at: flip, modified: [0.0, loaded], known: before }),
+            Self::Usual | Self::Small => {}
         }
         analyses.sort_by_key(|analysis| analysis.at);
-        Flip { analyses }
+        Flip { analyses, readings }
     }
 }
 
@@ -138,6 +165,7 @@ impl Table {
             peak: rng.between((0.0, PER_DAY as f64)),
             modified: 0.0,
             read: 0.0,
+            known: rows,
             due: None,
         }
     }
@@ -160,7 +188,7 @@ impl Table {
         // minute is read somewhere within one.
         let modified = self.read.max(changed / MINUTES_OF_STEP * rng.uniform());
         let found = Analysis { at: step, modified, rows: self.rows };
-        (self.modified, self.due) = (0.0, None);
+        (self.modified, self.known, self.due) = (0.0, self.rows, None);
         Some(found)
     }
 

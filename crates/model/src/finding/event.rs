@@ -45,10 +45,12 @@ impl FindingEvent {
         }
     }
 
-    /// Severity number of OTLP logs: of what is opened by its category, of what changes that of information, but for harm.
+    /// Severity number of OTLP logs: of what is opened by its category, of what changes and of what is good that of information, but
+    /// for harm.
     #[must_use]
     pub const fn severity(&self) -> u8 {
         match (self.news, self.finding.category, self.finding.state) {
+            (FindingNews::Opened, _, FindingState::Resolved) => SEVERITY_INFO,
             (_, _, FindingState::Harmful) | (FindingNews::Opened, Category::Auto, _) => SEVERITY_ERROR2,
             (FindingNews::Opened, Category::Manual, _) => SEVERITY_ERROR,
             (FindingNews::Opened, Category::Careful, _) => SEVERITY_WARN,

@@ -77,13 +77,21 @@ pub(super) fn first_known<'a>(ranked: &[Ranked<'a>]) -> Option<&'a Event> {
     ranked.iter().take_while(|cause| score(cause) >= most).find_map(|cause| cause.event)
 }
 
-/// Advice where statistics were refreshed only after most of a table had changed.
+/// Advice where most of a table has changed since it was analysed, or where it was analysed only then: an analysis, or more of them.
 pub(super) fn analyze_more_often(event: &Event) -> Advice {
     let Some(table) = event.table.as_deref().and_then(object) else { return Advice::default() };
     let relation = event.table.as_deref().map(literal).unwrap_or_default();
+    let often = format!("ALTER TABLE {table} SET (autovacuum_analyze_scale_factor = 0.02);");
+    let is_stale = event.kind == ChangeKind::StatisticsStale;
+    let (forward, rollback) = if is_stale {
+        let rollback = "-- An analysis cannot be taken back; another one replaces it.".to_owned();
+        (format!("ANALYZE (VERBOSE) {table};"), rollback)
+    } else {
+        (often.clone(), format!("ALTER TABLE {table} RESET (autovacuum_analyze_scale_factor);"))
+    };
     let scripts = Scripts {
-        forward: Some(format!("ALTER TABLE {table} SET (autovacuum_analyze_scale_factor = 0.02);").into()),
-        rollback: Some(format!("ALTER TABLE {table} RESET (autovacuum_analyze_scale_factor);").into()),
+        forward: Some(forward.into()),
+        rollback: Some(rollback.into()),
         check: Some(
             format!(
                 "SELECT n_live_tup, n_mod_since_analyze, last_analyze, last_autoanalyze\nFROM pg_stat_all_tables\nWHERE format('%s.%s', schemaname, relname) = {relation};"
@@ -98,7 +106,11 @@ pub(super) fn analyze_more_often(event: &Event) -> Advice {
         detect_and_recover: "The check query shows how much changed since the last analysis; the rollback script takes it back."
             .into(),
     };
-    let failure_modes = vec!["A value that the table had of its own is lost; note it before.".into()];
+    let failure_modes = if is_stale {
+        vec![format!("It happens again with the next load: analyse after each, or have autovacuum come sooner: {often}").into()]
+    } else {
+        vec!["A value that the table had of its own is lost; note it before.".into()]
+    };
     Advice { scripts, questions: Some(questions), failure_modes }
 }
 
@@ -110,7 +122,9 @@ fn remedy(event: &Event, about: &About) -> Result<Remedy, &'static str> {
             "a new index was followed by the new plan; whether other statements need the index has to be found out first.",
         ),
         ChangeKind::Ddl => Err("what was changed in the table has to be weighed against what needed it."),
-        ChangeKind::Analyze | ChangeKind::TableRewrite | ChangeKind::Vacuum => analyze(event),
+        ChangeKind::Analyze | ChangeKind::StatisticsStale | ChangeKind::TableRewrite | ChangeKind::Vacuum => {
+            analyze(event)
+        }
         ChangeKind::Setting => setting(event, about),
         ChangeKind::Version => Err("a change of version is not taken back for one statement."),
         _ => Err("nothing that was seen can be undone by a script."),

@@ -9,10 +9,10 @@ use dbintel_evidence::{Conclusion, Verdict, Waits};
 use dbintel_model::finding::Cause;
 use dbintel_model::{ChangeKind, PlanCause, Text, Timestamp};
 
-use super::court::waits;
 use super::events::{Event, Events};
 use super::statement::About;
 use super::trial::{Flip, Trial};
+use super::waits::waits;
 
 /// A table that grew by this factor between two analyses may have made the planner choose anew.
 const GROWTH_MIN: f64 = 1.5;
@@ -22,7 +22,10 @@ const LOAD_MIN: f64 = 1.2;
 const CALLS_RISE_MIN: f64 = 2.0;
 /// How long after the new plan was obtained a reading may show what it was made from.
 const NOTICED_WITHIN: Duration = Duration::from_secs(3_600);
-/// Hours from the beginning of a step without a change of plan in which what may have caused it was noticed.
+/// Statistics that were stale already while the old plan was seen explain less than anything that happened since, and more than the plan itself.
+const STALE_BEFORE: f64 = 0.42;
+/// Hours from a change of plan in which a load that brought it is noticed, and from the beginning of a step without one in which what may have
+/// caused it is.
 const NOTICED_HOURS: u32 = 2;
 /// Changes that are named for such a step, at most.
 const EVENTS_NAMED_MAX: usize = 8;
@@ -41,17 +44,41 @@ pub(super) fn ranked<'a>(
     verdict: &Verdict,
     events: &'a Events,
 ) -> Vec<Ranked<'a>> {
-    let mut all = Vec::new();
-    if let Some(flip) = &trial.flip {
-        told_with_the_plan(flip, trial.at, events, &mut all);
-        all.push(plan_itself(flip, trial.at));
-    } else {
+    let mut all = of_the_plan(trial, about, verdict, events);
+    if trial.flip.is_none() {
         happened_then(trial, about, verdict, events, &mut all);
     }
     measured_since(trial, verdict, &mut all);
-    // A stable order: the receiver's own comes first among equals.
-    all.sort_by(|a, b| b.cause.score.unwrap_or(0.0).total_cmp(&a.cause.score.unwrap_or(0.0)));
+    sort(&mut all);
     all
+}
+
+/// The same, of the change of plan alone, where there was one.
+pub(super) fn of_the_plan<'a>(
+    trial: &Trial,
+    about: &About,
+    verdict: &Verdict,
+    events: &'a Events,
+) -> Vec<Ranked<'a>> {
+    let mut all = Vec::new();
+    if let Some(flip) = &trial.flip {
+        told_with_the_plan(flip, trial.at, events, &mut all);
+        let patience = hour(verdict) * NOTICED_HOURS;
+        stale_then(flip, about, (trial.at, trial.at.plus(patience)), events, &mut all);
+        all.push(plan_itself(flip, trial.at));
+    }
+    sort(&mut all);
+    all
+}
+
+/// A stable order: the receiver's own comes first among equals.
+fn sort(all: &mut [Ranked<'_>]) {
+    all.sort_by(|a, b| b.cause.score.unwrap_or(0.0).total_cmp(&a.cause.score.unwrap_or(0.0)));
+}
+
+/// An hour, as long as it lasts where time is accelerated.
+fn hour(verdict: &Verdict) -> Duration {
+    Duration::from_secs_f64(3_600.0 / verdict.scale.acceleration().factor())
 }
 
 /// How well a kind of change explains another plan.
@@ -60,6 +87,7 @@ fn weight(kind: &str) -> f64 {
         "ddl" => 0.9,
         "setting" | "plan_setting" => 0.85,
         "analyze" => 0.8,
+        "statistics_stale" => 0.78,
         "table_rewrite" => 0.75,
         "version" => 0.7,
         "extension" => 0.65,
@@ -93,6 +121,49 @@ fn told_with_the_plan<'a>(flip: &Flip, at: Timestamp, events: &'a Events, all: &
         if let Some(event) = event {
             all.extend(growth(event, events));
         }
+    }
+}
+
+/// Tables of the statement whose statistics were stale when it got another plan, as far as that is not told with the plan.
+///
+/// Rows are counted as modified when they are committed, and the planner sees that a table grows while it is loaded: such a change is noticed
+/// after the plan that it brought. And a session keeps a plan that it has prepared, so that it can be the next session that gets another one, hours
+/// after the load.
+fn stale_then<'a>(
+    flip: &Flip,
+    about: &About,
+    (first_seen, noticed_until): (Timestamp, Timestamp),
+    events: &'a Events,
+    all: &mut Vec<Ranked<'a>>,
+) {
+    let text = about.text.as_deref();
+    let is_named = |event: &&Event| text.is_some_and(|text| event.may_be_named_in(Some(text)));
+    let stale = events
+        .between(Timestamp::default(), noticed_until)
+        .filter(|event| event.kind == ChangeKind::StatisticsStale && event.is_of(&about.key))
+        .filter(is_named)
+        .filter(|event| !events.is_analysed_between(event, first_seen));
+    for event in stale {
+        if all.iter().any(|known| known.event.is_some_and(|known| known.subject == event.subject)) {
+            continue;
+        }
+        let was_so_before = event.at < flip.old_last_seen;
+        let (score, when) = if was_so_before {
+            (STALE_BEFORE, ", and the table was not analysed until the new plan was seen")
+        } else {
+            let when = ", soon after the new plan was first seen: a load counts when it is committed";
+            (weight(event.kind.as_str()), when)
+        };
+        let how = event.after.as_deref().unwrap_or("most rows modified");
+        let said = format!("{}: now {how}, noticed at {}", event.said(), event.at.to_rfc3339().as_str());
+        let cause = Cause {
+            kind: Text::Static(event.kind.as_str()),
+            at: Some(event.at),
+            object: event.subject.clone(),
+            score: Some(score),
+            sentence: sentence(&said, when),
+        };
+        all.push(Ranked { cause, event: Some(event) });
     }
 }
 
@@ -147,7 +218,7 @@ fn happened_then<'a>(
     events: &'a Events,
     all: &mut Vec<Ranked<'a>>,
 ) {
-    let hour = Duration::from_secs_f64(verdict.scale.block_seconds());
+    let hour = hour(verdict);
     // What happened late in an hour shows in the next one, and what is noticed at all is noticed after it happened.
     let before = trial.at.as_nanos().saturating_sub(u64::try_from(hour.as_nanos()).unwrap_or(u64::MAX));
     let (first, last) = (Timestamp::from_nanos(before), trial.at.plus(hour * NOTICED_HOURS));
@@ -182,18 +253,17 @@ fn measured_since<'a>(trial: &Trial, verdict: &Verdict, all: &mut Vec<Ranked<'a>
         all.push(Ranked { cause, event: None });
     };
     let numbers = &verdict.numbers;
-    let (before, now) = (&trial.waits_before, &trial.waits);
-    if waits(before, now) == Waits::Rose {
+    let (before, now) = (trial.waits_before.typical(), trial.waits.typical());
+    if let Some((usual, since)) = before.zip(now).filter(|_| waits(before, now) == Waits::Rose) {
         let (kind, what) =
-            if now.locks > now.io { ("locks", "locks") } else { ("cache_and_io", "input and output") };
-        let share = |counts: &super::statement::WaitCounts| counts.share().unwrap_or(0.0) * 100.0;
+            if since.locks > since.io { ("locks", "locks") } else { ("cache_and_io", "input and output") };
         push(
             kind,
             0.55,
             format!(
-                "Sampled sessions wait more, mostly for {what}: {:.0} % of them before, {:.0} % since.",
-                share(before),
-                share(now)
+                "Sampled sessions wait more, mostly for {what}: {:.0} % of them in a typical hour before, {:.0} % since.",
+                usual.waiting * 100.0,
+                since.waiting * 100.0
             ),
         );
     }

@@ -2,21 +2,19 @@
 
 use dbintel_evidence::{
     Block, Case, Confirmation, EvidenceClass, Gone, Judge, Numbers, Overlap, PlanEvidence, Repair,
-    ShortBlocks, Thresholds, Verdict, Waits, confirm, gone,
+    ShortBlocks, Thresholds, Verdict, confirm, gone,
 };
 use dbintel_model::PlanRung;
 
 use super::clock::BlockClock;
 use super::control::Controls;
-use super::statement::{Statement, WaitCounts};
+use super::statement::Statement;
 use super::trial::{Flip, Trial};
+use super::waits::waits;
 
-/// Sampled sessions on either side without which nothing is said about waits.
-const WAIT_SAMPLES_MIN: u32 = 20;
-/// Waiting more: the share of the samples that wait rose by more than this.
-const WAIT_RISE_MAX: f64 = 0.1;
 /// Kinds of causes that, in the same block, keep a verdict from being `auto`.
-const OTHER_CHANGES: [&str; 6] = ["ddl", "analyze", "setting", "plan_setting", "table_rewrite", "version"];
+const OTHER_CHANGES: [&str; 7] =
+    ["ddl", "analyze", "setting", "plan_setting", "table_rewrite", "statistics_stale", "version"];
 
 /// The judge with its memory.
 #[derive(Debug)]
@@ -72,7 +70,7 @@ impl Court {
             scale: clock.hours(),
             plan: plan_evidence(trial),
             overlap: overlap(trial),
-            waits: waits(&trial.waits_before, &trial.waits),
+            waits: waits(trial.waits_before.typical(), trial.waits.typical()),
             trial: is_early.then_some(short),
             ..Case::new(&self.before, &self.after, trial.hour)
         };
@@ -156,14 +154,4 @@ fn overlap(trial: &Trial) -> Overlap {
     let other = causes.into_iter().any(|cause| OTHER_CHANGES.contains(&cause.kind.as_str()));
     // The server counts per statement and not per plan: that both ran in one block can be seen, not which of them took what.
     Overlap { other_change_in_the_block: other, ..Overlap::default() }
-}
-
-/// Whether the statement's sessions wait more than they did.
-pub(super) fn waits(before: &WaitCounts, after: &WaitCounts) -> Waits {
-    let enough = before.samples.min(after.samples) >= WAIT_SAMPLES_MIN;
-    match before.share().zip(after.share()).filter(|_| enough) {
-        None => Waits::NotSampled,
-        Some((before, after)) if after > before + WAIT_RISE_MAX => Waits::Rose,
-        Some(_) => Waits::NoRise,
-    }
 }

@@ -82,6 +82,15 @@ impl Events {
         self.events.iter().rev().filter(move |event| event.at >= first && event.at <= last)
     }
 
+    /// Whether the table of a change was analysed between it and this time.
+    pub(super) fn is_analysed_between(&self, event: &Event, last: Timestamp) -> bool {
+        self.between(event.at, last).any(|later| {
+            later.kind == ChangeKind::Analyze
+                && later.database == event.database
+                && later.subject == event.subject
+        })
+    }
+
     /// By how much a table had grown at this analysis, compared with the one before, as far as that is remembered.
     pub(super) fn growth(&self, analysis: &Event) -> Option<f64> {
         let rows = analysis.rows.filter(|rows| *rows > 0.0)?;
@@ -134,7 +143,8 @@ impl Event {
     }
 
     /// Whether it answers the other one: an index on the table again, or none again, or another value of the setting. An analysis
-    /// answers nothing by itself, since the server makes them all the time; one that brings another plan is told with that plan.
+    /// answers nothing else than stale statistics by itself, since the server makes them all the time; one that brings another plan is told
+    /// with that plan.
     pub(super) fn answers(&self, cause: &Self) -> bool {
         if self.database != cause.database && self.database.is_some() && cause.database.is_some() {
             return false;
@@ -143,6 +153,7 @@ impl Event {
         match cause.kind {
             ChangeKind::Ddl if cause.is_index("dropped") => self.is_index("created") && same_table,
             ChangeKind::Ddl if cause.is_index("created") => self.is_index("dropped") && same_table,
+            ChangeKind::StatisticsStale => self.kind == ChangeKind::Analyze && same_table,
             ChangeKind::Setting => self.kind == ChangeKind::Setting && self.subject == cause.subject,
             _ => false,
         }

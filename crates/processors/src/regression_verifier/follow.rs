@@ -57,6 +57,11 @@ impl RegressionVerifier {
         let answered: Vec<(FindingId, u64)> =
             self.findings.iter().filter(answers).map(|kept| (kept.finding.id, kept.subject)).collect();
         for (finding, subject) in answered {
+            if self.findings.get(finding).is_some_and(|of| of.finding.kind == FindingKind::StatisticsStale) {
+                // There is no statement whose time could be measured, and nothing is stale any more.
+                self.end(finding, now, |finding| finding.resolve(now).ok());
+                continue;
+            }
             let applied = Applied { at: event.at, how: Text::from(event.said()) };
             if !self.apply(finding, applied, now) {
                 continue;
@@ -176,7 +181,18 @@ impl RegressionVerifier {
         }
         let (from, to) = (self.clock.hour_begins(repair), self.clock.hour_begins(closed));
         let outcome = outcome(&found, now, (from, to));
+        if outcome.verdict == Verdict::Confirmed {
+            let first = trial.before.span().map_or(trial.hour, |(_, last)| last + 1);
+            self.note_cured(subject, first, repair);
+        }
         self.end(id, now, |finding| finding.measure(outcome).ok());
+    }
+
+    /// What these hours were is not usual: the same may come back and has to be told again.
+    fn note_cured(&mut self, id: u64, first: i64, end: i64) {
+        let Some(statement) = self.statements.get_mut(id) else { return };
+        statement.cured.get_or_insert_default().note(first, end);
+        self.unstored.about(id);
     }
 
     /// A finding has come to its end.

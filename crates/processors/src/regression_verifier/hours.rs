@@ -142,9 +142,9 @@ impl<P: Packed> History<P> {
         into.extend(within.map(|(place, block)| block.sums().block(place)));
     }
 
-    /// A copy of the blocks from `first` on and before `end`, without spare room.
-    pub(super) fn part(&self, first: i64, end: i64) -> Self {
-        let kept = |block: &&P| (first..end).contains(&absolute(block.place(), self.last));
+    /// A copy of the blocks whose places are wanted, without spare room.
+    pub(super) fn part(&self, wanted: impl Fn(i64) -> bool) -> Self {
+        let kept = |block: &&P| wanted(absolute(block.place(), self.last));
         let mut blocks: Vec<P> = self.blocks.iter().filter(kept).copied().collect();
         blocks.shrink_to_fit();
         let last = blocks.last().map_or(0, |block| absolute(block.place(), self.last));

@@ -71,6 +71,14 @@ impl Unstored {
         self.ready.push_back((key, None));
     }
 
+    /// A finding that is told and has come to its end at once.
+    pub(super) fn closed(&mut self, finding: &Finding) {
+        self.told = true;
+        if let Some(document) = document(finding) {
+            self.ready.push_back((format!("finding/{}", finding.id), Some(document)));
+        }
+    }
+
     /// A finding has come to its end: its last state stays in the store, what followed it does not.
     pub(super) fn ended(&mut self, findings: &Findings, id: FindingId) {
         self.findings.remove(&id);

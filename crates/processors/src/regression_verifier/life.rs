@@ -83,8 +83,7 @@ impl Findings {
             self.lately.pop_front();
         }
         let of_object = self.open.values().filter(|kept| kept.subject == subject).count();
-        let is_told =
-            self.told.get(&(finding.kind, subject)).is_some_and(|told| now.since(*told) < self.cool_down);
+        let is_told = self.is_told(finding.kind, subject, now);
         match () {
             () if is_told || self.has(finding.kind, subject) => Err("cool_down"),
             () if of_object >= self.caps.per_object => Err("per_object"),
@@ -95,13 +94,18 @@ impl Findings {
         }
     }
 
+    /// Whether the same was told within the cool-down.
+    pub(super) fn is_told(&self, kind: FindingKind, subject: u64, now: Timestamp) -> bool {
+        self.told.get(&(kind, subject)).is_some_and(|told| now.since(*told) < self.cool_down)
+    }
+
     pub(super) fn open(&mut self, kept: Kept, now: Timestamp) {
         self.tell(kept.finding.kind, kept.subject, now);
         self.lately.push_back(now);
         self.open.insert(kept.finding.id, kept);
     }
 
-    fn tell(&mut self, kind: FindingKind, subject: u64, now: Timestamp) {
+    pub(super) fn tell(&mut self, kind: FindingKind, subject: u64, now: Timestamp) {
         if self.told.len() >= MAX_TOLD && !self.told.contains_key(&(kind, subject)) {
             let cool_down = self.cool_down;
             self.told.retain(|_, told| now.since(*told) < cool_down);

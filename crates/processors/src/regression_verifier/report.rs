@@ -3,12 +3,14 @@
 
 mod numbers;
 
-use dbintel_evidence::{Attribution as Tied, Category as Risk, Conclusion, LockName, Outcome, Verdict};
+use dbintel_evidence::{
+    Attribution as Tied, Category as Risk, Conclusion, Direction, LockName, Outcome, Verdict,
+};
 use dbintel_model::finding::{
     Attribution, Category, Cause, Chart, ChartPoint, Effect, Evidence, FindingKind, Identity, Lock, PlanFlip,
     Source, Subject, TimeLost,
 };
-use dbintel_model::{Finding, Node, Server, Text, Timestamp};
+use dbintel_model::{ChangeKind, Finding, Node, Server, Text, Timestamp};
 
 use super::advice::{Advice, advise};
 use super::causes::Ranked;
@@ -52,6 +54,43 @@ pub(super) fn regression(
     finding.failure_modes = failure_modes;
     (finding.scripts, finding.questions) = (scripts, questions);
     finding
+}
+
+/// A finding about one statement that got faster.
+pub(super) fn improvement(
+    place: Place<'_>,
+    (trial, statement): (&Trial, &Statement),
+    verdict: &Verdict,
+    causes: &[Ranked<'_>],
+    clock: &mut BlockClock,
+) -> Finding {
+    let kind = FindingKind::PlanImprovement;
+    let mut finding =
+        about_statement(place, kind, statement, trial.at, trial.flip.as_deref(), verdict.category);
+    finding.ceiling = category(verdict.ceiling);
+    finding.effect = Some(effect(verdict));
+    finding.time_lost = Some(time_lost(verdict));
+    let marked = if verdict.is_accelerated() { accelerated(verdict) } else { String::new() };
+    let number = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| format!("{value:.2}"));
+    let numbers = &verdict.numbers;
+    finding.summary = format!(
+        "{marked}Query {} takes {} ms per call instead of {} ms since its plan changed at {}: at most {} times as long.",
+        statement.about.key.query_id,
+        number(numbers.mean_after_ms),
+        number(numbers.mean_before_ms),
+        trial.at,
+        number(finding.effect.and_then(|effect| effect.ratio_high)),
+    )
+    .into();
+    finding.evidence = numbers::of(verdict, trial, statement, clock);
+    finding.locks = locks(verdict);
+    finding.charts = charts(trial, &statement.hours, clock);
+    finding.causes = causes.iter().map(|ranked| ranked.cause.clone()).collect();
+    finding
+}
+
+fn accelerated(verdict: &Verdict) -> String {
+    format!("[accelerated {} times] ", verdict.scale.acceleration().factor())
 }
 
 /// A finding about a statement with nothing in it yet.
@@ -162,12 +201,20 @@ fn attribution(tied: Tied) -> Attribution {
 
 pub(super) fn effect(verdict: &Verdict) -> Effect {
     let numbers = &verdict.numbers;
+    // A verdict has the slower by the faster, a finding what is since by what was before.
+    let [ratio, low, high] = match verdict.direction {
+        Direction::Slower => numbers.ratio.map(|ratio| [ratio.estimate, ratio.low, ratio.high]),
+        Direction::Faster => {
+            numbers.ratio.map(|ratio| [ratio.estimate, ratio.high, ratio.low].map(f64::recip))
+        }
+    }
+    .map_or([None; 3], |bounds| bounds.map(Some));
     Effect {
         before_ms: numbers.mean_before_ms,
         after_ms: numbers.mean_after_ms,
-        ratio: numbers.ratio.map(|ratio| ratio.estimate),
-        ratio_low: numbers.ratio.map(|ratio| ratio.low),
-        ratio_high: numbers.ratio.map(|ratio| ratio.high).filter(|high| high.is_finite()),
+        ratio,
+        ratio_low: low,
+        ratio_high: high.filter(|high| high.is_finite()),
         t: numbers.t,
         degrees_of_freedom: numbers.freedom,
         calls_before: Some(numbers.executions_before),
@@ -175,12 +222,20 @@ pub(super) fn effect(verdict: &Verdict) -> Effect {
     }
 }
 
+/// What is gained is lost with another sign.
 pub(super) fn time_lost(verdict: &Verdict) -> TimeLost {
     let lost = verdict.numbers.lost_ms_per_day;
+    let [estimate, low, high] = match verdict.direction {
+        Direction::Slower => lost.map(|lost| [lost.estimate, lost.low, lost.high]),
+        Direction::Faster => lost.map(|lost| [-lost.estimate, -lost.high, -lost.low]),
+    }
+    .map_or([None; 3], |bounds| {
+        bounds.map(|millis| Some(millis / 1e3).filter(|seconds| seconds.is_finite()))
+    });
     TimeLost {
-        seconds_per_day: lost.map(|lost| lost.estimate / 1e3),
-        low: lost.map(|lost| lost.low / 1e3),
-        high: lost.map(|lost| lost.high / 1e3).filter(|high| high.is_finite()),
+        seconds_per_day: estimate,
+        low,
+        high,
         // Three standard errors on either side.
         confidence: lost.map(|_| 0.997),
     }
@@ -250,11 +305,7 @@ fn summary(statement: &Statement, trial: &Trial, verdict: &Verdict) -> String {
     let number = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "?".to_owned(), |value| format!("{value:.digits$}"))
     };
-    let marked = if verdict.is_accelerated() {
-        format!("[accelerated {} times] ", verdict.scale.acceleration().factor())
-    } else {
-        String::new()
-    };
+    let marked = if verdict.is_accelerated() { accelerated(verdict) } else { String::new() };
     let since = match &trial.flip {
         Some(_) => format!("since its plan changed at {}", trial.at),
         None => format!("since {}, without a known change of plan", trial.at),
@@ -300,13 +351,26 @@ fn modes(verdict: &Verdict, trial: &Trial) -> Vec<Text> {
     modes.into_iter().map(Text::from).collect()
 }
 
-/// What is said of a table whose statistics were refreshed only after most of it had changed.
-pub(super) fn stale(finding: &mut Finding, (modified, rows, share): (f64, f64, f64), table: &str) {
-    finding.summary = format!(
-        "{table} was analysed only after {modified:.0} rows had changed, {:.0} % of the {rows:.0} it has; a plan got slower with the new \
-         statistics.",
-        share * 100.0
-    )
+/// What is said of a table whose statistics were stale when a plan changed, or refreshed only after most of it had changed.
+pub(super) fn stale(
+    finding: &mut Finding,
+    kind: ChangeKind,
+    (modified, rows, share): (f64, f64, f64),
+    table: &str,
+) {
+    let is_refreshed = kind == ChangeKind::Analyze;
+    let share_percent = share * 100.0;
+    finding.summary = if is_refreshed {
+        format!(
+            "{table} was analysed only after {modified:.0} rows had changed, {share_percent:.0} % of the {rows:.0} it has; a plan got \
+             slower with the new statistics."
+        )
+    } else {
+        format!(
+            "{modified:.0} rows of {table} have changed since its last analysis, {share_percent:.0} % of the {rows:.0} its statistics \
+             know of; a plan got slower with them."
+        )
+    }
     .into();
     let add = |name, value, unit, source, detail: &'static str| {
         Evidence::new(name, Some(value), unit, source, detail)
@@ -317,9 +381,15 @@ pub(super) fn stale(finding: &mut Finding, (modified, rows, share): (f64, f64, f
             modified,
             "{row}",
             Source::Measured,
-            "n_mod_since_analyze before the analysis",
+            if is_refreshed { "n_mod_since_analyze before the analysis" } else { "n_mod_since_analyze" },
         ),
-        add("rows", rows, "{row}", Source::Measured, "reltuples after the analysis"),
+        add(
+            "rows",
+            rows,
+            "{row}",
+            Source::Measured,
+            if is_refreshed { "reltuples after the analysis" } else { "reltuples" },
+        ),
         add("share", share, "1", Source::Computed, "modified_since_analyze / rows"),
     ];
 }

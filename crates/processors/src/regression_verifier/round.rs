@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dbintel_evidence::unprompted::stale_share;
 use dbintel_evidence::{Category, Verdict};
 use dbintel_model::finding::{FindingKind, FindingNews};
-use dbintel_model::{Batch, Finding, FindingEvent, Record, Timestamp};
+use dbintel_model::{Batch, ChangeKind, Finding, FindingEvent, Record, Timestamp};
 use dbintel_pipeline::Output;
 
 use super::hours::SHORTS_REACH;
@@ -63,6 +63,9 @@ impl RegressionVerifier {
             return self.candidate(id, &verdict, now);
         }
         if let Some(how) = verdict.end_of_trial(hours, self.clock.hours().blocks_per_day()) {
+            if verdict.is_improvement() {
+                self.tell_improvement(id, &verdict, now);
+            }
             self.end_trial(id, how);
         }
         None
@@ -105,7 +108,7 @@ impl RegressionVerifier {
                 Ok(()) => {
                     opened += 1;
                     let stale = (kind == FindingKind::PlanRegression)
-                        .then(|| self.stale_statistics(candidate.cause.as_ref(), now))
+                        .then(|| self.stale_statistics(&candidate, now))
                         .flatten();
                     self.open_finding(candidate, now);
                     if let Some(stale) = stale {
@@ -192,9 +195,15 @@ impl RegressionVerifier {
         Some(Candidate { finding, subject: hour.cast_unsigned(), cause, regression: None, hour: None })
     }
 
-    /// A plan that changed after an analysis that came too late: the statistics of the table were stale before.
-    fn stale_statistics(&self, cause: Option<&super::events::Event>, now: Timestamp) -> Option<Candidate> {
-        let event = cause.filter(|event| event.kind == dbintel_model::ChangeKind::Analyze)?;
+    /// A plan that changed when the statistics of a table had become stale, or after an analysis that came too late: then they were before.
+    fn stale_statistics(&self, candidate: &Candidate, now: Timestamp) -> Option<Candidate> {
+        let flip = self.trials.get(candidate.subject)?.flip.as_deref()?;
+        // What was stale before, while the old plan ran, is named as a cause and no news.
+        let event = candidate.cause.as_ref().filter(|event| match event.kind {
+            ChangeKind::Analyze => true,
+            ChangeKind::StatisticsStale => event.at >= flip.old_last_seen,
+            _ => false,
+        })?;
         let (modified, rows) = (event.modified?, event.rows?);
         let share = stale_share(modified, rows)?;
         let (database, table) = (event.database.clone()?, event.table.clone()?);
@@ -204,11 +213,13 @@ impl RegressionVerifier {
         let kind = FindingKind::StatisticsStale;
         let mut finding =
             report::about_object(place, kind, (database, table.clone()), event.at, Category::Careful);
-        report::stale(&mut finding, (modified, rows, share), &table);
+        report::stale(&mut finding, event.kind, (modified, rows, share), &table);
         let advice = advice::analyze_more_often(event);
         (finding.scripts, finding.questions) = (advice.scripts, advice.questions);
         finding.failure_modes = advice.failure_modes;
-        Some(Candidate { finding, subject, cause: None, regression: None, hour: None })
+        // What an analysis answers is what is stale now.
+        let cause = Some(event).filter(|event| event.kind == ChangeKind::StatisticsStale).cloned();
+        Some(Candidate { finding, subject, cause, regression: None, hour: None })
     }
 
     /// Gives out what was opened and what changed, in a batch of its own.

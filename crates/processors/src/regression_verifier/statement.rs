@@ -7,11 +7,10 @@ use dbintel_model::{PlanRung, QueryKey, QueryText, Session, Timestamp};
 
 use super::changes::ChangeTimes;
 use super::clock::Places;
+use super::cured::Cured;
 use super::hours::{HOURS_MAX, HOURS_REACH, History, Hour, Open, Packed, SHORTS_MAX, SHORTS_REACH, Short};
 use super::sums::Sums;
-
-/// Wait counts are halved above this, so that what is usual is what was usual lately.
-const WAIT_SAMPLES_MAX: u32 = 4_096;
+use super::waits::WaitHours;
 
 /// One statement.
 #[derive(Debug)]
@@ -28,7 +27,10 @@ pub(super) struct Statement {
     pub(super) plans: Plans,
     /// When its plan changed lately, where it did.
     pub(super) plan_changes: Option<Box<ChangeTimes>>,
-    pub(super) waits: WaitCounts,
+    /// What its sampled sessions waited for, where there were any.
+    pub(super) waits: Option<Box<WaitHours>>,
+    /// Hours of regressions whose repair was confirmed, where there were any.
+    pub(super) cured: Option<Box<Cured>>,
     /// Executions that were timed out, where there were any.
     pub(super) timed_out: Option<Box<TimedOut>>,
     /// Whether it is waiting to be stored.
@@ -58,16 +60,6 @@ pub(super) struct Plans {
     pub(super) changed_at: Option<Timestamp>,
 }
 
-/// What its sampled sessions waited for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct WaitCounts {
-    pub(super) samples: u32,
-    /// Waiting for a lock.
-    pub(super) locks: u32,
-    /// Waiting for input or output.
-    pub(super) io: u32,
-}
-
 // === impl Statement ===
 
 impl Statement {
@@ -82,7 +74,8 @@ impl Statement {
             weight_ms: 0.0,
             plans: Plans::default(),
             plan_changes: None,
-            waits: WaitCounts::default(),
+            waits: None,
+            cured: None,
             timed_out: None,
             is_changed: false,
             stored_day: i64::MIN,
@@ -140,6 +133,17 @@ impl Statement {
         self.plan_changes.get_or_insert_default().note(at);
     }
 
+    /// The hours before this one that are usual ones.
+    pub(super) fn usual_hours(&self, end: i64) -> History<Hour> {
+        let is_cured = |hour| self.cured.as_ref().is_some_and(|cured| cured.has(hour));
+        self.hours.part(|hour| hour < end && !is_cured(hour))
+    }
+
+    /// One of its sessions was seen running it in this hour.
+    pub(super) fn note_session(&mut self, session: &Session, hour: i64) {
+        self.waits.get_or_insert_default().note(session, hour);
+    }
+
     /// Everything it takes; the text is shared with the records.
     pub(super) fn bytes(&self) -> usize {
         let timed_out = self.timed_out.as_ref().map_or(0, |_| size_of::<TimedOut>());
@@ -150,6 +154,8 @@ impl Statement {
             + self.shorts.heap_bytes()
             + timed_out
             + plan_changes
+            + self.cured.as_ref().map_or(0, |cured| size_of::<Cured>() + cured.heap_bytes())
+            + self.waits.as_ref().map_or(0, |_| size_of::<WaitHours>())
     }
 }
 
@@ -206,26 +212,5 @@ impl Plans {
             self.changed_at = self.changed_at.max(Some(at));
         }
         is_other
-    }
-}
-
-// === impl WaitCounts ===
-
-impl WaitCounts {
-    pub(super) fn note(&mut self, session: &Session) {
-        if self.samples >= WAIT_SAMPLES_MAX {
-            *self = Self { samples: self.samples / 2, locks: self.locks / 2, io: self.io / 2 };
-        }
-        self.samples += 1;
-        match session.wait_event_type.as_deref() {
-            Some("Lock") => self.locks += 1,
-            Some("IO") => self.io += 1,
-            _ => {}
-        }
-    }
-
-    /// Share of the samples that waited for a lock, input or output.
-    pub(super) fn share(&self) -> Option<f64> {
-        (self.samples > 0).then(|| f64::from(self.locks + self.io) / f64::from(self.samples))
     }
 }

@@ -21,18 +21,20 @@ use dbintel_model::finding::FindingKind;
 use dbintel_model::{ChangeKind, FindingId, PlanCause, PlanFingerprint, PlanRung, QueryKey, Text, Timestamp};
 
 use super::changes::ChangeTimes;
+use super::cured::Cured;
 use super::events::Event;
 use super::hours::{
     HOURS_MAX, HOURS_REACH, History, Hour, Open, Packed, SHORTS_MAX, SHORTS_REACH, Short, TRIAL_SHORTS_MAX,
     read_place,
 };
-use super::statement::{About, Plans, Statement, WaitCounts};
+use super::statement::{About, Plans, Statement};
 use super::sums::Sums;
 use super::trial::{Flip, Trial};
+use super::waits::WaitHours;
 use crate::codec::{Damaged, Reader, Writer};
 
 /// First byte of every value; another layout gets another one.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 /// Systems whose statements a value can name.
 const SYSTEMS: [&str; 1] = ["postgresql"];
 /// Lists that are read back have at most this many entries.
@@ -73,8 +75,9 @@ pub(super) fn about(statement: &Statement) -> Vec<u8> {
     out.maybe(changed_at, Writer::time);
     out.i64(seen.day);
     seen.changes.iter().for_each(|changes| out.u32(*changes));
-    write_waits(&mut out, &statement.waits);
+    out.maybe(statement.waits.as_deref(), |out, waits| waits.write(out));
     out.maybe(statement.plan_changes.as_deref(), |out, changes| changes.write(out));
+    out.maybe(statement.cured.as_deref(), |out, cured| cured.write(out));
     out.0
 }
 
@@ -88,11 +91,9 @@ pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
     let (last, rung, changed_at) = (from.u128()?, from.u8()?, from.maybe(Reader::time)?);
     let seen = PlansSeen { last, rung, day: read_place(&mut from)?, changes: [from.u32()?, from.u32()?] };
     statement.plans = Plans { seen, changed_at };
-    statement.waits = read_waits(&mut from)?;
-    // Values of earlier builds end here.
-    if !from.0.is_empty() {
-        statement.plan_changes = from.maybe(ChangeTimes::read)?.map(Box::new);
-    }
+    statement.waits = from.maybe(WaitHours::read)?.map(Box::new);
+    statement.plan_changes = from.maybe(ChangeTimes::read)?.map(Box::new);
+    statement.cured = from.maybe(Cured::read)?.map(Box::new);
     Ok(statement)
 }
 
@@ -150,8 +151,8 @@ pub(super) fn trial(trial: &Trial) -> Vec<u8> {
     trial.shorts_before.write(&mut out);
     trial.shorts_after.write(&mut out);
     trial.seen.into_iter().for_each(|count| out.u32(count));
-    write_waits(&mut out, &trial.waits_before);
-    write_waits(&mut out, &trial.waits);
+    trial.waits_before.write(&mut out);
+    trial.waits.write(&mut out);
     out.f64(trial.lost_ms);
     out.maybe(trial.finding, |out, id| out.u128(id.as_u128()));
     out.maybe(trial.regression, |out, (step, work)| {
@@ -175,8 +176,8 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
         shorts_before: read_history(from, SHORTS_MAX, SHORTS_REACH)?,
         shorts_after: read_history(from, TRIAL_SHORTS_MAX, SHORTS_REACH)?,
         seen: [from.u32()?, from.u32()?],
-        waits_before: read_waits(from)?,
-        waits: read_waits(from)?,
+        waits_before: WaitHours::read(from)?,
+        waits: WaitHours::read(from)?,
         lost_ms: sound(from.f64()?)?,
         last: None,
         judged: None,
@@ -302,7 +303,7 @@ pub(super) fn read_events(bytes: &[u8]) -> Result<Vec<Event>, Damaged> {
     list(&mut enter(bytes)?, read_event)
 }
 
-const KINDS: [ChangeKind; 10] = [
+const KINDS: [ChangeKind; 11] = [
     ChangeKind::Restart,
     ChangeKind::Failover,
     ChangeKind::Version,
@@ -312,6 +313,7 @@ const KINDS: [ChangeKind; 10] = [
     ChangeKind::Analyze,
     ChangeKind::Vacuum,
     ChangeKind::TableRewrite,
+    ChangeKind::StatisticsStale,
     ChangeKind::Ddl,
 ];
 
@@ -359,16 +361,6 @@ fn read_key(from: &mut Reader<'_>) -> Result<QueryKey, Damaged> {
         query_id: from.i64()?,
         toplevel: from.maybe(Reader::u8)?.map(|toplevel| toplevel != 0),
     })
-}
-
-fn write_waits(out: &mut Writer, waits: &WaitCounts) {
-    [waits.samples, waits.locks, waits.io].into_iter().for_each(|count| out.u32(count));
-}
-
-fn read_waits(from: &mut Reader<'_>) -> Result<WaitCounts, Damaged> {
-    let (samples, locks, io) = (from.u32()?, from.u32()?, from.u32()?);
-    let is_sound = locks.checked_add(io).is_some_and(|waiting| waiting <= samples);
-    if is_sound { Ok(WaitCounts { samples, locks, io }) } else { Err(Damaged) }
 }
 
 fn write_open(out: &mut Writer, open: Open) {

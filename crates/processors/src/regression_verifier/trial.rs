@@ -10,8 +10,9 @@ use dbintel_model::{
 
 use super::hours::{HOURS_MAX, History, Hour, SHORTS_REACH, Short, TRIAL_SHORTS_MAX};
 use super::report;
-use super::statement::{Statement, WaitCounts};
+use super::statement::Statement;
 use super::sums::Sums;
+use super::waits::WaitHours;
 
 /// Bytes of the difference between two plans that are kept.
 pub const DIFFERENCE_BYTES_MAX: usize = 2_048;
@@ -36,8 +37,8 @@ pub(super) struct Trial {
     pub(super) shorts_after: History<Short>,
     /// Intervals since, with the new plan and with another one.
     pub(super) seen: [u32; 2],
-    pub(super) waits_before: WaitCounts,
-    pub(super) waits: WaitCounts,
+    pub(super) waits_before: WaitHours,
+    pub(super) waits: WaitHours,
     /// Time it loses per day as far as is known; before anything is, the time it takes.
     pub(super) lost_ms: f64,
     pub(super) last: Option<(Conclusion, Category)>,
@@ -136,7 +137,7 @@ impl Trial {
         (hour, short): (i64, i64),
         (hours_end, shorts_end): (i64, i64),
     ) -> Self {
-        let mut before = statement.hours.part(i64::MIN, hours_end);
+        let mut before = statement.usual_hours(hours_end);
         // An hour that is over but not closed yet.
         if statement.hour.place < hours_end {
             before.add(statement.hour.place, &statement.hour.sums, HOURS_MAX, super::hours::HOURS_REACH);
@@ -148,11 +149,11 @@ impl Trial {
             hour,
             short,
             before,
-            shorts_before: statement.shorts.part(i64::MIN, shorts_end),
+            shorts_before: statement.shorts.part(|place| place < shorts_end),
             shorts_after: History::default(),
             seen: [0, 0],
-            waits_before: statement.waits,
-            waits: WaitCounts::default(),
+            waits_before: statement.waits.as_deref().copied().unwrap_or_default(),
+            waits: WaitHours::default(),
             lost_ms: statement.weight_ms,
             last: None,
             judged: None,

@@ -189,6 +189,11 @@ fn shorten(name: &str, value: &Text) -> Text {
     }
 }
 
+/// Share of a table's rows that were modified since its last analysis, from which on its statistics are called stale.
+const STALE_SHARE_MIN: f64 = 0.5;
+/// So many rows at least: of a small table a handful is much, and autovacuum does not come sooner whatever it is told.
+const STALE_ROWS_MIN: i64 = 1_000;
+
 /// What happened to the tables of a database.
 #[must_use]
 pub fn of_tables(database: &Text, before: &Tables, now: &Tables) -> Vec<Change> {
@@ -199,7 +204,7 @@ pub fn of_tables(database: &Text, before: &Tables, now: &Tables) -> Vec<Change> 
             at,
             database: Some(database.clone()),
             subject: Some(name.clone()),
-            facts: table.facts(earlier),
+            facts: table.facts(earlier.modified_since_analyze),
             ..Change::new(kind)
         };
         if table.analyzed_at > earlier.analyzed_at {
@@ -211,15 +216,37 @@ pub fn of_tables(database: &Text, before: &Tables, now: &Tables) -> Vec<Change> 
         if table.relfilenode != earlier.relfilenode {
             changes.push(change(ChangeKind::TableRewrite, None));
         }
+        if table.is_stale() && !earlier.is_stale() {
+            changes.push(Change {
+                after: Some(table.how_stale()),
+                facts: table.facts(table.modified_since_analyze),
+                ..change(ChangeKind::StatisticsStale, None)
+            });
+        }
     }
     changes
 }
 
 impl Table {
-    /// The table as it is now; `modified_since_analyze` as it was before, since an analysis sets it to zero.
-    fn facts(&self, earlier: &Self) -> Vec<Attribute> {
+    /// Whether most of its rows were modified since it was last analysed. One that was never analysed has no statistics at all.
+    fn is_stale(&self) -> bool {
+        self.modified_since_analyze >= STALE_ROWS_MIN
+            && self.modified_since_analyze as f64 >= STALE_SHARE_MIN * self.reltuples.max(0.0)
+    }
+
+    fn how_stale(&self) -> Text {
+        let modified = self.modified_since_analyze;
+        match self.analyzed_at {
+            Some(_) => format!("{modified} rows modified since its last analysis, {} known", self.reltuples),
+            None => format!("{modified} rows modified since its statistics began, never analysed"),
+        }
+        .into()
+    }
+
+    /// The table as it is now. How many rows were `modified` is told as it was before an analysis, which sets it to zero.
+    fn facts(&self, modified: i64) -> Vec<Attribute> {
         vec![
-            Attribute::new("postgresql.table.modified_since_analyze", earlier.modified_since_analyze),
+            Attribute::new("postgresql.table.modified_since_analyze", modified),
             Attribute::new("postgresql.table.reltuples", self.reltuples),
             Attribute::new("postgresql.table.relpages", self.relpages),
             Attribute::new("postgresql.table.relfilenode", self.relfilenode),
@@ -324,5 +351,32 @@ mod tests {
         assert_eq!(kinds, [ChangeKind::Analyze, ChangeKind::TableRewrite]);
         assert_eq!(changes[0].facts[0], Attribute::new("postgresql.table.modified_since_analyze", 500_i64));
         assert_eq!(of_tables(&"app".into(), &Tables::new(), &now), []);
+    }
+
+    #[test]
+    fn statistics_become_stale_once_until_the_next_analysis() {
+        let told = |before: &Table, now: &Table| {
+            let tables = |table: &Table| Tables::from([("s.t".into(), table.clone())]);
+            let changes = of_tables(&"app".into(), &tables(before), &tables(now));
+            changes.into_iter().map(|change| (change.kind, change.after)).collect::<Vec<_>>()
+        };
+        let at = Some(Timestamp::from_nanos(5));
+        let table = |modified_since_analyze, reltuples| Table {
+            analyzed_at: at,
+            modified_since_analyze,
+            reltuples,
+            ..Table::default()
+        };
+        let (usual, loaded) = (table(999, 2_000.0), table(1_000, 2_000.0));
+        let stale = |how: &'static str| [(ChangeKind::StatisticsStale, Some(Text::from(how)))];
+        let analysed = "1000 rows modified since its last analysis, 2000 known";
+        assert_eq!(told(&usual, &loaded), stale(analysed));
+        assert_eq!(told(&loaded, &table(9_000, 2_000.0)), []);
+        assert_eq!(told(&usual, &table(1_000, 2_001.0)), []);
+        // A handful of rows is much of a small table.
+        assert_eq!(told(&table(0, 10.0), &table(999, 10.0)), []);
+        let never = |modified| Table { analyzed_at: None, ..table(modified, -1.0) };
+        let how = "5000 rows modified since its statistics began, never analysed";
+        assert_eq!(told(&never(0), &never(5_000)), stale(how));
     }
 }

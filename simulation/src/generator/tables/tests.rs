@@ -54,3 +54,27 @@ fn small_tables_are_small_and_loaded_ones_are_analysed_last() {
         assert!(last.modified >= 0.66 * last.rows, "{last:?}");
     }
 }
+
+#[test]
+fn what_was_read_as_changed_begins_anew_with_an_analysis() {
+    let mut rng = Rng::new(1, 1, Stream::Tables);
+    let mut table = Table::draw(&mut rng, (1e6, 1e6 + 1.0));
+    (table.changed_per_step, table.growth_per_step, table.loads_per_step) = (1_000.0, 0.0, 0.0);
+    table.by_job = None;
+    let idle = Server { is_late: false, is_nightly: false };
+    let mut most = 0.0_f64;
+    for step in 0..STEPS {
+        let is_analysed = table.step(&mut rng, &idle, step).is_some();
+        assert!(table.modified >= table.read || is_analysed);
+        most = most.max(table.modified);
+    }
+    assert!(most < 0.2 * table.known, "{most}");
+}
+
+#[test]
+fn a_table_that_is_loaded_and_not_analysed_is_all_that_happens() {
+    for flip in flips(Tables::LoadedAlone) {
+        assert_eq!((flip.analyses.len(), flip.readings.len()), (0, 1));
+        assert!(flip.readings[0].modified[1] >= 2.0 * flip.readings[0].known);
+    }
+}

@@ -283,6 +283,7 @@ const fn kind(kind: FindingKind) -> &'static str {
     match kind {
         FindingKind::PlanRegression => "slower since its plan changed",
         FindingKind::RegressionWithoutPlanChange => "slower without a known change of plan",
+        FindingKind::PlanImprovement => "faster since its plan changed",
         FindingKind::PlanFlapping => "goes back and forth between plans",
         FindingKind::SlowSinglePlan => "slow with its only plan",
         FindingKind::StatementVanished => "hardly in the statistics any more",

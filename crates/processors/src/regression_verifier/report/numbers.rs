@@ -183,9 +183,10 @@ fn about_the_change(verdict: &Verdict, trial: &Trial, all: &mut Vec<Evidence>) {
         add("cost_before", flip.old_cost, "1", Planner, "total cost of the old plan");
         add("cost_after", flip.new_cost, "1", Planner, "total cost of the new plan");
     }
-    for (name, counts) in [("waiting_before", &trial.waits_before), ("waiting_after", &trial.waits)] {
-        let detail = "share of the sampled sessions that waited for locks, input or output";
-        add(name, counts.share(), "1", Measured, detail);
+    for (name, hours) in [("waiting_before", &trial.waits_before), ("waiting_after", &trial.waits)] {
+        let detail =
+            "share of the sampled sessions that waited for locks, input or output, in a typical hour";
+        add(name, hours.typical().map(|typical| typical.waiting), "1", Measured, detail);
     }
     if verdict.is_accelerated() {
         let factor = verdict.scale.acceleration().factor();

@@ -48,6 +48,31 @@ fn what_is_done_about_it_is_noticed_and_measured() {
     }
 }
 
+/// The index is dropped by a migration, created by hand, and dropped again by the same migration two days later.
+#[test]
+fn a_regression_that_was_repaired_and_comes_back_is_told_again() {
+    for is_killed in [false, true] {
+        let mut world = regressed("{}");
+        world.index("created");
+        let old = world.statements[7].plan - 1_000;
+        world.flip_to(7, old, &[("ddl", "ddl index public.orders_customer created on public.orders")]);
+        world.statements[7].ms /= 5.0;
+        world.statements[7].blocks /= 5.0;
+        world.hours(50);
+        assert!(world.told().last().unwrap().starts_with("plan_regression confirmed"), "{:?}", world.told());
+        if is_killed {
+            world.kill();
+        }
+        world.index("dropped");
+        world.flip(7, 5.0, 5.0, &[DROPPED]);
+        world.hours(20);
+        let opened = world.opened();
+        assert_eq!(opened, ["plan_regression careful", "plan_regression careful"], "{:?}", world.told());
+        let ids: Vec<_> = world.of_kind(FindingKind::PlanRegression).iter().map(|it| it.finding.id).collect();
+        assert_ne!(ids.first(), ids.last());
+    }
+}
+
 /// An index is noticed an hour after the plan that uses it, which says when it was there.
 #[test]
 fn what_was_done_is_dated_by_the_plan_that_it_brought() {

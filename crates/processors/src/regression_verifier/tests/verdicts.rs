@@ -1,6 +1,6 @@
 //! What a change of plan leads to, and what does not lead to anything.
 
-use dbintel_model::finding::{Attribution, Category, FindingKind, FindingNews, Source};
+use dbintel_model::finding::{Attribution, Category, FindingKind, FindingNews, FindingState, Source};
 
 use super::world::{World, key, world};
 
@@ -121,7 +121,10 @@ fn a_slow_server_is_not_the_fault_of_a_plan() {
 fn slower_at_the_same_work_is_not_the_plan_unless_only_the_processor_is_left() {
     for (waits, expected) in [(None, 0), (Some("Lock"), 0), (Some(""), 1)] {
         let mut world = World::after_a_week("{}");
-        world.sessions(7, 100, None);
+        for _ in 0..4 {
+            world.sessions(7, 10, None);
+            world.hours(1);
+        }
         world.flip(7, 5.0, 1.0, &[]);
         for _ in 0..24 {
             if let Some(waits) = waits {
@@ -139,12 +142,33 @@ fn slower_at_the_same_work_is_not_the_plan_unless_only_the_processor_is_left() {
 }
 
 #[test]
-fn a_better_plan_is_an_improvement_and_no_finding() {
+fn a_better_plan_is_told_once_and_leaves_nothing_open() {
     let mut world = World::after_a_week("{}");
-    world.flip(7, 0.2, 0.2, &[]);
+    world.index("created");
+    let created = ("ddl", "ddl index public.orders_customer created on public.orders, noticed at 2026");
+    world.flip(7, 0.2, 0.2, &[created]);
     world.hours(80);
-    assert_eq!(world.told(), [""; 0]);
+    assert_eq!(world.told().len(), 1, "{:?}", world.told());
     assert_eq!(world.count("regression_verifier_trials_ended_total", &[("reason", "improved")]), 1.0);
+    assert_eq!(world.verifier.findings.iter().len(), 0);
+    let event = &world.found[0];
+    let finding = &event.finding;
+    assert_eq!((finding.kind, finding.state), (FindingKind::PlanImprovement, FindingState::Resolved));
+    // Information, whatever the evidence allows.
+    assert_eq!((event.news, event.severity()), (FindingNews::Opened, 9));
+    let effect = finding.effect.unwrap();
+    let (ratio, low, high) = (effect.ratio.unwrap(), effect.ratio_low.unwrap(), effect.ratio_high.unwrap());
+    assert!(low < ratio && ratio < high && high < 0.5 && (0.1..0.3).contains(&ratio), "{effect:?}");
+    let gained = finding.time_lost.unwrap();
+    assert!(
+        gained.low < gained.seconds_per_day
+            && gained.seconds_per_day < gained.high
+            && gained.high < Some(0.0)
+    );
+    assert!(finding.causes[0].sentence.starts_with("DDL: index public.orders_customer created"));
+    assert_eq!((finding.scripts.forward.is_none(), finding.questions.is_none()), (true, true));
+    let key = format!("regression_verifier/finding/{}", finding.id);
+    assert!(world.store.contains_key(&key), "{:?}", world.store.keys());
 }
 
 #[test]

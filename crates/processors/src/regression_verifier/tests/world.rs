@@ -111,7 +111,7 @@ pub(super) fn key(statement: usize) -> QueryKey {
 
 pub(super) fn text(statement: usize) -> Arc<QueryText> {
     Arc::new(QueryText {
-        masked: Some("SELECT ?".into()),
+        masked: Some("SELECT ? FROM orders".into()),
         fingerprint: 1_000 + statement as u64,
         kind: "select",
         operation: Some("SELECT"),
@@ -325,6 +325,25 @@ impl World {
                 Attribute::new(TABLE_FACT, "public.orders"),
             ],
             ..Change::new(ChangeKind::Ddl)
+        }))]);
+    }
+
+    /// Something is told of the table that the statements are on: so many rows modified since its last analysis, so many known.
+    pub(super) fn maintenance(&mut self, kind: ChangeKind, modified: i64, rows: f64) {
+        self.maintenance_of("public.orders", kind, modified, rows);
+    }
+
+    pub(super) fn maintenance_of(&mut self, table: &'static str, kind: ChangeKind, modified: i64, rows: f64) {
+        self.see(vec![Record::Change(Box::new(Change {
+            at: Some(self.now()),
+            database: Some("shop".into()),
+            subject: Some(table.into()),
+            after: (kind == ChangeKind::StatisticsStale).then(|| format!("{modified} rows modified").into()),
+            facts: vec![
+                Attribute::new("postgresql.table.modified_since_analyze", modified),
+                Attribute::new("postgresql.table.reltuples", rows),
+            ],
+            ..Change::new(kind)
         }))]);
     }
 
