@@ -113,6 +113,8 @@ impl Sender {
                 && self.generation.load(Ordering::Relaxed) == generation
             {
                 ticks.tick().await;
+                // A collector that looks once a second would otherwise always see the same moment of what is sent eight times.
+                sleep(ticks.period().mul_f64(fastrand::f64() / 2.0)).await;
                 for statement in &self.statements {
                     let query = sqlx::query(AssertSqlSafe(statement.text.clone()));
                     let query = statement.value.into_iter().fold(query, sqlx::query::Query::bind);

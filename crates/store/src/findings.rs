@@ -349,9 +349,13 @@ pub(crate) async fn past_cases(database: Arc<Database>) -> Result<(Vec<PastCase>
     let (mut cases, mut unreadable) = (Vec::new(), 0);
     reading!(database, pool => {
         let query = sqlx::query(
-            "SELECT document, checksum FROM dbintel_findings WHERE closed = 1 ORDER BY updated_at DESC, id LIMIT $1",
+            "SELECT document, checksum FROM dbintel_findings WHERE closed = 1 AND kind <> $2 \
+             ORDER BY updated_at DESC, id LIMIT $1",
         );
-        let mut rows = query.bind(i64::from(MAX_PAST_CASES)).fetch(pool);
+        let mut rows = query
+            .bind(i64::from(MAX_PAST_CASES))
+            .bind(FindingKind::PlanImprovement.as_str())
+            .fetch(pool);
         while let Some(row) = rows.try_next().await? {
             match read_document(row.try_get(0), row.try_get(1)) {
                 Some(finding) => cases.extend(PastCase::of(&finding)),

@@ -89,10 +89,12 @@ pub fn similar_cases(finding: &Finding, past: &[PastCase]) -> Vec<SimilarCase> {
 // === impl PastCase ===
 
 impl PastCase {
-    /// What is compared and shown of a finding; `None` of one that has not come to its end.
+    /// What is compared and shown of a finding; `None` of one that has not come to its end, and of an improvement, with which nothing
+    /// was done.
     #[must_use]
     pub fn of(finding: &Finding) -> Option<Self> {
-        finding.state.is_final().then(|| Self {
+        let is_case = finding.state.is_final() && finding.kind != FindingKind::PlanImprovement;
+        is_case.then(|| Self {
             id: finding.id,
             kind: finding.kind,
             state: finding.state,
@@ -133,6 +135,9 @@ fn end(finding: &Finding) -> String {
         (FindingState::Rejected, Some(rejection)) => {
             let why = rejection.reason.as_deref().unwrap_or("no reason given");
             format!("{state} by {}: {why}", rejection.by)
+        }
+        (FindingState::Resolved, _) if finding.kind == FindingKind::StatisticsStale => {
+            format!("{state}: the table was analysed")
         }
         (FindingState::Resolved, _) => format!("{state}: it went away by itself"),
         (FindingState::Expired, _) => format!("{state}: nobody decided or did anything in time"),

@@ -22,7 +22,7 @@ closed_set! {
         Rejected = "rejected",
         /// Nobody decided or did anything in time. Final.
         Expired = "expired",
-        /// What it is about went away before anything was done. Final.
+        /// What it is about went away, or nothing has to be done about it. Final.
         Resolved = "resolved",
         /// It was done, as the database shows; the effect is being measured.
         Applied = "applied",

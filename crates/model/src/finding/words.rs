@@ -31,6 +31,10 @@ impl TimeLost {
     #[must_use]
     pub fn in_short(&self) -> String {
         match (self.low, self.seconds_per_day) {
+            // What is gained, by its lower bound as well.
+            _ if self.high.is_some_and(|high| high < 0.0) => {
+                format!("gains ≥ {}", minutes(-self.high.unwrap_or_default()))
+            }
             (Some(low), _) => format!("≥ {}", minutes(low)),
             (None, Some(estimate)) => format!("≈ {}", minutes(estimate)),
             (None, None) => "-".to_owned(),

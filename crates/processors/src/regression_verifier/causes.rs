@@ -24,6 +24,8 @@ const CALLS_RISE_MIN: f64 = 2.0;
 const NOTICED_WITHIN: Duration = Duration::from_secs(3_600);
 /// Statistics that were stale already while the old plan was seen explain less than anything that happened since, and more than the plan itself.
 const STALE_BEFORE: f64 = 0.42;
+/// For how many hours statistics are remembered as stale. An analysis while the collector was away is known from nothing.
+const STALE_REMEMBERED_HOURS: u32 = 24;
 /// Hours from a change of plan in which a load that brought it is noticed, and from the beginning of a step without one in which what may have
 /// caused it is.
 const NOTICED_HOURS: u32 = 2;
@@ -48,6 +50,7 @@ pub(super) fn ranked<'a>(
     if trial.flip.is_none() {
         happened_then(trial, about, verdict, events, &mut all);
     }
+    forget_what_was_analysed(events, &mut all);
     measured_since(trial, verdict, &mut all);
     sort(&mut all);
     all
@@ -63,8 +66,7 @@ pub(super) fn of_the_plan<'a>(
     let mut all = Vec::new();
     if let Some(flip) = &trial.flip {
         told_with_the_plan(flip, trial.at, events, &mut all);
-        let patience = hour(verdict) * NOTICED_HOURS;
-        stale_then(flip, about, (trial.at, trial.at.plus(patience)), events, &mut all);
+        stale_then(flip, about, (trial.at, hour(verdict)), events, &mut all);
         all.push(plan_itself(flip, trial.at));
     }
     sort(&mut all);
@@ -128,27 +130,31 @@ fn told_with_the_plan<'a>(flip: &Flip, at: Timestamp, events: &'a Events, all: &
 ///
 /// Rows are counted as modified when they are committed, and the planner sees that a table grows while it is loaded: such a change is noticed
 /// after the plan that it brought. And a session keeps a plan that it has prepared, so that it can be the next session that gets another one, hours
-/// after the load.
+/// after the load. What lies between the two plans was told with the change, or is of a table that neither of them has.
 fn stale_then<'a>(
     flip: &Flip,
     about: &About,
-    (first_seen, noticed_until): (Timestamp, Timestamp),
+    (first_seen, hour): (Timestamp, Duration),
     events: &'a Events,
     all: &mut Vec<Ranked<'a>>,
 ) {
-    let text = about.text.as_deref();
-    let is_named = |event: &&Event| text.is_some_and(|text| event.may_be_named_in(Some(text)));
+    let Some(text) = about.text.as_deref() else { return };
+    let since = Timestamp::from_nanos(
+        first_seen
+            .as_nanos()
+            .saturating_sub(u64::try_from((hour * STALE_REMEMBERED_HOURS).as_nanos()).unwrap_or(u64::MAX)),
+    );
     let stale = events
-        .between(Timestamp::default(), noticed_until)
+        .between(since, first_seen.plus(hour * NOTICED_HOURS))
         .filter(|event| event.kind == ChangeKind::StatisticsStale && event.is_of(&about.key))
-        .filter(is_named)
-        .filter(|event| !events.is_analysed_between(event, first_seen));
+        .filter(|event| event.at < flip.old_last_seen || event.at > first_seen)
+        .filter(|event| event.is_table_of(text) && !events.is_analysed_between(event, first_seen));
     for event in stale {
-        if all.iter().any(|known| known.event.is_some_and(|known| known.subject == event.subject)) {
+        let is_it = |known: &Event| known.explains_statistics() && event.is_of_same_table(known);
+        if all.iter().any(|known| known.event.is_some_and(is_it)) {
             continue;
         }
-        let was_so_before = event.at < flip.old_last_seen;
-        let (score, when) = if was_so_before {
+        let (score, when) = if event.at < flip.old_last_seen {
             (STALE_BEFORE, ", and the table was not analysed until the new plan was seen")
         } else {
             let when = ", soon after the new plan was first seen: a load counts when it is committed";
@@ -164,6 +170,17 @@ fn stale_then<'a>(
             sentence: sentence(&said, when),
         };
         all.push(Ranked { cause, event: Some(event) });
+    }
+}
+
+/// A table that was analysed in the meantime is stale no more: that is said, and neither advised nor waited for.
+fn forget_what_was_analysed(events: &Events, all: &mut [Ranked<'_>]) {
+    for ranked in all {
+        let stale = ranked.event.filter(|event| event.kind == ChangeKind::StatisticsStale);
+        if stale.is_some_and(|event| events.is_analysed_between(event, Timestamp::from_nanos(u64::MAX))) {
+            ranked.event = None;
+            ranked.cause.sentence = format!("{} The table was analysed since.", ranked.cause.sentence).into();
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! What else happened to the server lately: to name causes, to write advice, and to see that advice was followed.
 
+mod named;
+
+use self::named::names_table;
 use std::collections::VecDeque;
 
 use dbintel_model::{
@@ -84,11 +87,8 @@ impl Events {
 
     /// Whether the table of a change was analysed between it and this time.
     pub(super) fn is_analysed_between(&self, event: &Event, last: Timestamp) -> bool {
-        self.between(event.at, last).any(|later| {
-            later.kind == ChangeKind::Analyze
-                && later.database == event.database
-                && later.subject == event.subject
-        })
+        self.between(event.at, last)
+            .any(|later| later.kind == ChangeKind::Analyze && later.is_of_same_table(event))
     }
 
     /// By how much a table had grown at this analysis, compared with the one before, as far as that is remembered.
@@ -140,6 +140,22 @@ impl Event {
         let name = table.rsplit_once('.').map_or(table, |(_, name)| name);
         let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '$');
         words.any(|word| word.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether it is about the same table.
+    pub(super) fn is_of_same_table(&self, other: &Self) -> bool {
+        self.database == other.database && self.table.is_some() && self.table == other.table
+    }
+
+    /// Whether it says what the planner's statistics of a table are.
+    pub(super) fn explains_statistics(&self) -> bool {
+        matches!(self.kind, ChangeKind::Analyze | ChangeKind::StatisticsStale)
+    }
+
+    /// Whether the text has the table that it is about where a table stands, and not a column or an alias of that name.
+    pub(super) fn is_table_of(&self, text: &QueryText) -> bool {
+        let Some((table, text)) = self.table.as_deref().zip(text.masked.as_deref()) else { return false };
+        names_table(text, table)
     }
 
     /// Whether it answers the other one: an index on the table again, or none again, or another value of the setting. An analysis

@@ -5,7 +5,7 @@
 
 use dbintel_evidence::{Confirmation, GONE_HOURS, Gone, LockName, MEASURED_FROM_HOURS, Path, RepairOutcome};
 use dbintel_model::finding::{Applied, FindingKind, FindingNews, FindingState, Outcome, TimeLost, Verdict};
-use dbintel_model::{FindingEvent, FindingId, PlanChange, Text, Timestamp};
+use dbintel_model::{ChangeKind, FindingEvent, FindingId, PlanChange, Text, Timestamp};
 
 use super::report::category;
 use super::{RegressionVerifier, stored};
@@ -50,7 +50,12 @@ impl RegressionVerifier {
         let answers = |kept: &&super::life::Kept| {
             // What is set for another role reaches no session of this one.
             let reaches = event.role.is_none() || event.role == kept.finding.subject.role;
+            // An analysis is no answer to a step without a change of plan: the server makes them all the time.
+            let is_about_plans = kept.finding.flip.is_some()
+                || kept.finding.kind == FindingKind::StatisticsStale
+                || event.kind != ChangeKind::Analyze;
             reaches
+                && is_about_plans
                 && event.at > kept.cause.as_ref().map_or(event.at, |cause| cause.at)
                 && kept.cause.as_ref().is_some_and(|cause| event.answers(cause))
         };
@@ -60,6 +65,10 @@ impl RegressionVerifier {
             if self.findings.get(finding).is_some_and(|of| of.finding.kind == FindingKind::StatisticsStale) {
                 // There is no statement whose time could be measured, and nothing is stale any more.
                 self.end(finding, now, |finding| finding.resolve(now).ok());
+                continue;
+            }
+            // Only what follows a statement can measure what came of it: the others stay open until a person decides.
+            if self.trials.get(subject).is_none_or(|trial| trial.finding != Some(finding)) {
                 continue;
             }
             let applied = Applied { at: event.at, how: Text::from(event.said()) };

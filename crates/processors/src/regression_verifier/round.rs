@@ -35,6 +35,8 @@ pub(super) struct Candidate {
     pub(super) regression: Option<(f64, Option<f64>)>,
     /// The hour in which it began, where it is a regression.
     pub(super) hour: Option<i64>,
+    /// When the plan before was last seen, where it changed.
+    pub(super) old_last_seen: Option<Timestamp>,
 }
 
 impl RegressionVerifier {
@@ -92,6 +94,7 @@ impl RegressionVerifier {
             cause: advice::first_known(&ranked).cloned(),
             regression: verdict.numbers.log_step.map(|step| (step, verdict.numbers.work_ratio)),
             hour: Some(trial.hour),
+            old_last_seen: trial.flip.as_ref().map(|flip| flip.old_last_seen),
         })
     }
 
@@ -190,18 +193,19 @@ impl RegressionVerifier {
             self.server_wide.pop_front();
         }
         self.server_wide.push_back(hour);
-        let cause = parts.first().and_then(|part| part.cause.clone());
+        let (cause, old_last_seen) =
+            parts.first().map(|part| (part.cause.clone(), part.old_last_seen)).unwrap_or_default();
         // Each hour of this kind is a subject of its own.
-        Some(Candidate { finding, subject: hour.cast_unsigned(), cause, regression: None, hour: None })
+        let subject = hour.cast_unsigned();
+        Some(Candidate { finding, subject, cause, regression: None, hour: None, old_last_seen })
     }
 
     /// A plan that changed when the statistics of a table had become stale, or after an analysis that came too late: then they were before.
     fn stale_statistics(&self, candidate: &Candidate, now: Timestamp) -> Option<Candidate> {
-        let flip = self.trials.get(candidate.subject)?.flip.as_deref()?;
         // What was stale before, while the old plan ran, is named as a cause and no news.
         let event = candidate.cause.as_ref().filter(|event| match event.kind {
             ChangeKind::Analyze => true,
-            ChangeKind::StatisticsStale => event.at >= flip.old_last_seen,
+            ChangeKind::StatisticsStale => candidate.old_last_seen.is_some_and(|last| event.at >= last),
             _ => false,
         })?;
         let (modified, rows) = (event.modified?, event.rows?);
@@ -219,7 +223,7 @@ impl RegressionVerifier {
         finding.failure_modes = advice.failure_modes;
         // What an analysis answers is what is stale now.
         let cause = Some(event).filter(|event| event.kind == ChangeKind::StatisticsStale).cloned();
-        Some(Candidate { finding, subject, cause, regression: None, hour: None })
+        Some(Candidate { cause, ..Candidate::of(finding, subject) })
     }
 
     /// Gives out what was opened and what changed, in a batch of its own.

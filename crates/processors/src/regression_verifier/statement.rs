@@ -123,6 +123,9 @@ impl Statement {
         }
         self.weight_ms += other.weight_ms;
         self.plans.changed_at = self.plans.changed_at.max(other.plans.changed_at);
+        if self.cured.is_none() {
+            self.cured.clone_from(&other.cured);
+        }
         for at in other.plan_changes.iter().flat_map(|changes| changes.iter()) {
             self.note_plan_change(at);
         }
@@ -135,8 +138,12 @@ impl Statement {
 
     /// The hours before this one that are usual ones.
     pub(super) fn usual_hours(&self, end: i64) -> History<Hour> {
-        let is_cured = |hour| self.cured.as_ref().is_some_and(|cured| cured.has(hour));
-        self.hours.part(|hour| hour < end && !is_cured(hour))
+        self.hours.part(|hour| hour < end && !self.is_cured(hour))
+    }
+
+    /// Whether it is an hour of a regression whose repair was confirmed.
+    pub(super) fn is_cured(&self, hour: i64) -> bool {
+        self.cured.as_ref().is_some_and(|cured| cured.has(hour))
     }
 
     /// One of its sessions was seen running it in this hour.

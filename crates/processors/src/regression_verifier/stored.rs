@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `about/<statement>` | which statement it is, its plans and waits |
+//! | `about/<statement>` | which statement it is, its plans, waits and repaired hours |
 //! | `day/<statement>/<day>` | the hours of one day, the open hour and the open short block as they are |
 //! | `short/<statement>` | short blocks |
 //! | `trial/<statement>` | a trial with what was before |
@@ -34,7 +34,9 @@ use super::waits::WaitHours;
 use crate::codec::{Damaged, Reader, Writer};
 
 /// First byte of every value; another layout gets another one.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 1;
+/// That of statements and trials, which have the waits of typical hours. Before, it was [`LAYOUT`] with sums.
+const LAYOUT_WITH_HOURS: u8 = 2;
 /// Systems whose statements a value can name.
 const SYSTEMS: [&str; 1] = ["postgresql"];
 /// Lists that are read back have at most this many entries.
@@ -54,6 +56,28 @@ pub(super) fn begin() -> Writer {
     out
 }
 
+/// Begins a statement or a trial.
+fn begin_with_hours() -> Writer {
+    let mut out = Writer::default();
+    out.u8(LAYOUT_WITH_HOURS);
+    out
+}
+
+/// What follows the layout of a statement or a trial, and whether it is the one before.
+fn enter_with_hours(bytes: &[u8]) -> Result<(Reader<'_>, bool), Damaged> {
+    let mut from = Reader(bytes);
+    match from.u8()? {
+        LAYOUT_WITH_HOURS => Ok((from, false)),
+        LAYOUT => Ok((from, true)),
+        _ => Err(Damaged),
+    }
+}
+
+/// Passes over the sums of waits of the layout before.
+fn skip_sums(from: &mut Reader<'_>) -> Result<(), Damaged> {
+    (0..3).try_for_each(|_| from.u32().map(drop))
+}
+
 /// What follows the layout.
 pub(super) fn enter(bytes: &[u8]) -> Result<Reader<'_>, Damaged> {
     let mut from = Reader(bytes);
@@ -64,7 +88,7 @@ pub(super) fn enter(bytes: &[u8]) -> Result<Reader<'_>, Damaged> {
 
 pub(super) fn about(statement: &Statement) -> Vec<u8> {
     let About { key, fingerprint, node, .. } = &*statement.about;
-    let mut out = begin();
+    let mut out = begin_with_hours();
     out.u64(*node);
     out.maybe(*fingerprint, Writer::u64);
     write_key(&mut out, key);
@@ -82,7 +106,7 @@ pub(super) fn about(statement: &Statement) -> Vec<u8> {
 }
 
 pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
-    let mut from = enter(bytes)?;
+    let (mut from, is_former) = enter_with_hours(bytes)?;
     let node = from.u64()?;
     let fingerprint = from.maybe(Reader::u64)?;
     let key = read_key(&mut from)?;
@@ -91,6 +115,14 @@ pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
     let (last, rung, changed_at) = (from.u128()?, from.u8()?, from.maybe(Reader::time)?);
     let seen = PlansSeen { last, rung, day: read_place(&mut from)?, changes: [from.u32()?, from.u32()?] };
     statement.plans = Plans { seen, changed_at };
+    if is_former {
+        skip_sums(&mut from)?;
+        // The first values of that layout end here.
+        if !from.0.is_empty() {
+            statement.plan_changes = from.maybe(ChangeTimes::read)?.map(Box::new);
+        }
+        return Ok(statement);
+    }
     statement.waits = from.maybe(WaitHours::read)?.map(Box::new);
     statement.plan_changes = from.maybe(ChangeTimes::read)?.map(Box::new);
     statement.cured = from.maybe(Cured::read)?.map(Box::new);
@@ -143,7 +175,7 @@ pub(super) fn read_shorts(statement: &mut Statement, bytes: &[u8]) -> Result<(),
 // === Trials ===
 
 pub(super) fn trial(trial: &Trial) -> Vec<u8> {
-    let mut out = begin();
+    let mut out = begin_with_hours();
     out.maybe(trial.flip.as_deref(), write_flip);
     out.time(trial.at);
     [trial.hour, trial.short].into_iter().for_each(|place| out.i64(place));
@@ -164,8 +196,11 @@ pub(super) fn trial(trial: &Trial) -> Vec<u8> {
 }
 
 pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged> {
-    let mut from = enter(bytes)?;
+    let (mut from, is_former) = enter_with_hours(bytes)?;
     let from = &mut from;
+    let waits = |from: &mut Reader<'_>| {
+        if is_former { skip_sums(from).map(|()| WaitHours::default()) } else { WaitHours::read(from) }
+    };
     Ok(Trial {
         statement,
         flip: from.maybe(read_flip)?.map(Box::new),
@@ -176,8 +211,8 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
         shorts_before: read_history(from, SHORTS_MAX, SHORTS_REACH)?,
         shorts_after: read_history(from, TRIAL_SHORTS_MAX, SHORTS_REACH)?,
         seen: [from.u32()?, from.u32()?],
-        waits_before: WaitHours::read(from)?,
-        waits: WaitHours::read(from)?,
+        waits_before: waits(from)?,
+        waits: waits(from)?,
         lost_ms: sound(from.f64()?)?,
         last: None,
         judged: None,

@@ -34,6 +34,7 @@ impl RegressionVerifier {
         let statement = self.statements.get(id).filter(|statement| !statement.is_under_trial)?;
         let mut hours = Vec::new();
         list(statement, &mut hours);
+        hours.retain(|hour| !statement.is_cured(hour.place));
         let first = step(&hours, self.clock.hours().blocks_per_day(), self.closed.hour)?;
         Some(Step { statement: id, first, weight_ms: statement.weight_ms })
     }
@@ -128,8 +129,9 @@ impl RegressionVerifier {
 }
 
 impl Candidate {
-    fn of(finding: Finding, subject: u64) -> Self {
-        Self { finding, subject, cause: None, regression: None, hour: None }
+    /// One that is no regression.
+    pub(super) fn of(finding: Finding, subject: u64) -> Self {
+        Self { finding, subject, cause: None, regression: None, hour: None, old_last_seen: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The numbers of a verdict as evidence.
 
-use dbintel_evidence::Verdict;
+use dbintel_evidence::{Direction, Verdict};
 use dbintel_model::finding::{Evidence, Source};
 
 use crate::regression_verifier::clock::BlockClock;
@@ -76,12 +76,15 @@ fn time(verdict: &Verdict, all: &mut Vec<Evidence>) {
     add("log_step", numbers.log_step, "1", Computed, "difference of the medians of ln(time per call)");
     add("log_step_error", numbers.log_step_error, "1", Computed, "1.2533 * sqrt(s1^2/B1 + s2^2/B2)");
     add("block_t", numbers.block_t, "1", Computed, "log_step / log_step_error");
-    for (name, bounds, formula) in [
-        ("ratio_low", numbers.ratio, "exp(log_step - z * log_step_error)"),
-        ("ratio_delta_low", numbers.ratio_delta, "of the means, delta method"),
-        ("ratio_fieller_low", numbers.ratio_fieller, "of the means, Fieller"),
+    let is_slower = verdict.direction == Direction::Slower;
+    for (low, high, bounds, formula) in [
+        ("ratio_low", "ratio_high", numbers.ratio, "exp(log_step - z * log_step_error)"),
+        ("ratio_delta_low", "ratio_delta_high", numbers.ratio_delta, "of the means, delta method"),
+        ("ratio_fieller_low", "ratio_fieller_high", numbers.ratio_fieller, "of the means, Fieller"),
     ] {
-        add(name, bounds.map(|bounds| bounds.low), "1", Computed, formula);
+        // A verdict has the slower by the faster, a finding what is since by what was before.
+        let name = if is_slower { low } else { high };
+        add(name, bounds.map(|bounds| since_by_before(verdict, bounds.low)), "1", Computed, formula);
     }
     if let Some((before, after)) = numbers.autocorrelation {
         add("autocorrelation_before", Some(before), "1", Computed, "of neighbouring blocks");
@@ -109,13 +112,12 @@ fn time(verdict: &Verdict, all: &mut Vec<Evidence>) {
     }
     add("calls_per_day", numbers.calls_per_day, "{call}/d", Computed, "since the change");
     let lost = numbers.lost_ms_per_day;
-    add(
-        "lost_per_day_low",
-        lost.map(|lost| lost.low / 1e3),
-        "s/d",
-        Computed,
-        "(1 - 1/R) * mean_after * calls_per_day",
-    );
+    let (name, formula) = if is_slower {
+        ("lost_per_day_low", "(1 - 1/R) * mean_after * calls_per_day")
+    } else {
+        ("gained_per_day_low", "(1 - R) * mean_before * calls_per_day")
+    };
+    add(name, lost.map(|lost| lost.low / 1e3), "s/d", Computed, formula);
     let variation = numbers.variation_before;
     add("variation_before", variation, "1", Computed, "deviation_before / mean_before of single executions");
 }
@@ -136,7 +138,8 @@ fn work_and_rows(verdict: &Verdict, trial: &Trial, statement: &Statement, all: &
     };
     add("work_per_call_before", before, "{block}", Measured, of);
     add("work_per_call_after", after, "{block}", Measured, of);
-    add("work_ratio", numbers.work_ratio, "1", Computed, "of the medians at the same hours");
+    let work_ratio = numbers.work_ratio.map(|ratio| since_by_before(verdict, ratio));
+    add("work_ratio", work_ratio, "1", Computed, "of the medians at the same hours");
     add("work_t", numbers.work_t, "1", Computed, "the step of work in its standard errors");
     if let Some((most, least)) = numbers.work_tenths {
         add(
@@ -191,6 +194,14 @@ fn about_the_change(verdict: &Verdict, trial: &Trial, all: &mut Vec<Evidence>) {
     if verdict.is_accelerated() {
         let factor = verdict.scale.acceleration().factor();
         add("acceleration", Some(factor), "1", Configured, "hours, days and patience are divided by it");
+    }
+}
+
+/// A ratio of the slower by the faster as that of what is since by what was before.
+fn since_by_before(verdict: &Verdict, ratio: f64) -> f64 {
+    match verdict.direction {
+        Direction::Slower => ratio,
+        Direction::Faster => ratio.recip(),
     }
 }
 

@@ -208,6 +208,33 @@ fn statistics_that_were_stale_when_the_plan_changed_are_its_cause() {
     }
 }
 
+/// Autovacuum comes a quarter of an hour after the load, and the plan stays as bad: nothing is stale any more, and an analysis no advice.
+#[test]
+fn what_was_analysed_before_the_finding_is_neither_advised_nor_waited_for() {
+    let mut world = World::after_a_week("{}");
+    world.maintenance(ChangeKind::StatisticsStale, 900_000, 100_000.0);
+    world.flip(
+        7,
+        5.0,
+        5.0,
+        &[("statistics_stale", "statistics stale public.orders: now 900000 rows modified")],
+    );
+    (0..3).for_each(|_| world.interval());
+    world.maintenance(ChangeKind::Analyze, 900_000, 1_000_000.0);
+    world.hours(10);
+    assert_eq!(world.opened(), ["plan_regression careful"]);
+    let finding = &world.found[0].finding;
+    let said = &finding.causes[0].sentence;
+    assert!(
+        said.starts_with("Statistics stale") && said.ends_with("The table was analysed since."),
+        "{said}"
+    );
+    assert_eq!(finding.scripts.forward, None);
+    world.maintenance(ChangeKind::Analyze, 10, 1_000_000.0);
+    world.hours(1);
+    assert!(world.told().iter().all(|told| told.contains(" open ")), "{:?}", world.told());
+}
+
 #[test]
 fn a_statement_whose_executions_are_timed_out_vanishes_from_the_statistics() {
     let mut world = World::after_a_week("{}");

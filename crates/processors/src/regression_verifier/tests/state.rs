@@ -118,3 +118,34 @@ proptest! {
         world.interval();
     }
 }
+
+/// Statements and trials as they were stored before waits were kept by hours: with three sums of four bytes instead.
+#[test]
+fn what_was_stored_in_the_layout_before_is_taken_over() {
+    const SUMS: [u8; 12] = [0; 12];
+    let mut world = World::after_a_week("{}");
+    world.flip(7, 5.0, 5.0, &[]);
+    world.hours(1);
+    let (statements, trials) = (world.verifier.statements.len(), world.verifier.trials.len());
+    for (key, value) in &mut world.store {
+        // At the end of a statement are its waits, changes and repaired hours, of which it has none; of a trial, what it lost,
+        // and no finding, regression and repair.
+        let former = match key.split('/').nth(1) {
+            Some("about") => {
+                let end = value.len() - 3;
+                [&value[..end], &SUMS].concat()
+            }
+            Some("trial") => {
+                let (begin, end) = (value.len() - 11 - 2 * 16, value.len() - 11);
+                [&value[..begin], &SUMS, &SUMS, &value[end..]].concat()
+            }
+            _ => continue,
+        };
+        assert_eq!(std::mem::replace(value, former)[0], 2);
+        value[0] = 1;
+    }
+    world.kill();
+    assert_eq!((world.verifier.statements.len(), world.verifier.trials.len()), (statements, trials));
+    world.hours(10);
+    assert_eq!(world.opened(), ["plan_regression careful"]);
+}
