@@ -4,8 +4,8 @@
 //! dbintel-bench [quick|full] [--minutes N] [chain] [plans] [histories] [replay] [start] [idle] [known] [steady] [databases] [fleet] [overload]
 //! ```
 //!
-//! Without names, every scenario. `--minutes` is how long the chain is watched with statements at half of the load
-//! that is asked of it; usually half a minute. Results go to standard output and to `bench.json` in the target directory.
+//! Without names, every scenario. `--minutes` is how long the chain is watched with the statements of polls at half
+//! of the load that is asked of it; usually half a minute. Results go to standard output and to `bench.json` in the target directory.
 
 #![allow(
     clippy::unwrap_used,
