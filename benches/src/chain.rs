@@ -15,6 +15,7 @@ use dbintel_model::Batch;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 pub use self::feed::Kind;
 pub use self::lane::CHAIN;
@@ -35,6 +36,8 @@ pub const ASKED: f64 = 500_000.0;
 const HALF: f64 = 0.5;
 /// How long at most the machine's own pauses are looked for.
 const PAUSES_SOUGHT: Duration = Duration::from_secs(30);
+/// How long a batch is waited for that may have been dropped as a whole.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -168,7 +171,8 @@ impl Passing<'_> {
 }
 
 async fn take(running: &Running) -> Batch {
-    let delivery = running.input.pop().await.expect("the lane goes on");
+    let delivery = timeout(PATIENCE, running.input.pop()).await.expect("the chain lets the batch through");
+    let delivery = delivery.expect("the lane goes on");
     Arc::try_unwrap(delivery.batch).expect("nobody else holds the batch")
 }
 

@@ -65,21 +65,28 @@ impl Kind {
 // === impl Feed ===
 
 impl Feed {
-    /// Records that are the same in every run.
+    /// Records that are the same in every run but for their time: what is older than a day does not pass.
     #[must_use]
     pub(super) fn new(kind: Kind) -> Self {
-        let records = match kind {
+        let clock = SystemClock::default();
+        let now = clock.now();
+        let mut records = match kind {
             Kind::AllLeave => statements(STATEMENTS),
             Kind::TopLeaves => statements(TOP),
             Kind::Sessions => sessions(),
         };
-        Self { records, clock: SystemClock::default(), round: 0 }
+        for record in &mut records {
+            if let Record::Query(query) = record {
+                query.interval = Interval { start: now, end: now };
+            }
+        }
+        Self { records, clock, round: 0 }
     }
 
     /// A batch of all records.
     #[must_use]
     pub(super) fn batch(&self) -> Batch {
-        fixtures::batch(self.records.clone())
+        self.at_present(self.records.clone())
     }
 
     /// A batch with a plan of each statement that leaves.
@@ -89,7 +96,12 @@ impl Feed {
             Record::Query(query) if query.rank.is_some() => Some(plan(query)),
             _ => None,
         });
-        fixtures::batch(plans.collect())
+        self.at_present(plans.collect())
+    }
+
+    fn at_present(&self, records: Vec<Record>) -> Batch {
+        let now = self.clock.now();
+        Batch { observed_at: now, server_clock: Some(now), ..fixtures::batch(records) }
     }
 
     /// Makes a batch that has passed the lane as it was, at a later time. Says how often it asked for memory.
