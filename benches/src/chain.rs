@@ -38,6 +38,8 @@ const HALF: f64 = 0.5;
 const PAUSES_SOUGHT: Duration = Duration::from_secs(30);
 /// How long a batch is waited for that may have been dropped as a whole.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Batches whose time is told one by one.
+const LONGEST_TOLD: usize = 5;
 /// How often memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -79,6 +81,8 @@ pub struct Latency {
     /// The longest pause the machine imposed, for as long but at most [`PAUSES_SOUGHT`], on a thread that did nothing but read
     /// the clock.
     pub machine_pause_ms: f64,
+    /// The batches that took most of the processor: after how many seconds, and how many milliseconds.
+    pub longest_cpu: Vec<(f64, f64)>,
     /// Bytes in use at the beginning, and medians of the first and last third.
     pub live: LiveBytes,
 }
@@ -237,7 +241,7 @@ fn cpu_time() -> Duration {
 struct Watched {
     begun: Instant,
     latencies_ms: Vec<f64>,
-    worst_cpu: Duration,
+    cpu: Vec<(Duration, Duration)>,
     live_mib: Vec<f64>,
 }
 
@@ -248,7 +252,7 @@ impl Watched {
         Self {
             begun: Instant::now(),
             latencies_ms: Vec::with_capacity(batches),
-            worst_cpu: Duration::ZERO,
+            cpu: Vec::with_capacity(batches),
             live_mib: Vec::with_capacity(batches),
         }
     }
@@ -266,7 +270,7 @@ impl Watched {
             let batch = take(running).await;
             let offered = tickets.recv().expect("a ticket for each batch");
             self.latencies_ms.push(offered.elapsed().as_secs_f64() * 1e3);
-            self.worst_cpu = self.worst_cpu.max(cpu_time().saturating_sub(cpu_before));
+            self.cpu.push((cpu_time().saturating_sub(cpu_before), self.begun.elapsed()));
             // The producer has gone after its last batch.
             let _ = back.send(batch);
             if Instant::now() >= look_at {
@@ -288,6 +292,10 @@ impl Watched {
             last_third_mib: median(live[live.len() - third - 1..].iter().copied()),
         };
         self.latencies_ms.sort_by(f64::total_cmp);
+        self.cpu.sort_unstable_by_key(|(took, _)| std::cmp::Reverse(*took));
+        let longest = self.cpu.iter().take(LONGEST_TOLD);
+        let longest_cpu: Vec<(f64, f64)> =
+            longest.map(|(took, at)| (at.as_secs_f64(), took.as_secs_f64() * 1e3)).collect();
         let batches = self.latencies_ms.len();
         Latency {
             records_per_second,
@@ -296,7 +304,8 @@ impl Watched {
             median_ms: self.latencies_ms[batches / 2],
             p99_ms: self.latencies_ms[batches * 99 / 100],
             worst_ms: self.latencies_ms[batches - 1],
-            worst_cpu_ms: self.worst_cpu.as_secs_f64() * 1e3,
+            worst_cpu_ms: longest_cpu.first().map_or(0.0, |(_, took)| *took),
+            longest_cpu,
             machine_pause_ms: 0.0,
             live,
         }

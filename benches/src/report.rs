@@ -303,6 +303,7 @@ fn of_latency(latency: &Latency, rows: &mut Vec<Row>) {
         worst_ms,
         worst_cpu_ms,
         machine_pause_ms,
+        longest_cpu,
         live,
     } = latency;
     rows.push(met(
@@ -313,6 +314,9 @@ fn of_latency(latency: &Latency, rows: &mut Vec<Row>) {
         ),
         worst_ms - machine_pause_ms < 5.0,
     ));
+    let longest: Vec<String> =
+        longest_cpu.iter().map(|(at, took)| format!("{took:.2} ms after {at:.1} s")).collect();
+    rows.push(info("  the most of the processor", longest.join(", ")));
     rows.push(info(
         format!("  memory in use over {seconds:.0} s: start, first third, last third"),
         format!("{:.2}, {:.2}, {:.2} MiB", live.start_mib, live.first_third_mib, live.last_third_mib),

@@ -18,6 +18,11 @@ pub(crate) struct Reader<'a>(pub(super) &'a [u8]);
 // === impl Writer ===
 
 impl Writer {
+    /// With room for about so many bytes.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     pub(crate) fn u8(&mut self, value: u8) {
         self.0.push(value);
     }

@@ -157,6 +157,10 @@ impl<P: Packed> History<P> {
         Some((absolute(first.place(), self.last), self.last))
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
     /// Bytes beyond its own size.
     pub(super) fn heap_bytes(&self) -> usize {
         self.blocks.capacity() * size_of::<P>()

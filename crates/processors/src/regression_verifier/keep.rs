@@ -159,7 +159,7 @@ impl RegressionVerifier {
             }
         }
         let Some(statement) = self.statements.get(id) else { return 0 };
-        self.give(&day_key(id, today), Some(stored::day(statement, today)), out);
+        self.give_day(id, today, stored::day(statement, today), out);
         1
     }
 
@@ -170,7 +170,7 @@ impl RegressionVerifier {
         self.give(&format!("about/{id:016x}"), Some(stored::about(statement)), out);
         let days = days_of(statement);
         for day in &days {
-            self.give(&day_key(id, *day), Some(stored::day(statement, *day)), out);
+            self.give_day(id, *day, stored::day(statement, *day), out);
         }
         1 + days.len()
     }
@@ -212,6 +212,12 @@ impl RegressionVerifier {
             return Some(("events".to_owned(), Some(stored::events(self.events.iter()))));
         }
         None
+    }
+
+    /// The same as [`Self::give`] of a [`day_key`], which is made in one piece.
+    fn give_day(&self, id: u64, day: i64, value: Vec<u8>, out: &mut Output) {
+        let key = Text::from(format!("{}/day/{id:016x}/{day:08}", self.id));
+        out.store(StateChange { key, value: Some(value) });
     }
 
     fn give(&self, key: &str, value: Option<Vec<u8>>, out: &mut Output) {
