@@ -17,6 +17,11 @@ use crate::codec::Damaged;
 /// Values with hours of statements that are given to the store in one call; the others follow with the next second. In the ten seconds
 /// between two readings these are more than the statements there can be by default, and no batch waits long for them.
 pub const DAYS_STORED_PER_CALL: usize = 1_024;
+/// Calls, a second apart, over which what is waiting is spread: a little less than the time between two readings, so that a batch that comes
+/// meanwhile waits as short as can be.
+const STORED_WITHIN_CALLS: usize = 8;
+/// So few are not spread.
+const DAYS_STORED_AT_ONCE: usize = 128;
 /// All other changes of one call.
 const OTHERS_PER_CALL: usize = 256;
 /// Days of a statement that the store has, and one more while the last one begins.
@@ -28,6 +33,8 @@ const VALUES_OF_STATEMENT_MAX: usize = DAYS_STORED as usize + 2;
 #[derive(Debug, Default)]
 pub(super) struct Unstored {
     days: VecDeque<u64>,
+    /// Of these, how many go with each call until none is left.
+    days_per_call: usize,
     abouts: BTreeSet<u64>,
     shorts: BTreeSet<u64>,
     trials: BTreeSet<u64>,
@@ -48,6 +55,15 @@ impl Unstored {
             statement.is_changed = true;
             self.days.push_back(statement.id);
         }
+    }
+
+    /// How many days go with this call.
+    fn days_of_call(&mut self) -> usize {
+        let waiting = self.days.len();
+        let share = waiting.div_ceil(STORED_WITHIN_CALLS).clamp(DAYS_STORED_AT_ONCE, DAYS_STORED_PER_CALL);
+        // The more there were at the beginning, the more go with each call until the last of them.
+        self.days_per_call = if waiting == 0 { 0 } else { share.max(self.days_per_call) };
+        self.days_per_call
     }
 
     pub(super) fn about(&mut self, id: u64) {
@@ -129,8 +145,8 @@ impl RegressionVerifier {
                     <= MAX_STATE_CHANGES_PER_CALL
             );
         };
-        let mut given = 0;
-        while given < DAYS_STORED_PER_CALL {
+        let (mut given, most) = (0, self.unstored.days_of_call());
+        while given < most {
             let Some(id) = self.unstored.days.pop_front() else { break };
             given += self.store_days(id, out);
         }
@@ -379,4 +395,26 @@ pub(super) fn values_of(state: &[u8]) -> Result<Vec<(&str, &[u8])>, Damaged> {
         values.push((from.str()?, from.bytes()?));
     }
     Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_spread_over_the_seconds_between_two_readings() {
+        for (waiting, most, calls) in
+            [(0, 0, 0), (100, 128, 1), (1_024, 128, 8), (5_000, 625, 8), (10_000, 1_024, 10)]
+        {
+            let mut unstored = Unstored { days: (0..waiting).collect(), ..Unstored::default() };
+            let (mut taken, mut largest) = (0, 0);
+            while !unstored.days.is_empty() {
+                let of_call = unstored.days_of_call();
+                largest = largest.max(of_call);
+                unstored.days.drain(..of_call.min(unstored.days.len()));
+                taken += 1;
+            }
+            assert_eq!((largest, taken, unstored.days_of_call()), (most, calls, 0), "{waiting}");
+        }
+    }
 }
