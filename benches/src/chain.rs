@@ -38,6 +38,8 @@ const HALF: f64 = 0.5;
 const PAUSES_SOUGHT: Duration = Duration::from_secs(30);
 /// How long a batch is waited for that may have been dropped as a whole.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What no batch is to take at half of what is asked, in milliseconds.
+pub const LONG_MS: f64 = 5.0;
 /// Batches whose time is told one by one.
 const LONGEST_TOLD: usize = 5;
 /// How often memory is looked at.
@@ -75,6 +77,10 @@ pub struct Latency {
     pub p99_ms: f64,
     /// The longest.
     pub worst_ms: f64,
+    /// How many were longer than [`LONG_MS`].
+    pub long: usize,
+    /// Time for which the host of a virtual machine kept its cores from running, all of them together, in seconds.
+    pub stolen_seconds: f64,
     /// The most processor time that the lane's thread took from one batch to the next: what the program itself needs, where
     /// the time on the clock has what the machine took in between as well.
     pub worst_cpu_ms: f64,
@@ -198,12 +204,15 @@ fn half_load(
     }
     let door = running.door.clone();
     let machine_pause_ms = longest_pause_ms(seconds.min(PAUSES_SOUGHT));
-    let mut watched = Watched::new(batches as usize);
+    let (mut watched, stolen_before) = (Watched::new(batches as usize), stolen_seconds());
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let begun = Instant::now();
+            let mut free: Vec<Batch> = Vec::with_capacity(POOL);
             for number in 0..batches {
-                let mut batch: Batch = returned.recv().expect("batches come back");
+                // The one that came back last, as an allocator gives out what was freed last: the others are there for a lane that is late.
+                free.extend(returned.try_iter());
+                let mut batch = free.pop().unwrap_or_else(|| returned.recv().expect("batches come back"));
                 feed.refresh(&mut batch);
                 // In step with the beginning, so that a late batch does not make the load lower.
                 std::thread::sleep((begun + every * number).saturating_duration_since(Instant::now()));
@@ -214,7 +223,8 @@ fn half_load(
         });
         runtime.block_on(watched.run(running, &tickets, &back, batches));
     });
-    Latency { machine_pause_ms, ..watched.conclude(records_per_second) }
+    let stolen_seconds = stolen_seconds() - stolen_before;
+    Latency { machine_pause_ms, stolen_seconds, ..watched.conclude(records_per_second) }
 }
 
 /// The longest time between two readings of the clock, one right after the other.
@@ -227,6 +237,14 @@ fn longest_pause_ms(seconds: Duration) -> f64 {
         before = now;
     }
     longest.as_secs_f64() * 1e3
+}
+
+/// What the kernel says the host has taken since the machine was started; 0 where it does not say.
+fn stolen_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    // The word "cpu", then user, nice, system, idle, iowait, irq, softirq, steal.
+    let ticks = stat.lines().next().and_then(|all| all.split_whitespace().nth(8)?.parse::<f64>().ok());
+    ticks.unwrap_or_default() / rustix::param::clock_ticks_per_second() as f64
 }
 
 /// Processor time of this thread, which is the lane's.
@@ -304,6 +322,8 @@ impl Watched {
             median_ms: self.latencies_ms[batches / 2],
             p99_ms: self.latencies_ms[batches * 99 / 100],
             worst_ms: self.latencies_ms[batches - 1],
+            long: self.latencies_ms.iter().filter(|ms| **ms > LONG_MS).count(),
+            stolen_seconds: 0.0,
             worst_cpu_ms: longest_cpu.first().map_or(0.0, |(_, took)| *took),
             longest_cpu,
             machine_pause_ms: 0.0,

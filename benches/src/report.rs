@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::chain::{ASKED, CHAIN, Latency, Passed};
+use crate::chain::{ASKED, CHAIN, LONG_MS, Latency, Passed};
 use crate::database_time::{Cost, DatabaseTime};
 use crate::histories::Histories;
 use crate::machine::Machine;
@@ -301,6 +301,8 @@ fn of_latency(latency: &Latency, rows: &mut Vec<Row>) {
         median_ms,
         p99_ms,
         worst_ms,
+        long,
+        stolen_seconds,
         worst_cpu_ms,
         machine_pause_ms,
         longest_cpu,
@@ -310,9 +312,9 @@ fn of_latency(latency: &Latency, rows: &mut Vec<Row>) {
         &format!("  time in the lane at half load ({records_per_second:.0}/s)"),
         "worst < 5 ms beyond the machine's own pauses",
         format!(
-            "median {median_ms:.2} ms, p99 {p99_ms:.2}, worst {worst_ms:.2} of {batches}, worst of the processor {worst_cpu_ms:.2}; an idle thread: {machine_pause_ms:.2}"
+            "median {median_ms:.2} ms, p99 {p99_ms:.2}, worst {worst_ms:.2}, {long} of {batches} above {LONG_MS}; worst of the processor {worst_cpu_ms:.2}; an idle thread paused for {machine_pause_ms:.2}, the host took {stolen_seconds:.2} s"
         ),
-        worst_ms - machine_pause_ms < 5.0,
+        worst_ms - machine_pause_ms < LONG_MS,
     ));
     let longest: Vec<String> =
         longest_cpu.iter().map(|(at, took)| format!("{took:.2} ms after {at:.1} s")).collect();

@@ -32,7 +32,7 @@ pub use plan::{
     PlanNews, PlanNumbers, PlanObservation, PlanOutline, PlanReference, PlanRung, PlanSensitivity, PlanSpan,
     PlanTable, QueryPlan,
 };
-pub use query::{Counters, Exactness, Interval, Moments, Query, QueryErrors, QueryKey, QueryText};
+pub use query::{Columns, Counters, Exactness, Interval, Moments, Query, QueryErrors, QueryKey, QueryText};
 pub use record::{Batch, MetricPoint, Number, Record, Signal};
 pub use sampling::Sampling;
 pub use session::{Blocking, Session};

@@ -125,6 +125,13 @@ pub struct Counters {
     values: Box<[f64]>,
 }
 
+/// Counters of these columns, whose places in the list of definitions are looked up once and not for every statement.
+#[derive(Clone, Copy, Debug)]
+pub struct Columns<const N: usize> {
+    names: [&'static str; N],
+    places: Option<(&'static [CounterDefinition], [Option<usize>; N])>,
+}
+
 // === impl Query ===
 
 impl Query {
@@ -271,6 +278,12 @@ impl Counters {
         self.values.get(index).copied().filter(|value| !value.is_nan())
     }
 
+    /// Reads a value of each 64 bytes, so that all are in the processor's cache. What it says means nothing.
+    #[must_use]
+    pub fn touch(&self) -> f64 {
+        self.values.iter().step_by(64 / size_of::<f64>()).sum()
+    }
+
     /// Takes out the known values for which `wrong` holds; they are then absent. Says how many there were.
     pub fn discard(&mut self, wrong: impl Fn(f64) -> bool) -> u64 {
         let mut discarded = 0;
@@ -300,6 +313,30 @@ impl Counters {
                 NumberType::Double => visitor.value(attribute, ValueRef::Double(*value * definition.scale)),
             }
         }
+    }
+}
+
+// === impl Columns ===
+
+impl<const N: usize> Columns<N> {
+    /// Columns by their names.
+    #[must_use]
+    pub const fn new(names: [&'static str; N]) -> Self {
+        Self { names, places: None }
+    }
+
+    /// The values of the columns, those that the server has.
+    pub fn of(&mut self, counters: &Counters) -> [Option<f64>; N] {
+        let places = match self.places {
+            Some((definitions, places)) if std::ptr::eq(definitions, counters.definitions) => places,
+            _ => {
+                let place = |name| counters.definitions.iter().position(|of| of.column == name);
+                let places = self.names.map(place);
+                self.places = Some((counters.definitions, places));
+                places
+            }
+        };
+        places.map(|place| counters.values.get(place?).copied().filter(|value| !value.is_nan()))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Promises:
 //! * batches are worked on one after the other, in the order of acceptance;
 //! * processors are ticked every second, batches or not;
+//! * what takes them longer is done in parts, between batches: a batch that comes meanwhile waits for one part at most;
 //! * a panic in a processor loses the batch it happened in, counted, and nothing else: the chain is built anew and the
 //!   queue goes on;
 //! * once its queue is closed, the lane works off what it holds and ends.
@@ -173,14 +174,16 @@ impl LaneChain {
         Self(Chain::build(&cx.chain, cx))
     }
 
-    /// Sends a batch through all processors.
+    /// Sends a batch through all processors, and has them do all that it entails.
     pub fn process(&mut self, batch: Batch) {
         self.0.process(batch);
+        while self.0.go_on() {}
     }
 
-    /// Ticks every processor.
+    /// Ticks every processor, and has them do all that it entails.
     pub fn tick(&mut self) {
         self.0.tick();
+        while self.0.go_on() {}
     }
 }
 
@@ -266,20 +269,33 @@ impl Shared {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         self.cx.status.set(State::Ok, self.cx.clock.now());
+        let mut has_more = false;
         loop {
             tokio::select! {
+                biased;
+                // First what is short and rare, which a full queue would keep waiting for ever.
+                _ = tick.tick() => {
+                    chain.tick();
+                    has_more = true;
+                }
+                Some(control) = controls.recv() => {
+                    self.control(&mut chain, control);
+                    has_more = true;
+                }
                 waiting = self.queue.pop() => {
                     let Some(waiting) = waiting else { break };
                     self.cx.status.working(self.cx.clock.monotonic());
                     self.batches.increment();
                     chain.process(waiting.batch);
+                    has_more = chain.go_on();
                     self.cx.status.idle(self.cx.clock.now());
                 }
-                _ = tick.tick() => chain.tick(),
-                Some(control) = controls.recv() => self.control(&mut chain, control),
+                // Others on this thread have their turn between two parts.
+                () = tokio::task::yield_now(), if has_more => has_more = chain.go_on(),
             }
         }
         chain.tick();
+        while chain.go_on() {}
         Ok(())
     }
 

@@ -27,8 +27,17 @@ pub trait Processor: Send {
     /// Works on a batch. What is to go on is given to `out`; what is not is dropped, and the processor counts it.
     fn process(&mut self, cx: &mut Context<'_>, batch: Batch, out: &mut Output);
 
-    /// Called every second, also without batches.
+    /// Called every second, also without batches, for what is short and goes by the clock. What takes longer is begun here or
+    /// with a batch, and done by [`Self::go_on`].
     fn tick(&mut self, _cx: &mut Context<'_>, _out: &mut Output) {}
+
+    /// Does the next part of what was begun, and says whether there is more.
+    ///
+    /// It is called as long as there is, while no batch waits, and once between two batches: a batch that comes meanwhile waits for
+    /// one part. So a part should take a tenth of a millisecond.
+    fn go_on(&mut self, _cx: &mut Context<'_>, _out: &mut Output) -> bool {
+        false
+    }
 
     /// Answers an operator's command.
     fn command(&mut self, _cx: &mut Context<'_>, _command: &Command, _out: &mut Output) -> Reply {

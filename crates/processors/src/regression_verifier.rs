@@ -81,7 +81,7 @@ pub use self::cured::CURED_MAX;
 pub use self::events::{EVENT_TEXT_BYTES_MAX, MAX_EVENTS};
 pub use self::hours::{HOURS_MAX, SHORTS_MAX, TRIAL_SHORTS_MAX};
 pub use self::improved::IMPROVEMENTS_PER_HOUR;
-pub use self::keep::DAYS_STORED_PER_CALL;
+pub use self::keep::{DAYS_STORED_PER_SECOND, STORED_PER_CALL};
 pub use self::life::{MAX_ENDED, MAX_OPEN_FINDINGS, MAX_TOLD};
 pub use self::look::{CLOSED_PER_CALL, JUDGED_PER_CALL, LOOKED_AT_PER_CALL};
 pub use self::show::{
@@ -98,10 +98,16 @@ use self::improved::Improvements;
 use self::keep::Unstored;
 use self::life::Findings;
 use self::look::Look;
-use self::sums::Sums;
+use self::sums::SumReader;
 use self::table::{Statements, node_number};
 use self::telemetry::{Ignored, Telemetry};
 use self::trial::{Flip, Trial, Trials};
+
+/// Statements of which one call counts what they hold.
+const WEIGHED_PER_CALL: usize = 512;
+
+/// Records whose statements are fetched into the processor's cache before the first of them is seen.
+const READ_AHEAD: usize = 64;
 
 /// The processor. Every lane has its own.
 #[derive(Debug)]
@@ -110,6 +116,7 @@ pub struct RegressionVerifier {
     config: RegressionVerifierConfig,
     clock: BlockClock,
     statements: Statements,
+    reader: SumReader,
     trials: Trials,
     controls: Controls,
     events: Events,
@@ -131,10 +138,19 @@ pub struct RegressionVerifier {
     known_since: i64,
     /// The look at them, while it is not over.
     look: Option<Look>,
+    /// The counting of what is held, while it is not over.
+    weighing: Option<Weighing>,
     /// What the server's clock said last.
     server_clock: Timestamp,
     /// The interval whose blocks were looked up last: all of a reading are of one.
     last_interval: Option<(Interval, Lengths)>,
+}
+
+/// What the statements hold, as far as it is counted.
+#[derive(Debug, Default)]
+struct Weighing {
+    statements: usize,
+    bytes: usize,
 }
 
 /// Where an interval belongs.
@@ -167,6 +183,7 @@ impl RegressionVerifier {
         Self {
             clock: config.clock.clone(),
             statements: Statements::new(settings.max_statements),
+            reader: SumReader::default(),
             trials: Trials::new(settings.max_trials),
             controls: Controls::default(),
             events: Events::default(),
@@ -182,6 +199,7 @@ impl RegressionVerifier {
             closed: Places { hour: i64::MIN, short: i64::MIN },
             known_since: i64::MAX,
             look: None,
+            weighing: None,
             server_clock: Timestamp::from_nanos(0),
             last_interval: None,
             config,
@@ -225,7 +243,7 @@ impl RegressionVerifier {
         if !lengths.fits_hour {
             return Err(Ignored::TooLong);
         }
-        let sums = Sums::of(query).ok_or(Ignored::Numbers)?;
+        let sums = self.reader.read(query).ok_or(Ignored::Numbers)?;
         let statement = self.statements.enter(&query.key, query.text.as_ref()).ok_or(Ignored::Numbers)?;
         let is_kept = statement.add_to_hour(lengths.places.hour, &sums);
         if lengths.fits_short && statement.add_to_short(lengths.places.short, &sums) {
@@ -355,8 +373,30 @@ impl RegressionVerifier {
         self.unstored.remove(format!("trial/{id:016x}"));
     }
 
+    /// Weighs some of the statements; when all are, shows what is held.
+    fn weigh(&mut self, mut weighing: Weighing) {
+        let part = weighing.statements..weighing.statements + WEIGHED_PER_CALL;
+        weighing.bytes += self.statements.bytes_of(part.clone());
+        weighing.statements = part.end;
+        if weighing.statements < self.statements.len() {
+            self.weighing = Some(weighing);
+            return;
+        }
+        let bytes = weighing.bytes + self.bytes_beside_statements();
+        self.held.set(bytes);
+        let sizes = (self.statements.len(), self.trials.len(), bytes);
+        self.telemetry.show(sizes, self.findings.iter().map(|kept| &kept.finding));
+    }
+
     fn bytes(&self) -> usize {
-        self.statements.bytes() + self.trials.bytes() + self.controls.bytes() + self.findings.bytes()
+        self.statements.bytes_of(0..self.statements.len()) + self.bytes_beside_statements()
+    }
+
+    fn bytes_beside_statements(&self) -> usize {
+        self.statements.bytes_of_tables()
+            + self.trials.bytes()
+            + self.controls.bytes()
+            + self.findings.bytes()
     }
 
     /// A length of real time, shortened by the acceleration.
@@ -390,8 +430,11 @@ impl Processor for RegressionVerifier {
             self.statements.enter_node(node_number(None));
             self.place = Some((Arc::new(Target::server(Arc::clone(&batch.target.server))), None));
         }
-        for record in &batch.records {
-            self.see(record, at);
+        for part in batch.records.chunks(READ_AHEAD) {
+            self.statements.read_ahead(part);
+            for record in part {
+                self.see(record, at);
+            }
         }
         let clock = batch.server_clock;
         out.emit(batch);
@@ -399,18 +442,27 @@ impl Processor for RegressionVerifier {
             self.server_clock = at;
             self.advance(at, cx.now);
         }
-        self.look_on(cx.now, at, out);
+        self.send(cx.now, at, out);
     }
 
     fn tick(&mut self, cx: &mut Context<'_>, out: &mut Output) {
-        self.look_on(cx.now, self.server_clock, out);
-        self.store(out);
+        self.send(cx.now, self.server_clock, out);
+        self.begin_storing();
         if self.telemetry.is_due(cx.monotonic) {
-            let bytes = self.bytes();
-            self.held.set(bytes);
-            let sizes = (self.statements.len(), self.trials.len(), bytes);
-            self.telemetry.show(sizes, self.findings.iter().map(|kept| &kept.finding));
+            self.weighing = Some(Weighing::default());
         }
+    }
+
+    /// The look first, since what it finds is waited for.
+    fn go_on(&mut self, cx: &mut Context<'_>, out: &mut Output) -> bool {
+        if self.look.is_some() {
+            self.look_on(cx.now, self.server_clock, out);
+        } else if self.unstored.is_due() {
+            self.store(out);
+        } else if let Some(weighing) = self.weighing.take() {
+            self.weigh(weighing);
+        }
+        self.look.is_some() || self.unstored.is_due() || self.weighing.is_some()
     }
 
     fn command(&mut self, cx: &mut Context<'_>, command: &Command, out: &mut Output) -> Reply {

@@ -54,11 +54,30 @@ impl Chain {
             }
             let mut out = Output::default();
             self.with_stage(index, |stage, cx| stage.processor.tick(cx, &mut out));
-            let made = self.settle(index, &mut out);
-            if !made.is_empty() {
-                let batches = self.run_from(index + 1, made);
-                self.deliver(batches);
+            self.send_on(index, &mut out);
+        }
+    }
+
+    /// Has every processor do the next part of what it has begun. Says whether any has more to do.
+    pub(super) fn go_on(&mut self) -> bool {
+        let mut has_more = false;
+        for index in 0..self.stages.len() {
+            if self.is_off(index) {
+                continue;
             }
+            let mut out = Output::default();
+            self.with_stage(index, |stage, cx| has_more |= stage.processor.go_on(cx, &mut out));
+            self.send_on(index, &mut out);
+        }
+        has_more
+    }
+
+    /// What a processor gave out between batches goes through those after it.
+    fn send_on(&mut self, index: usize, out: &mut Output) {
+        let made = self.settle(index, out);
+        if !made.is_empty() {
+            let batches = self.run_from(index + 1, made);
+            self.deliver(batches);
         }
     }
 

@@ -1,3 +1,4 @@
+mod parts;
 mod seams;
 
 use dbintel_model::{Batch, ManualClock, Server, Target, Timestamp};

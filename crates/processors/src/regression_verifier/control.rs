@@ -17,7 +17,7 @@ use super::table::Statements;
 /// The statements that are asked at most: those that take the most time.
 pub const MAX_CONTROL_STATEMENTS: usize = 1_000;
 /// What one call does of a series at most: about so many blocks of statements, each looked at twice.
-pub const CONTROL_BLOCKS_PER_CALL: usize = 4_096;
+pub const CONTROL_BLOCKS_PER_CALL: usize = 1_024;
 /// Blocks with fewer calls say nothing.
 const CALLS_MIN: f64 = 5.0;
 /// A usual value is the median of at least this many.

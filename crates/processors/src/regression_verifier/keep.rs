@@ -14,16 +14,17 @@ use super::trial::TRIAL_BYTES_MAX;
 use super::{RegressionVerifier, hours};
 use crate::codec::Damaged;
 
-/// Values with hours of statements that are given to the store in one call; the others follow with the next second. In the ten seconds
-/// between two readings these are more than the statements there can be by default, and no batch waits long for them.
-pub const DAYS_STORED_PER_CALL: usize = 1_024;
-/// Calls, a second apart, over which what is waiting is spread: a little less than the time between two readings, so that a batch that comes
-/// meanwhile waits as short as can be.
-const STORED_WITHIN_CALLS: usize = 8;
+/// Values with hours of statements that are given to the store in one second; the others follow with the next one. In the ten seconds
+/// between two readings these are more than the statements there can be by default.
+pub const DAYS_STORED_PER_SECOND: usize = 1_024;
+/// Seconds over which what is waiting is spread: a little less than the time between two readings, so that the store has little to do at once.
+const STORED_WITHIN_SECONDS: usize = 8;
 /// So few are not spread.
 const DAYS_STORED_AT_ONCE: usize = 128;
-/// All other changes of one call.
-const OTHERS_PER_CALL: usize = 256;
+/// All other changes of one second.
+const OTHERS_PER_SECOND: usize = 256;
+/// Values that one call gives to the store, so that no batch waits long for them.
+pub const STORED_PER_CALL: usize = 32;
 /// Days of a statement that the store has, and one more while the last one begins.
 const DAYS_STORED: i64 = hours::HOURS_REACH / 24 + 2;
 /// Values of a statement that is stored as a whole: itself, and the days in which it can have hours.
@@ -33,8 +34,10 @@ const VALUES_OF_STATEMENT_MAX: usize = DAYS_STORED as usize + 2;
 #[derive(Debug, Default)]
 pub(super) struct Unstored {
     days: VecDeque<u64>,
-    /// Of these, how many go with each call until none is left.
-    days_per_call: usize,
+    /// Of these, how many go with each second until none is left.
+    days_per_second: usize,
+    /// What is still to go with this second: of the days, and of everything else.
+    due: (usize, usize),
     abouts: BTreeSet<u64>,
     shorts: BTreeSet<u64>,
     trials: BTreeSet<u64>,
@@ -57,13 +60,19 @@ impl Unstored {
         }
     }
 
-    /// How many days go with this call.
-    fn days_of_call(&mut self) -> usize {
+    /// How many days go with this second.
+    fn days_of_second(&mut self) -> usize {
         let waiting = self.days.len();
-        let share = waiting.div_ceil(STORED_WITHIN_CALLS).clamp(DAYS_STORED_AT_ONCE, DAYS_STORED_PER_CALL);
-        // The more there were at the beginning, the more go with each call until the last of them.
-        self.days_per_call = if waiting == 0 { 0 } else { share.max(self.days_per_call) };
-        self.days_per_call
+        let share =
+            waiting.div_ceil(STORED_WITHIN_SECONDS).clamp(DAYS_STORED_AT_ONCE, DAYS_STORED_PER_SECOND);
+        // The more there were at the beginning, the more go with each second until the last of them.
+        self.days_per_second = if waiting == 0 { 0 } else { share.max(self.days_per_second) };
+        self.days_per_second
+    }
+
+    /// Whether anything is still to go with this second.
+    pub(super) fn is_due(&self) -> bool {
+        self.due != (0, 0)
     }
 
     pub(super) fn about(&mut self, id: u64) {
@@ -132,30 +141,38 @@ fn document(finding: &Finding) -> Option<Vec<u8>> {
 }
 
 impl RegressionVerifier {
-    /// Gives a part of what is waiting to the store.
-    pub(super) fn store(&mut self, out: &mut Output) {
+    /// A second has passed: more of what is waiting may go to the store.
+    pub(super) fn begin_storing(&mut self) {
         let today = day_of(self.closed.hour.max(0));
         for id in self.statements.take_forgotten() {
             self.telemetry.limit("verifier_statements", 1);
             self.unstored.forget(id, today);
         }
-        const {
-            assert!(
-                DAYS_STORED_PER_CALL + VALUES_OF_STATEMENT_MAX + OTHERS_PER_CALL
-                    <= MAX_STATE_CHANGES_PER_CALL
-            );
-        };
-        let (mut given, most) = (0, self.unstored.days_of_call());
-        while given < most {
-            let Some(id) = self.unstored.days.pop_front() else { break };
-            given += self.store_days(id, out);
+        self.unstored.due = (self.unstored.days_of_second(), OTHERS_PER_SECOND);
+    }
+
+    /// Gives a part of what goes with this second to the store.
+    pub(super) fn store(&mut self, out: &mut Output) {
+        const { assert!(STORED_PER_CALL + VALUES_OF_STATEMENT_MAX <= MAX_STATE_CHANGES_PER_CALL) };
+        let (mut days, mut others) = std::mem::take(&mut self.unstored.due);
+        let mut given = 0;
+        while given < STORED_PER_CALL && days > 0 {
+            let Some(id) = self.unstored.days.pop_front() else {
+                days = 0;
+                break;
+            };
+            let stored = self.store_days(id, out);
+            (given, days) = (given + stored, days.saturating_sub(stored));
         }
-        let mut room = OTHERS_PER_CALL;
-        while room > 0 {
-            room -= 1;
-            let Some((key, value)) = self.next_value() else { break };
+        while given < STORED_PER_CALL && others > 0 {
+            let Some((key, value)) = self.next_value() else {
+                others = 0;
+                break;
+            };
             self.give(&key, value, out);
+            (given, others) = (given + 1, others - 1);
         }
+        self.unstored.due = (days, others);
     }
 
     /// Stores the day that a statement is in; of one that has nothing in the store yet, every day. Says how many.
@@ -403,18 +420,18 @@ mod tests {
 
     #[test]
     fn what_waits_is_spread_over_the_seconds_between_two_readings() {
-        for (waiting, most, calls) in
+        for (waiting, most, seconds) in
             [(0, 0, 0), (100, 128, 1), (1_024, 128, 8), (5_000, 625, 8), (10_000, 1_024, 10)]
         {
             let mut unstored = Unstored { days: (0..waiting).collect(), ..Unstored::default() };
             let (mut taken, mut largest) = (0, 0);
             while !unstored.days.is_empty() {
-                let of_call = unstored.days_of_call();
-                largest = largest.max(of_call);
-                unstored.days.drain(..of_call.min(unstored.days.len()));
+                let of_second = unstored.days_of_second();
+                largest = largest.max(of_second);
+                unstored.days.drain(..of_second.min(unstored.days.len()));
                 taken += 1;
             }
-            assert_eq!((largest, taken, unstored.days_of_call()), (most, calls, 0), "{waiting}");
+            assert_eq!((largest, taken, unstored.days_of_second()), (most, seconds, 0), "{waiting}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! blocks over ─► closed ─► control ─► trials ─► statements ─► steps ─► open findings ─► what was found is opened,
-//!                └──────────── a few of them with every batch and every second ────┘   the costliest first
+//!                └──────────── a few of them between batches ──────────────────────┘   the costliest first
 //! ```
 //!
 //! What was found waits for the end of the look, because caps go by time lost and many regressions of one hour are one finding.
@@ -22,12 +22,11 @@ use super::unprompted::Step;
 use super::{control, stored};
 
 /// What one call does of a look: at most so many parts, where the judge is asked for each.
-pub const JUDGED_PER_CALL: usize = 8;
+pub const JUDGED_PER_CALL: usize = 2;
 /// The same, of statements that are asked the cheap questions.
-pub const LOOKED_AT_PER_CALL: usize = 256;
-
+pub const LOOKED_AT_PER_CALL: usize = 64;
 /// The same, of statements whose blocks are closed.
-pub const CLOSED_PER_CALL: usize = 512;
+pub const CLOSED_PER_CALL: usize = 128;
 
 /// A look that is not over.
 #[derive(Debug)]
@@ -72,7 +71,7 @@ impl RegressionVerifier {
             return;
         }
         while self.look.is_some() {
-            self.go_on(now);
+            self.look_further(now);
         }
         let is_new_hour = closed.hour > self.closed.hour;
         let is_new_day =
@@ -102,7 +101,7 @@ impl RegressionVerifier {
     }
 
     /// Does the next part of the look, if there is one.
-    pub(super) fn go_on(&mut self, now: Timestamp) {
+    pub(super) fn look_further(&mut self, now: Timestamp) {
         let Some(mut look) = self.look.take() else { return };
         if self.prepare(&mut look) {
             self.ask(&mut look, now);
@@ -203,7 +202,7 @@ impl RegressionVerifier {
 
     /// Goes on with the look and gives out what came of it.
     pub(super) fn look_on(&mut self, now: Timestamp, server_clock: Timestamp, out: &mut Output) {
-        self.go_on(now);
+        self.look_further(now);
         self.send(now, server_clock, out);
     }
 }

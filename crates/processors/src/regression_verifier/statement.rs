@@ -18,6 +18,8 @@ pub(super) struct Statement {
     /// See [`super::table`].
     pub(super) id: u64,
     pub(super) about: Box<About>,
+    /// Whether its text and own fingerprint are known, so that [`Self::about`] need not be asked for every interval.
+    pub(super) is_named: bool,
     pub(super) hours: History<Hour>,
     pub(super) hour: Open,
     pub(super) shorts: History<Short>,
@@ -66,6 +68,7 @@ impl Statement {
     pub(super) fn new(id: u64, about: About) -> Self {
         Self {
             id,
+            is_named: about.text.is_some() && about.fingerprint.is_some(),
             about: Box::new(about),
             hours: History::default(),
             hour: Open::default(),
@@ -81,6 +84,11 @@ impl Statement {
             stored_day: i64::MIN,
             is_under_trial: false,
         }
+    }
+
+    /// Reads a little of everything that an interval is added to. What it says means nothing.
+    pub(super) fn touch(&self) -> f64 {
+        self.weight_ms + self.hour.sums.calls + self.short.sums.calls + f64::from(self.is_changed)
     }
 
     /// Adds what an interval did to its hour. Says whether that hour is still kept.

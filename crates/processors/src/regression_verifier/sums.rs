@@ -1,12 +1,13 @@
 //! What one statement did in one block of time, while it is added up.
 
 use dbintel_evidence::Block;
-use dbintel_model::Query;
+use dbintel_model::{Columns, Query};
 
 /// The spread of a block's executions is known where it is known for at least this share of them.
 const SPREAD_COVERAGE_MIN: f64 = 0.9;
-/// Counters whose sum is the work of an execution, in blocks: what was looked at, wherever it was found.
-const WORK: [&str; 6] = [
+/// Rows returned or changed; and the counters whose sum is the work of an execution, in blocks: what was looked at, wherever it was found.
+const COLUMNS: [&str; 7] = [
+    "rows",
     "shared_blks_hit",
     "shared_blks_read",
     "local_blks_hit",
@@ -14,8 +15,6 @@ const WORK: [&str; 6] = [
     "temp_blks_read",
     "temp_blks_written",
 ];
-/// Rows returned or changed.
-const ROWS: &str = "rows";
 /// An interval with a larger number in it is no interval.
 const NUMBER_MAX: f64 = 1e15;
 
@@ -30,6 +29,10 @@ pub(super) struct Sums {
     spread: Spread,
 }
 
+/// Reads what sums are made of.
+#[derive(Debug)]
+pub(super) struct SumReader(Columns<{ COLUMNS.len() }>);
+
 /// Executions with the squares of their distances from their mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Spread {
@@ -38,15 +41,20 @@ struct Spread {
     squares: f64,
 }
 
-// === impl Sums ===
+// === impl SumReader ===
 
-impl Sums {
+impl Default for SumReader {
+    fn default() -> Self {
+        Self(Columns::new(COLUMNS))
+    }
+}
+
+impl SumReader {
     /// What an interval adds; `None` where a number in it is none, or where the work is not known.
-    pub(super) fn of(query: &Query) -> Option<Self> {
+    pub(super) fn read(&mut self, query: &Query) -> Option<Sums> {
         let calls = query.calls as f64;
-        let work: f64 = WORK.iter().filter_map(|column| query.counters.get(column)).sum();
-        query.counters.get(WORK.first()?)?;
-        let rows = query.counters.get(ROWS)?;
+        let [rows, hit, others @ ..] = self.0.of(&query.counters);
+        let (rows, work) = (rows?, hit? + others.into_iter().flatten().sum::<f64>());
         let numbers = [calls, query.total_time_ms, work, rows];
         if calls < 1.0 || !numbers.iter().all(|number| (0.0..=NUMBER_MAX).contains(number)) {
             return None;
@@ -59,9 +67,13 @@ impl Sums {
             _ => (query.calls == 1).then_some(0.0),
         };
         let spread = squares.map_or_else(Spread::default, |squares| Spread { calls, mean, squares });
-        Some(Self { calls, total_ms: query.total_time_ms, work, rows, spread })
+        Some(Sums { calls, total_ms: query.total_time_ms, work, rows, spread })
     }
+}
 
+// === impl Sums ===
+
+impl Sums {
     /// Sums of a block that is over, from its coefficient of variation.
     pub(super) fn closed(calls: f64, total_ms: f64, work: f64, rows: f64, variation: Option<f64>) -> Self {
         let mean = if calls > 0.0 { total_ms / calls } else { 0.0 };

@@ -33,7 +33,7 @@ fn left(world: &World) -> Option<usize> {
 }
 
 #[test]
-fn a_batch_that_ends_an_hour_does_one_part_and_the_seconds_do_the_others() {
+fn after_the_batch_that_ends_an_hour_everything_is_looked_at_in_parts() {
     let mut world = many();
     world.hours(1);
     end_an_hour(&mut world);
@@ -41,11 +41,11 @@ fn a_batch_that_ends_an_hour_does_one_part_and_the_seconds_do_the_others() {
     assert_eq!(world.verifier.look_left(), Some((all - CLOSED_PER_CALL, false, all)));
     while world.verifier.look_left().is_some_and(|(closing, is_made, _)| closing > 0 || !is_made) {
         assert_eq!(left(&world), Some(all));
-        world.tick();
+        world.go_on();
     }
     for rest in [2 * LOOKED_AT_PER_CALL + 10, LOOKED_AT_PER_CALL + 10, 10, 0] {
         assert_eq!(left(&world).unwrap_or(0), rest);
-        world.tick();
+        world.go_on();
     }
     assert_eq!(left(&world), None);
 }
@@ -65,7 +65,7 @@ fn the_control_is_made_in_parts_and_is_the_same_as_if_it_were_made_at_once() {
     assert!(before.len() > 80 && before.iter().any(|point| point.log_ratio > 0.5));
     while world.verifier.look_left().is_some_and(|(_, is_made, _)| !is_made) {
         assert_eq!(points(&world), before);
-        world.tick();
+        world.go_on();
         calls += 1;
     }
     let blocks: usize = world.verifier.statements.iter().map(|of| of.hours.iter().count()).sum();

@@ -236,9 +236,11 @@ impl World {
         let (mut out, mut random) = (Output::default(), fastrand::Rng::with_seed(1));
         let mut cx = Context { now, monotonic: self.clock.monotonic(), random: &mut random };
         self.verifier.process(&mut cx, batch, &mut out);
+        self.verifier.go_on(&mut cx, &mut out);
         // There are more seconds until the next batch, and with those everything is looked at and stored.
         for _ in 0..self.ticks {
             self.verifier.tick(&mut cx, &mut out);
+            while self.verifier.go_on(&mut cx, &mut out) {}
             let (state, lost) = out.take_state();
             assert_eq!(lost, 0);
             for StateChange { key, value } in state {
@@ -256,11 +258,11 @@ impl World {
         batches
     }
 
-    /// A second without a batch; what it gives is dropped.
-    pub(super) fn tick(&mut self) {
+    /// The next part of what takes long; what it gives is dropped.
+    pub(super) fn go_on(&mut self) {
         let (mut out, mut random) = (Output::default(), fastrand::Rng::with_seed(1));
         let mut cx = Context { now: self.now(), monotonic: self.clock.monotonic(), random: &mut random };
-        self.verifier.tick(&mut cx, &mut out);
+        self.verifier.go_on(&mut cx, &mut out);
     }
 
     /// A statement gets another plan, and from now on takes so much more time and work.
