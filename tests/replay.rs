@@ -110,6 +110,7 @@ impl Recorder {
                 rung: PlanRung::Actual,
             }),
             plan_missing: None,
+            plan_times: None,
             errors: None,
         }))
     }

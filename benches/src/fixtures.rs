@@ -156,6 +156,7 @@ fn query(index: usize, text_bytes: usize) -> Record {
         rank: Some(1),
         plan: None,
         plan_missing: None,
+        plan_times: None,
         errors: None,
     }))
 }

@@ -176,6 +176,7 @@ impl World {
             plan: None,
             errors: None,
             plan_missing: None,
+            plan_times: None,
         }))
     }
 

@@ -1,6 +1,7 @@
 //! What is put before the judge.
 
 use crate::scale::{Acceleration, TimeScale};
+use crate::side_by_side::SideBySide;
 
 /// What one statement did in one block of time. Sums, never averages.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
@@ -120,6 +121,8 @@ pub struct Case<'a> {
     pub overlap: Overlap,
     /// What the sessions waited for.
     pub waits: Waits,
+    /// What executions took with either plan, where they are timed plan by plan.
+    pub side_by_side: Option<SideBySide>,
     /// Shorter blocks, for an early verdict on a large step.
     pub trial: Option<ShortBlocks<'a>>,
 }
@@ -160,6 +163,7 @@ impl<'a> Case<'a> {
             plan: PlanEvidence::default(),
             overlap: Overlap::default(),
             waits: Waits::NotSampled,
+            side_by_side: None,
             trial: None,
         }
     }

@@ -67,6 +67,8 @@ pub enum LockName {
     Patience,
     /// Were the old and the new plan seen side by side?
     SwitchBack,
+    /// Do executions with the new plan take longer than those with the old one? Asked where they are timed plan by plan.
+    SideBySide,
     /// Is the change of plan itself well known?
     PlanEvidence,
     /// Slower at the same work: is the processor the only thing left?
@@ -187,6 +189,11 @@ impl Lock {
         Self { outcome: Outcome::Noted(found), ..self }
     }
 
+    /// The same, where what was found decides nothing.
+    pub(crate) fn unclear(self) -> Self {
+        Self { outcome: Outcome::Noted(false), ..self }
+    }
+
     /// The highest category this lock leaves.
     #[must_use]
     pub fn cap(&self) -> Category {
@@ -237,6 +244,7 @@ impl LockName {
             Self::OnsetNear => "onset_near",
             Self::Patience => "patience",
             Self::SwitchBack => "switch_back",
+            Self::SideBySide => "side_by_side",
             Self::PlanEvidence => "plan_evidence",
             Self::Cause => "cause",
             Self::Acceleration => "acceleration",

@@ -130,6 +130,7 @@ impl Judge {
             pairing,
         };
         let mut measured = measure(&mut self.arms, &material, thresholds);
+        measured.numbers.side_by_side = case.side_by_side;
         let mut locks = ask::begin(&measured, thresholds);
         let complete = locks.iter().skip(1).all(|lock| !lock.failed());
         let Some(channels) = measured.channels.filter(|_| complete) else {
@@ -151,6 +152,7 @@ impl Judge {
         inquiry.onset(&mut locks, onset);
         locks.extend(inquiry.onset_near());
         inquiry.what_only_time_shows(&mut locks, attribution);
+        locks.extend(inquiry.side_by_side());
         locks.push(ask::acceleration(case));
         let processor = inquiry.processor;
         (measured.numbers.onset_before, measured.numbers.onset_after) = onset.unzip();

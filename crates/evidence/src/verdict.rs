@@ -5,6 +5,7 @@ use crate::attribution::Attribution;
 use crate::locks::{Category, Lock, LockName};
 use crate::ratio::Bounds;
 use crate::scale::TimeScale;
+use crate::side_by_side::SideBySide;
 
 /// Hours after which a statement that got no slower is no longer under trial.
 const SETTLED_HOURS: i64 = 24;
@@ -183,6 +184,8 @@ pub struct Numbers {
     pub onset_after: Option<f64>,
     /// The jumps of time and of work between the short blocks beside the change, in units of the farthest of the day before.
     pub near_jumps: Option<(f64, f64)>,
+    /// What executions took with either plan, where they are timed plan by plan.
+    pub side_by_side: Option<SideBySide>,
     /// Calls per day since the change.
     pub calls_per_day: Option<f64>,
     /// Time lost (or saved) per day.

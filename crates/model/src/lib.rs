@@ -11,6 +11,7 @@ mod change;
 pub mod finding;
 mod gap;
 mod plan;
+mod plan_times;
 mod query;
 mod record;
 mod sampling;
@@ -32,6 +33,7 @@ pub use plan::{
     PlanNews, PlanNumbers, PlanObservation, PlanOutline, PlanReference, PlanRung, PlanSensitivity, PlanSpan,
     PlanTable, QueryPlan,
 };
+pub use plan_times::{MAX_TIMED_PLANS, PlanTimes, PlanTimesSource};
 pub use query::{Columns, Counters, Exactness, Interval, Moments, Query, QueryErrors, QueryKey, QueryText};
 pub use record::{Batch, MetricPoint, Number, Record, Signal};
 pub use sampling::Sampling;

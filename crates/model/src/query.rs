@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::visit::{Rendering, Visitor};
 use crate::{
-    AttributeSizes, CounterDefinition, NumberType, PlanMissing, PlanReference, Text, Timestamp, ValueRef,
+    AttributeSizes, CounterDefinition, NumberType, PlanMissing, PlanReference, PlanTimes, Text, Timestamp,
+    ValueRef,
 };
 
 /// What one statement did between two snapshots of the server's statement statistics.
@@ -37,6 +38,9 @@ pub struct Query {
     /// Executions that ended in an error, as far as the server's log was read and says so; `None` where it named none,
     /// which does not mean that there was none.
     pub errors: Option<QueryErrors>,
+    /// Executions by plan, at most [`crate::MAX_TIMED_PLANS`] plans, where somebody times them singly: not those of the interval, but
+    /// all since timing began. They do not leave; processors compare plans by them.
+    pub plan_times: Option<Arc<[PlanTimes]>>,
 }
 
 /// Executions that ended in an error, and are not among the calls.
@@ -189,6 +193,7 @@ impl Query {
     pub fn weight_bytes(&self) -> usize {
         self.counters.values.len() * size_of::<f64>()
             + self.text.as_ref().map_or(0, |text| text.weight_bytes())
+            + self.plan_times.as_ref().map_or(0, |plans| size_of_val(&**plans))
     }
 }
 

@@ -77,6 +77,7 @@ fn query(index: usize, length: usize) -> Record {
         rank: Some(1),
         plan: None,
         plan_missing: None,
+        plan_times: None,
         errors: None,
     }))
 }

@@ -77,6 +77,7 @@ fn batch(end: Timestamp, length: Duration) -> Batch {
             }),
             errors: None,
             plan_missing: None,
+            plan_times: None,
         }))
     };
     Batch {

@@ -266,6 +266,12 @@ impl RegressionVerifier {
                 *seen = seen.saturating_add(1);
             }
         }
+        if let Some(times) = &query.plan_times
+            && statement.is_under_trial
+            && let Some(trial) = self.trials.get_mut(statement.id)
+        {
+            trial.note_times(times);
+        }
         self.unstored.day(statement);
         if is_kept { Ok(()) } else { Err(Ignored::TooLate) }
     }

@@ -7,6 +7,7 @@ pub mod held_plans;
 pub mod log_errors;
 pub mod moments;
 pub mod plan_log;
+pub mod plan_times;
 pub mod plans;
 pub mod samples;
 pub mod schema;

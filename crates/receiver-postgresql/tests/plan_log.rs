@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dbintel_model::{
-    Batch, Clock as _, GapReason, PlanIdentity, PlanObservation, PlanRung, Record, Server, SystemClock,
-    Target, Text,
+    Batch, Clock as _, GapReason, PlanIdentity, PlanObservation, PlanRung, PlanTimes, PlanTimesSource,
+    Record, Server, SystemClock, Target, Text,
 };
 use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::telemetry::Registry;
@@ -31,7 +31,7 @@ use sqlx::postgres::PgConnection;
 use support::client::{query_id, send};
 use support::followed::{assert_cause, kinds};
 use support::settings::{cluster, yaml};
-use support::{Watched, changes, plan_changes};
+use support::{Watched, changes, plan_changes, queries, text_of};
 
 const RECORDS: &str = "dbintel_plan_log_records_total";
 const MISSING: &str = "dbintel_plans_missing";
@@ -107,6 +107,85 @@ async fn plan_of(watched: &mut Watched, cluster: &Cluster, statement: &str, part
     watched.query(part).await;
     cluster.execute("postgres", statement).await;
     watched.plan(part).await
+}
+
+/// The executions of a statement by plan, once this is so.
+async fn timed_until(
+    watched: &mut Watched,
+    part: &str,
+    what: &str,
+    is_so: impl Fn(&[PlanTimes]) -> bool,
+) -> Vec<PlanTimes> {
+    let found = |batches: &[Arc<Batch>]| {
+        let last = queries(batches).filter(|query| text_of(query).contains(part)).last()?;
+        last.plan_times.as_ref().filter(|plans| is_so(plans)).map(|plans| plans.to_vec())
+    };
+    watched.until(what, found).await
+}
+
+/// Executions are counted and timed by plan where all of them are logged, and not where slow ones are.
+async fn by_plan(major: Major) {
+    const STATEMENT: &str = "SELECT note FROM orders WHERE id = 7 AND note <> ''";
+    const PART: &str = "FROM orders WHERE id = ";
+    let cluster = cluster(major, options(major).setting("auto_explain.log_verbose", "on")).await;
+    let mut watched = Watched::start(&reading(&cluster, "pg.csv"));
+    watched.baseline().await;
+    plan_of(&mut watched, &cluster, STATEMENT, PART).await;
+    let slow = format!("SET enable_indexscan = off; SET enable_bitmapscan = off; {STATEMENT}");
+    for _ in 0..20 {
+        cluster.execute("postgres", STATEMENT).await;
+        cluster.execute("postgres", &slow).await;
+        cluster.execute("postgres", &slow).await;
+    }
+    // What is told is of a reading of the log before; the statement has to run for another one to tell it.
+    let mut counts = Vec::new();
+    for _ in 0..30 {
+        cluster.execute("postgres", STATEMENT).await;
+        watched.readings(1).await;
+        let plans = timed_until(&mut watched, PART, "executions by plan", |plans| !plans.is_empty()).await;
+        counts = plans.iter().map(|times| times.executions).collect();
+        if plans.len() == 2 && counts.contains(&40) {
+            let (scan, index) = (&plans[usize::from(counts[1] == 40)], &plans[usize::from(counts[0] == 40)]);
+            assert!(index.executions >= 20 && index.plan != scan.plan, "{major}: {plans:?}");
+            assert!([scan, index].iter().all(|times| times.source == PlanTimesSource::ServerLog));
+            assert!(
+                [scan, index].iter().all(|times| times.mean_ms > 0.0 && times.squared_deviations_ms2 > 0.0)
+            );
+            break;
+        }
+    }
+    assert!(counts.contains(&40), "{major}: {counts:?}");
+    // From now on only slow ones are logged, of which there is one: it must not count.
+    cluster.execute("postgres", "ALTER SYSTEM SET auto_explain.log_min_duration = '50ms'").await;
+    cluster.execute("postgres", "SELECT pg_reload_conf()").await;
+    let is_set = |batches: &[Arc<Batch>]| {
+        let mut settings = changes(batches).filter_map(|change| change.subject.as_deref());
+        settings.any(|name| name == "auto_explain.log_min_duration").then_some(())
+    };
+    watched.until("the change of the setting", is_set).await;
+    watched.readings(2).await;
+    cluster.execute("postgres", STATEMENT).await;
+    watched.readings(1).await;
+    let before = timed_until(&mut watched, PART, "executions by plan", |plans| plans.len() == 2).await;
+    let fates = count(&watched, Fate::Taken) + count(&watched, Fate::Repeated);
+    let log_all = format!("SET auto_explain.log_min_duration = 0; {STATEMENT}");
+    cluster.execute("postgres", &log_all).await;
+    watched
+        .until_own(RECORDS, &[("fate", "taken")], |_| {
+            count(&watched, Fate::Taken) + count(&watched, Fate::Repeated) > fates
+        })
+        .await;
+    cluster.execute("postgres", STATEMENT).await;
+    watched.readings(2).await;
+    let after = timed_until(&mut watched, PART, "executions by plan", |plans| plans.len() == 2).await;
+    assert_eq!(after, before, "{major}");
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn executions_are_timed_by_plan_where_all_of_them_are_logged() {
+    by_plan(Major::V14).await;
+    by_plan(Major::V18).await;
 }
 
 async fn every_format(major: Major, verbose: bool) {

@@ -14,7 +14,7 @@ mod support;
 use std::fs;
 use std::sync::Arc;
 
-use dbintel_model::{Batch, PlanIdentity, PlanRung, QueryKey};
+use dbintel_model::{Batch, PlanIdentity, PlanRung, PlanTimesSource, QueryKey};
 use dbintel_testkit::postgres::{Cluster, Major, Options};
 use support::client::query_id;
 use support::followed::PLANS;
@@ -49,7 +49,7 @@ BEGIN
     RETURN QUERY SELECT k.userid, k.dbid, k.queryid, k.planid,
         CASE WHEN NOT pg_has_role(session_user, 'pg_read_all_stats', 'USAGE') THEN '<insufficient privilege>'
             WHEN format = 'json' THEN k.json ELSE 'Seq Scan on orders' END,
-        1::int8, 1.0::float8, 1.0::float8, 1.0::float8, 1.0::float8, 0.0::float8, 1::int8,
+        100 * k.planid, 1000 * k.planid::float8, 1.0::float8, 1.0::float8, 10 * k.planid::float8, k.planid::float8, 1::int8,
         0::int8, 0::int8, 0::int8, 0::int8, 0::int8, 0::int8, 0::int8, 0::int8, 0::int8, 0::int8,
         0.0::float8, 0.0::float8, 0.0::float8, 0.0::float8, 0.0::float8, 0.0::float8, k.last_call, k.last_call
         FROM public.kept k;
@@ -142,6 +142,19 @@ async fn plans_of_the_extension_come_before_explain() {
     assert!(change.difference.contains("orders_note"), "{}", change.difference);
     let told = query_plans(watched.batches()).filter(|plan| plan.key.query_id == id);
     assert_eq!(told.map(|plan| plan.rung).collect::<Vec<_>>(), [PlanRung::Extension; 2]);
+    // How long executions took comes with the next reading of the statement, of the old plan as well as of the new one.
+    cluster.execute("postgres", &statement).await;
+    let timed = |batches: &[Arc<Batch>]| {
+        let last = queries(batches).filter(|query| query.key.query_id == id).last()?;
+        last.plan_times.clone().filter(|plans| plans.iter().any(|times| times.plan == change.new.exact))
+    };
+    let plans = watched.until("executions by plan", timed).await;
+    for (plan, number) in [(change.old.exact, 2.0), (change.new.exact, 3.0)] {
+        let times = plans.iter().find(|times| times.plan == plan).unwrap();
+        let said = (times.executions as f64, times.mean_ms, times.squared_deviations_ms2);
+        assert_eq!(said, (100.0 * number, 10.0 * number, 100.0 * number * number * number));
+        assert_eq!(times.source, PlanTimesSource::Extension);
+    }
     let left = format!("{:?}", watched.batches());
     assert!(!left.contains(CANARY), "{}", left.split(CANARY).next().unwrap_or_default().len());
 

@@ -104,6 +104,7 @@ pub(crate) fn query(
         rank: Some(numbers.rank.unwrap_or(1)),
         plan: plan.reference(),
         plan_missing: None,
+        plan_times: None,
         errors,
     })
 }

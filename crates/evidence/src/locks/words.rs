@@ -39,6 +39,7 @@ impl Verdict {
             | LockName::OnsetAfter
             | LockName::OnsetNear
             | LockName::SwitchBack
+            | LockName::SideBySide
             | LockName::TrialEarly
             | LockName::PlanEvidence
             | LockName::Acceleration => about_the_change(lock),
@@ -181,6 +182,11 @@ fn about_the_change(lock: &Lock) -> String {
         LockName::SwitchBack => {
             "old and new plan were not seen side by side, or something else changed in the same block".to_owned()
         }
+        LockName::SideBySide => format!(
+            "timed plan by plan, executions with the new plan take at most {} times as long as those with the old one, {} times are to explain",
+            plain(lock.value),
+            plain(lock.threshold)
+        ),
         LockName::Acceleration => format!("time ran {} times as fast as life", plain(lock.value)),
         _ if class < 1.0 => "no change of plan is known".to_owned(),
         _ if class < 2.0 => "the planner was asked for the plan; what ran was not seen".to_owned(),

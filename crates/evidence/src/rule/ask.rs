@@ -7,6 +7,7 @@ use crate::case::{Case, EvidenceClass, Waits};
 use crate::locks::{Category, Lock, LockName};
 use crate::measure::{Channels, Measured};
 use crate::thresholds::Thresholds;
+use crate::verdict::Direction;
 
 /// A verdict has about this many locks.
 const LOCKS: usize = 32;
@@ -216,6 +217,21 @@ impl<'a> Inquiry<'a> {
         let share = jump.here / self.telling().step;
         let needed = self.thresholds.onset_after_min;
         Some(Lock::at_least(LockName::OnsetNear, share, needed, Category::Insufficient))
+    }
+
+    /// Whether the plans themselves show the step, where their executions are timed singly. It lowers only where they show that
+    /// they do not: too few executions, or plans that are near each other, say nothing.
+    pub(super) fn side_by_side(&self) -> Option<Lock> {
+        let ratio = self.case.side_by_side?.ratio?;
+        // As the step is seen: slower by faster.
+        let (least, most) = match self.measured.direction {
+            Direction::Slower => (ratio.low, ratio.high),
+            Direction::Faster => (ratio.high.recip(), ratio.low.recip()),
+        };
+        let needed = self.thresholds.effect_careful;
+        let lock = Lock::at_least(LockName::SideBySide, most, needed, Category::Careful);
+        let is_shown = least > 1.0;
+        Some(if lock.failed() || is_shown { lock } else { lock.unclear() })
     }
 
     pub(super) fn is_at_the_change(&self, onset: Option<(f64, f64)>) -> bool {

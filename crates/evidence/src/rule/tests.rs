@@ -2,6 +2,7 @@ use super::*;
 use crate::case::{Block, ControlPoint, EvidenceClass, Overlap, PlanEvidence, ShortBlocks, Waits};
 use crate::locks::Outcome;
 use crate::scale::{Acceleration, TimeScale};
+use crate::side_by_side::SideBySide;
 use crate::verdict::{Conclusion, Direction};
 
 mod near;
@@ -30,6 +31,7 @@ struct World {
     plan: PlanEvidence,
     overlap: Overlap,
     waits: Waits,
+    side_by_side: Option<SideBySide>,
     minimum: bool,
     unresolved: bool,
 }
@@ -52,6 +54,7 @@ impl World {
             plan: PlanEvidence { expected_ratio: Some(4.0), ..PlanEvidence::clear(EvidenceClass::Actual) },
             overlap: Overlap { interleaved_blocks: 4, ..Overlap::default() },
             waits: Waits::NotSampled,
+            side_by_side: None,
             minimum: false,
             unresolved: false,
         }
@@ -118,6 +121,7 @@ impl World {
                 plan: self.plan,
                 overlap: self.overlap,
                 waits: self.waits,
+                side_by_side: self.side_by_side,
                 ..Case::new(&before, &after, FLIP)
             },
             thresholds,

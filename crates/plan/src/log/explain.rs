@@ -32,6 +32,8 @@ pub struct LoggedPlan<'a> {
     pub query_text: Option<Cow<'a, str>>,
     /// The identifier of this very statement.
     pub query_identifier: Option<i64>,
+    /// How long this execution took, in milliseconds.
+    pub duration_ms: f64,
     /// The plan without text and parameters. Its conditions can hold literals.
     pub json: String,
 }
@@ -47,10 +49,11 @@ pub fn auto_explain(message: &str) -> Option<AutoExplain<'_>> {
     if !body.starts_with('{') {
         return Some(AutoExplain::OtherFormat);
     }
-    Some(plan(body).map_or(AutoExplain::Unreadable, AutoExplain::Plan))
+    let plan = duration.parse().ok().and_then(|duration_ms| plan(body, duration_ms));
+    Some(plan.map_or(AutoExplain::Unreadable, AutoExplain::Plan))
 }
 
-fn plan(body: &str) -> Option<LoggedPlan<'_>> {
+fn plan(body: &str, duration_ms: f64) -> Option<LoggedPlan<'_>> {
     let mut budget = Budget::unlimited();
     let mut json = Reader::new(body, &mut budget);
     let Ok(Value::Object) = json.value() else { return None };
@@ -61,8 +64,8 @@ fn plan(body: &str) -> Option<LoggedPlan<'_>> {
         if !SECRETS.contains(&&*name) {
             let rest = body.get(before..)?.trim_start_matches([',', ' ', '\n', '\t', '\r']);
             let is_whole = rest.ends_with('}');
-            let logged =
-                LoggedPlan { query_text, query_identifier: identifier(rest), json: format!("{{{rest}") };
+            let json = format!("{{{rest}");
+            let logged = LoggedPlan { query_text, query_identifier: identifier(rest), duration_ms, json };
             return is_whole.then_some(logged);
         }
         match json.value().ok()? {

@@ -136,6 +136,7 @@ fn query(statement: i64) -> Record {
         rank: None,
         plan: None,
         plan_missing: None,
+        plan_times: None,
         errors: None,
     }))
 }

@@ -4,7 +4,7 @@ use dbintel_evidence::{
     Block, Case, Confirmation, EvidenceClass, Gone, Judge, Numbers, Overlap, PlanEvidence, Repair,
     ShortBlocks, Thresholds, Verdict, confirm, gone,
 };
-use dbintel_model::PlanRung;
+use dbintel_model::{PlanRung, PlanTimes, PlanTimesSource};
 
 use super::clock::BlockClock;
 use super::control::Controls;
@@ -71,6 +71,7 @@ impl Court {
             plan: plan_evidence(trial),
             overlap: overlap(trial),
             waits: waits(trial.waits_before.typical(), trial.waits.typical()),
+            side_by_side: trial.side_by_side(self.judge.thresholds().z),
             trial: is_early.then_some(short),
             ..Case::new(&self.before, &self.after, trial.hour)
         };
@@ -126,10 +127,13 @@ impl Court {
     }
 }
 
-/// Plans that ran are seen in the server's log; all others were asked for.
-fn class(flip: &Flip) -> EvidenceClass {
+/// Plans that ran are seen in the server's log and by an extension, which counts them one by one; all others were asked for.
+fn class(trial: &Trial, flip: &Flip) -> EvidenceClass {
+    let is_counted =
+        |times: &Option<PlanTimes>| times.is_some_and(|times| times.source == PlanTimesSource::Extension);
     match flip.rung {
-        PlanRung::Actual if flip.is_proven => EvidenceClass::Actual,
+        PlanRung::Extension if flip.is_proven && trial.timed.iter().all(is_counted) => EvidenceClass::PerPlan,
+        PlanRung::Actual | PlanRung::Extension if flip.is_proven => EvidenceClass::Actual,
         _ => EvidenceClass::Generic,
     }
 }
@@ -141,7 +145,7 @@ fn plan_evidence(trial: &Trial) -> PlanEvidence {
     let share = |count: u32| (all > 0).then(|| f64::from(count) / f64::from(all));
     let costs = flip.new_cost.zip(flip.old_cost).filter(|(new, old)| *new > 0.0 && *old > 0.0);
     PlanEvidence {
-        class: class(flip),
+        class: class(trial, flip),
         // A plan that is new was not there before; of one that was there once, nothing is known.
         new_share_before: (!flip.was_seen_before).then_some(0.0),
         new_share_after: share(new),

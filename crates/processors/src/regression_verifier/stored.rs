@@ -221,6 +221,7 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
         lost_ms: sound(from.f64()?)?,
         last: None,
         judged: None,
+        timed: [None; 2],
         finding: from.maybe(|from| from.u128().map(FindingId::from_u128))?,
         regression: from.maybe(|from| Ok((from.f64()?, from.maybe(Reader::f64)?)))?,
         repair: from.maybe(read_place)?,

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use dbintel_evidence::{Category, Conclusion, Direction, Verdict};
+use dbintel_evidence::moments::Moments;
+use dbintel_evidence::{Category, Conclusion, Direction, SideBySide, Verdict};
 use dbintel_model::finding::{Effect, TimeLost};
 use dbintel_model::{
-    FindingId, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanRung, Text, Timestamp,
+    FindingId, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanRung, PlanTimes, PlanTimesSource,
+    Text, Timestamp,
 };
 
 use super::hours::{HOURS_MAX, History, Hour, SHORTS_REACH, Short, TRIAL_SHORTS_MAX};
@@ -44,6 +46,9 @@ pub(super) struct Trial {
     pub(super) last: Option<(Conclusion, Category)>,
     /// The numbers of the last verdict, for pages. They come anew with the next one and are not stored.
     pub(super) judged: Option<Judged>,
+    /// Executions with the old plan and with the new one, where they are timed plan by plan. They come anew with the next reading and
+    /// are not stored.
+    pub(super) timed: [Option<PlanTimes>; 2],
     /// The finding it has led to.
     pub(super) finding: Option<FindingId>,
     /// What the finding said: the step of time as a logarithm, and the ratio of work.
@@ -157,6 +162,7 @@ impl Trial {
             lost_ms: statement.weight_ms,
             last: None,
             judged: None,
+            timed: [None; 2],
             finding: None,
             regression: None,
             repair: None,
@@ -169,6 +175,30 @@ impl Trial {
         if is_after && self.shorts_after.span().is_none_or(|(_, last)| place > last) {
             self.shorts_after.add(place, sums, TRIAL_SHORTS_MAX, SHORTS_REACH);
         }
+    }
+
+    /// Takes in what executions took by plan, those of the two it is about.
+    pub(super) fn note_times(&mut self, plans: &[PlanTimes]) {
+        let Some(flip) = &self.flip else { return };
+        for (plan, timed) in [flip.old, flip.new].into_iter().zip(&mut self.timed) {
+            let of_it = |times: &&PlanTimes| times.plan == plan.exact;
+            // What counts every execution is better than what sees a part of them.
+            let counted = |times: &&PlanTimes| times.source == PlanTimesSource::Extension;
+            let found = plans.iter().filter(of_it).find(counted).or_else(|| plans.iter().find(of_it));
+            *timed = found.copied().or(*timed);
+        }
+    }
+
+    /// The two plans side by side, if there are enough executions of both.
+    pub(super) fn side_by_side(&self, z: f64) -> Option<SideBySide> {
+        let [old, new] = self.timed.map(|times| {
+            times.map(|times| Moments {
+                count: times.executions as f64,
+                mean: times.mean_ms,
+                squared_deviations: Some(times.squared_deviations_ms2),
+            })
+        });
+        SideBySide::of(old?, new?, z)
     }
 
     pub(super) fn note_verdict(&mut self, verdict: &Verdict) {

@@ -130,6 +130,7 @@ fn query(text: &str) -> Query {
         rank: Some(1),
         plan: None,
         plan_missing: None,
+        plan_times: None,
         errors: None,
     }
 }

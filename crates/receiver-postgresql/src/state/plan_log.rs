@@ -6,7 +6,7 @@
 //!   is that of what the session runs when the line is written. A statement of the extended protocol within a transaction
 //!   is explained when the next one begins, and a line within a function has the identifier of the outermost statement;
 //! * nothing of the text or the parameters is kept;
-//! * what is kept of a round is bounded: plans of a statement, and plans and bytes of all.
+//! * what is kept of a round is bounded: plans of a statement, and plans and bytes of all, and what is timed as [`super::plan_times`] has it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use dbintel_plan::sql::{LexemeKind, lexemes};
 use dbintel_plan::{Budget, ProblemKind, parse_postgresql};
 
 use super::log_errors::{LogErrors, error_code};
+use super::plan_times::{TimedPlans, logged};
 use super::plans::{Candidate, ProbeKey};
 use super::texts::query_text;
 
@@ -94,12 +95,16 @@ pub struct LogRound {
     /// Exact fingerprints of what was kept.
     kept: HashMap<ProbeKey, Vec<u128>>,
     bytes: usize,
+    /// Whether how long executions took says something about their plans.
+    is_timed: bool,
     /// Databases whose errors are counted.
     databases: HashSet<Text>,
     /// The role whose errors are our own.
     own_role: Text,
     /// Errors that were met.
     pub errors: LogErrors,
+    /// Executions by plan, if they are timed.
+    pub timed: TimedPlans,
     /// Plans, in the order of the log.
     pub found: Vec<FoundPlan>,
     /// How many plans had which fate.
@@ -125,6 +130,13 @@ impl LogRound {
     #[must_use]
     pub fn counting_errors(mut self, databases: impl IntoIterator<Item = Text>, own_role: Text) -> Self {
         (self.databases, self.own_role) = (databases.into_iter().collect(), own_role);
+        self
+    }
+
+    /// Times executions by plan as well: the log has all of them, or a random part.
+    #[must_use]
+    pub const fn timing(mut self, is_timed: bool) -> Self {
+        self.is_timed = is_timed;
         self
     }
 
@@ -203,6 +215,9 @@ impl LogRound {
         }
         let fingerprint = parsed.plan.fingerprints().exact.as_u128();
         let key = (candidate.key.database_id, candidate.key.user_id, candidate.key.query_id);
+        if self.is_timed {
+            self.timed.add(key, &logged(fingerprint, plan.duration_ms));
+        }
         let kept = self.kept.entry(key).or_default();
         if kept.contains(&fingerprint) {
             return Fate::Repeated;

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dbintel_model::{GapReason, PlanFormat, PlanObservation, PlanRung, Target, Text};
@@ -22,6 +23,7 @@ use crate::log::{LogError, Reading, Tail};
 use crate::query::error::QueryError;
 use crate::state::gaps::Part;
 use crate::state::plan_log::{Fate, FoundPlan, LogRound};
+use crate::state::plan_times::TimedPlans;
 use crate::state::plans::MissingPlan;
 
 /// Bytes of the plans of a batch, beyond the first of them.
@@ -97,6 +99,11 @@ impl LoggedPlans {
         count(shared, &reading, &round);
         let mut round = round;
         self.errors.tell(shared, std::mem::take(&mut round.errors));
+        if !round.timed.is_empty() {
+            let mut timed = shared.timed_plans.lock();
+            timed.merge(std::mem::take(&mut round.timed));
+            count_forgotten(shared, &mut timed);
+        }
         self.note_obstacle(&round);
         let error = reading.error.as_ref().map(unreachable).or_else(|| {
             let message = if misses_prefix { PREFIX_BAD } else { self.obstacle? };
@@ -196,8 +203,9 @@ fn begin(shared: &Shared, format: LogFormatSetting, mut tail: Tail) -> JoinHandl
     let formats = Formats::new(shared.line_prefix.lock().as_deref());
     let databases = shared.databases.get().unwrap_or_default();
     let own_role = Text::from(shared.config.connect.username.clone());
+    let is_timed = shared.logs_every_duration.load(Ordering::Relaxed);
     tokio::task::spawn_blocking(move || {
-        let mut round = LogRound::of(statements).counting_errors(databases, own_role);
+        let mut round = LogRound::of(statements).counting_errors(databases, own_role).timing(is_timed);
         let reading = tail.read(&|path| formats.of(format, path), &mut |format, bytes| {
             let may_be_a_plan = holds_a_plan(bytes);
             if may_be_a_plan || may_be_an_error(format, bytes) {
@@ -235,6 +243,14 @@ fn observation(shared: &Shared, plan: &FoundPlan) -> PlanObservation {
         raw: Arc::clone(&plan.raw),
         obtained_at: plan.at.map_or(now, |at| at.min(now)),
         tables: Arc::default(),
+    }
+}
+
+/// Counts plans and statements for whose executions there was no room.
+pub(super) fn count_forgotten(shared: &Shared, timed: &mut TimedPlans) {
+    let forgotten = timed.take_forgotten();
+    if forgotten > 0 {
+        shared.count(&definitions::LIMIT_REACHED, "limit", "timed_plans", forgotten);
     }
 }
 

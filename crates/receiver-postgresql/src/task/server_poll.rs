@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,6 +24,7 @@ use crate::query::{distress, objects, sql_identifier};
 use crate::state::changes::{self, Resets, RoleSettings, Values};
 use crate::state::gaps::Part;
 use crate::state::held_plans::CausesOf;
+use crate::state::plan_times::is_every_duration_logged;
 
 /// See the module.
 #[derive(Debug)]
@@ -184,6 +186,7 @@ impl ServerLoop {
             if !seen.node.continues(before) {
                 self.families.starts.clear();
                 self.statements.forget_texts();
+                shared.timed_plans.lock().clear();
                 held_plans::forget(shared);
             }
         }
@@ -295,6 +298,7 @@ async fn read_catalogue(
     let settings = objects::settings(&mut leased.connection, limits);
     let settings = shared.admitted(ask, settings, Values::len).await?;
     *shared.line_prefix.lock() = settings.get("log_line_prefix").cloned();
+    let min_duration = settings.get("auto_explain.log_min_duration").cloned();
     if let Some(before) = &seen.accepted.settings {
         records
             .extend(changes::of_values(ChangeKind::Setting, None, before, &settings).into_iter().map(boxed));
@@ -306,6 +310,8 @@ async fn read_catalogue(
     if settings.is_cut {
         shared.count(&definitions::LIMIT_REACHED, "limit", "role_settings", 1);
     }
+    let is_logged = is_every_duration_logged(min_duration.as_ref(), &settings);
+    shared.logs_every_duration.store(is_logged, Ordering::Relaxed);
     if let Some(before) = &seen.accepted.role_settings {
         records.extend(changes::of_role_settings(before, &settings).into_iter().map(boxed));
     }

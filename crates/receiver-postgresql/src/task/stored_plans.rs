@@ -10,6 +10,7 @@ use dbintel_pipeline::telemetry::definitions;
 
 use super::connections::Leased;
 use super::held_plans::MAX_PLANS_PER_BATCH;
+use super::plan_log::count_forgotten;
 use super::plans::settle;
 use super::shared::Shared;
 use crate::query::error::QueryError;
@@ -92,6 +93,11 @@ impl Stored {
 /// Hands over what was found, and gives the statements of which nothing was.
 pub(super) fn hand_over(shared: &Shared, candidates: Vec<Candidate>, found: Option<Found>) -> Vec<Candidate> {
     let Some(Found { from, mut plans }) = found else { return candidates };
+    {
+        let mut timed = shared.timed_plans.lock();
+        plans.times.iter().for_each(|((key, _), times)| timed.set(*key, times));
+        count_forgotten(shared, &mut timed);
+    }
     let mut by_database: BTreeMap<Text, Vec<Record>> = BTreeMap::new();
     let mut left = Vec::new();
     for candidate in candidates {

@@ -1,6 +1,7 @@
 //! One thing wrong at a time: what the verdict becomes, what it says, and in which sentence.
 
 use super::*;
+use crate::moments::Moments;
 
 struct Expected {
     category: Category,
@@ -152,6 +153,29 @@ fn each_way_of_having_seen_both_plans_is_enough() {
     ] {
         assert_eq!(World { overlap, ..World::clear() }.judge().category, Category::Auto);
     }
+}
+
+/// Executions timed plan by plan lower a verdict that they contradict, and nothing else.
+#[test]
+fn plans_side_by_side_lower_only_what_they_contradict() {
+    let of = |count: f64, mean: f64| Moments::from_average(count, mean, mean);
+    let compared = |count, new_ms| SideBySide::of(of(1_000.0, 40.0), of(count, new_ms), 3.0);
+    let judge = |side_by_side| World { side_by_side, ..World::clear() }.judge();
+    let outcome = |verdict: &Verdict| verdict.lock(LockName::SideBySide).map(|lock| lock.outcome);
+    let agrees = judge(compared(1_000.0, 120.0));
+    assert_eq!((agrees.category, outcome(&agrees)), (Category::Auto, Some(Outcome::Passed)));
+    // Thirty executions that vary so much say neither.
+    let unclear = judge(compared(31.0, 40.0));
+    assert_eq!((unclear.category, outcome(&unclear)), (Category::Auto, Some(Outcome::Noted(false))));
+    let never = judge(None);
+    assert_eq!((never.category, outcome(&never)), (Category::Auto, None));
+    check(
+        &World { side_by_side: compared(1_000.0, 36.0), ..World::clear() },
+        Category::Careful,
+        Conclusion::Regressed,
+        "executions with the new plan take at most",
+    );
+    assert!(judge(compared(1_000.0, 36.0)).numbers.side_by_side.is_some());
 }
 
 #[test]

@@ -303,6 +303,7 @@ fn query(doubles: Doubles) -> impl Strategy<Value = Record> {
                 plan: rank
                     .map(|rank| PlanReference { fingerprint: fingerprint(rank), rung: PlanRung::Custom }),
                 plan_missing: (calls % 2 == 0).then_some(PlanMissing { reason: "syntax", meaning: "" }),
+                plan_times: None,
                 errors: rank.map(|rank| QueryErrors { failed: u64::from(rank), timed_out: u64::MAX }),
             }))
         },

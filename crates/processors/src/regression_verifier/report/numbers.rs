@@ -1,6 +1,7 @@
 //! The numbers of a verdict as evidence.
 
 use dbintel_evidence::{Direction, Verdict};
+use dbintel_model::PlanTimesSource;
 use dbintel_model::finding::{Evidence, Source};
 
 use crate::regression_verifier::clock::BlockClock;
@@ -185,6 +186,27 @@ fn about_the_change(verdict: &Verdict, trial: &Trial, all: &mut Vec<Evidence>) {
     if let Some(flip) = &trial.flip {
         add("cost_before", flip.old_cost, "1", Planner, "total cost of the old plan");
         add("cost_after", flip.new_cost, "1", Planner, "total cost of the new plan");
+    }
+    for (plan, times) in ["old", "new"].into_iter().zip(&trial.timed) {
+        let Some(times) = times else { continue };
+        let detail = match times.source {
+            PlanTimesSource::ServerLog => {
+                "executions with this plan that auto_explain logged, since the collector began to read them"
+            }
+            PlanTimesSource::Extension => "executions with this plan, since pg_store_plans counts them",
+        };
+        let names = if plan == "old" {
+            ["old_plan_executions", "old_plan_mean"]
+        } else {
+            ["new_plan_executions", "new_plan_mean"]
+        };
+        add(names[0], Some(times.executions as f64), "{call}", Measured, detail);
+        add(names[1], Some(times.mean_ms), "ms", Measured, detail);
+    }
+    if let Some(ratio) = numbers.side_by_side.and_then(|compared| compared.ratio) {
+        let detail = "mean of the executions with the new plan by that with the old one, Fieller";
+        add("new_by_old_plan_low", Some(ratio.low), "1", Computed, detail);
+        add("new_by_old_plan_high", Some(ratio.high), "1", Computed, detail);
     }
     for (name, hours) in [("waiting_before", &trial.waits_before), ("waiting_after", &trial.waits)] {
         let detail =

@@ -22,6 +22,7 @@ pub(super) fn query(world: &World, statement: usize) -> Query {
         plan: None,
         errors: None,
         plan_missing: None,
+        plan_times: None,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use dbintel_model::finding::{Attribution, Category, FindingKind, FindingNews, FindingState, Source};
 
+use dbintel_model::{PlanRung, PlanTimes, PlanTimesSource};
+
 use super::world::{World, key, world};
 
 const DROPPED: (&str, &str) =
@@ -47,6 +49,44 @@ fn a_plan_that_makes_a_statement_slower_is_found_with_everything_that_speaks_for
     assert!(before.mean.unwrap() * 3.0 < after.mean.unwrap() && before.end <= after.start);
     let planner = last.evidence.iter().filter(|number| number.source == Source::Planner).count();
     assert_eq!((planner, last.left_out), (2, 0));
+}
+
+fn timed(plan: u128, source: PlanTimesSource, mean_ms: f64) -> PlanTimes {
+    let executions = 400;
+    PlanTimes { plan, source, executions, mean_ms, squared_deviations_ms2: 100.0 * mean_ms * mean_ms }
+}
+
+/// What the log or an extension has of the executions of either plan is told, and lowers what it contradicts.
+#[test]
+fn executions_that_are_timed_by_plan_are_held_against_the_step() {
+    use PlanTimesSource::{Extension, ServerLog};
+    for (rung, source, new_ms, category, passed, class) in [
+        (PlanRung::Actual, ServerLog, 60.0, Category::Manual, true, 2.0),
+        (PlanRung::Actual, ServerLog, 12.0, Category::Careful, false, 2.0),
+        (PlanRung::Extension, Extension, 60.0, Category::Manual, true, 3.0),
+    ] {
+        let mut world = World::after_a_week("{}");
+        world.rung = rung;
+        world.flip(7, 5.0, 5.0, &[DROPPED]);
+        let new = world.statements[7].plan;
+        let plans = [timed(new - 1_000, source, 12.0), timed(9, source, 1.0), timed(new, source, new_ms)];
+        world.timed.insert(7, plans.into());
+        world.hours(30);
+        let last = &world.found.last().unwrap().finding;
+        let lock = |name: &str| last.locks.iter().find(|lock| *lock.name == *name).unwrap();
+        assert_eq!(last.category, category, "{:#?}", last.locks);
+        assert_eq!(lock("side_by_side").passed, Some(passed));
+        assert_eq!(lock("plan_evidence").value, Some(class));
+        let sentence = "Timed plan by plan, executions with the new plan take at most 1.11 times";
+        let is_said = lock("side_by_side").sentence.starts_with(sentence);
+        assert_eq!(is_said, !passed, "{}", lock("side_by_side").sentence);
+        let number = |name: &str| last.evidence.iter().find(|of| *of.name == *name).unwrap().value.unwrap();
+        assert_eq!((number("old_plan_executions"), number("old_plan_mean")), (400.0, 12.0));
+        assert_eq!((number("new_plan_executions"), number("new_plan_mean")), (400.0, new_ms));
+        let ratio = new_ms / 12.0;
+        assert!(number("new_by_old_plan_low") < ratio && number("new_by_old_plan_high") > ratio);
+        assert_eq!(last.left_out, 0);
+    }
 }
 
 /// A reading of the catalogue notices after the plan what was done before it.

@@ -1,6 +1,6 @@
 //! A server whose statements do what they are told, with noise, hours of day and load.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use dbintel_model::finding::{FindingKind, FindingNews};
 use dbintel_model::{
     ACTION_FACT, Attribute, Batch, Change, ChangeKind, Clock, Counters, Exactness, FindingEvent, Interval,
     ManualClock, Moments, Node, OBJECT_FACT, PlanCause, PlanChange, PlanFingerprint, PlanIdentity,
-    PlanReference, PlanRung, PlanSpan, Query, QueryErrors, QueryKey, QueryText, ROLE_FACT, Record, Server,
-    Session, TABLE_FACT, Target, Text, Timestamp,
+    PlanReference, PlanRung, PlanSpan, PlanTimes, Query, QueryErrors, QueryKey, QueryText, ROLE_FACT, Record,
+    Server, Session, TABLE_FACT, Target, Text, Timestamp,
 };
 use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::telemetry::Registry;
@@ -47,6 +47,8 @@ pub(super) struct World {
     pub(super) texts_are_known: bool,
     /// How plans are obtained.
     pub(super) rung: PlanRung,
+    /// What is known of executions by plan, of these statements.
+    pub(super) timed: HashMap<usize, Arc<[PlanTimes]>>,
     pub(super) random: fastrand::Rng,
     /// A part of an hour that one step of simulated time takes, of an hour's length under the acceleration.
     pub(super) step: Duration,
@@ -76,6 +78,7 @@ pub(super) fn world(yaml: &str) -> World {
         load: 1.0,
         texts_are_known: true,
         rung: PlanRung::Actual,
+        timed: HashMap::new(),
         random: fastrand::Rng::with_seed(42),
         step: Duration::from_secs(MINUTES * 60).div_f64(settings.acceleration),
         found: Vec::new(),
@@ -198,6 +201,7 @@ impl World {
                     plan: Some(PlanReference { fingerprint: plan(exact), rung: self.rung }),
                     errors: (timed_out > 0).then_some(QueryErrors { failed: timed_out, timed_out }),
                     plan_missing: None,
+                    plan_times: self.timed.get(&n).cloned(),
                 }))
             })
             .collect();

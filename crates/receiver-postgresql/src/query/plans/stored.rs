@@ -2,7 +2,8 @@
 //!
 //! Promises:
 //! * it is asked only where the view is the extension's, with the columns that are read and the server's own identifiers;
-//! * of each statement only the plan that ran last is read, and only if that was lately;
+//! * of each statement only the plans that ran last are read, and only if the last one ran lately: that one as its plan, and of all
+//!   of them how long their executions took;
 //! * the format is set for the transaction alone.
 //!
 //! The extension reads its whole file of plans for any of them, so that it is to be asked rarely.
@@ -11,7 +12,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{PlanIdentity, PlanRung, Timestamp};
+use dbintel_model::{MAX_TIMED_PLANS, PlanIdentity, PlanRung, PlanTimes, PlanTimesSource, Timestamp};
+use dbintel_plan::{Budget, parse_postgresql};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments as _, Row as _};
 
@@ -30,9 +32,15 @@ const VIEW: &str = "SELECT n.nspname::text FROM pg_extension e JOIN pg_depend d 
      JOIN pg_class c ON c.oid = d.objid JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE e.extname = 'pg_store_plans' AND c.relname = 'pg_store_plans' AND c.relkind = 'v' \
        AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') \
-       AND (SELECT count(*) FILTER (WHERE a.attname IN ('userid', 'dbid', 'queryid', 'plan', 'last_call')) = 5 \
+       AND (SELECT count(*) FILTER (WHERE a.attname IN ('userid', 'dbid', 'queryid', 'plan', 'calls', 'mean_time', \
+             'stddev_time', 'last_call')) = 8 \
            AND count(*) FILTER (WHERE a.attname = 'queryid_stat_statements') = 0 \
          FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)";
+
+/// Steps that reading one plan may take, as `plan_extractor` has it by default.
+const MAX_PLAN_STEPS: u64 = 1_000_000;
+/// No execution takes longer: 30 years.
+const TIME_MAX_MS: f64 = 1e12;
 
 const FORMAT: &str = "SELECT set_config('pg_store_plans.plan_format', 'json', true)";
 
@@ -41,6 +49,8 @@ const FORMAT: &str = "SELECT set_config('pg_store_plans.plan_format', 'json', tr
 pub struct StoredPlans {
     /// The plans, with the time at which each ran last.
     pub plans: HashMap<ProbeKey, (ObtainedPlan, Timestamp)>,
+    /// Executions by exact fingerprint, of the plans that ran last.
+    pub times: HashMap<(ProbeKey, u128), PlanTimes>,
     /// Plans that cannot be read: too large, or not in JSON.
     pub unusable: u64,
 }
@@ -48,10 +58,12 @@ pub struct StoredPlans {
 fn text(schema: &str, is_utf8: bool) -> String {
     let (plan, last_call) = (text_bytes("s.plan", MAX_PLAN_BYTES + 1, is_utf8), micros("s.last_call"));
     format!(
-        "SELECT DISTINCT ON (s.dbid, s.userid, s.queryid) s.dbid::int8, s.userid::int8, s.queryid, {plan}, {last_call} \
-         FROM {schema}.pg_store_plans s \
-         WHERE s.queryid = ANY($1) AND s.last_call > statement_timestamp() - make_interval(secs => $2) \
-         ORDER BY s.dbid, s.userid, s.queryid, s.last_call DESC"
+        "SELECT s.dbid::int8, s.userid::int8, s.queryid, {plan}, {last_call}, s.place = 1, s.calls, s.mean_time, s.stddev_time \
+         FROM (SELECT p.*, row_number() OVER (of_statement ORDER BY p.last_call DESC) AS place, \
+             max(p.last_call) OVER of_statement AS ran_last FROM {schema}.pg_store_plans p WHERE p.queryid = ANY($1) \
+             WINDOW of_statement AS (PARTITION BY p.dbid, p.userid, p.queryid)) s \
+         WHERE s.place <= {MAX_TIMED_PLANS} AND s.ran_last > statement_timestamp() - make_interval(secs => $2) \
+         ORDER BY s.place"
     )
 }
 
@@ -107,7 +119,10 @@ pub async fn read_stored_plans(
         let key = (number(0)?, number(1)?, row.try_get(2)?);
         match plan(row.try_get::<Option<&[u8]>, _>(3)?.unwrap_or_default()) {
             Some(plan) => {
-                found.plans.insert(key, (plan, Timestamp::from_micros(row.try_get(4)?)));
+                found.time(key, &plan, (row.try_get(6)?, row.try_get(7)?, row.try_get(8)?));
+                if row.try_get(5)? {
+                    found.plans.insert(key, (plan, Timestamp::from_micros(row.try_get(4)?)));
+                }
             }
             None => found.unusable += 1,
         }
@@ -116,6 +131,32 @@ pub async fn read_stored_plans(
     let text = text(schema, facts.is_utf8);
     connection.stream("stored plans", limits, Select::perhaps(&text), arguments, take).await?;
     Ok(found)
+}
+
+// === impl StoredPlans ===
+
+impl StoredPlans {
+    /// Takes in how long the executions of a plan took. What the extension takes for two plans can be one of ours.
+    #[allow(clippy::cast_precision_loss, reason = "a count below 2^53")]
+    fn time(&mut self, key: ProbeKey, plan: &ObtainedPlan, (calls, mean_ms, stddev_ms): (i64, f64, f64)) {
+        let parsed = parse_postgresql(&plan.raw, &mut Budget::steps(MAX_PLAN_STEPS)).plan;
+        let is_number = |ms: f64| (0.0..=TIME_MAX_MS).contains(&ms);
+        let Some(executions) = u64::try_from(calls).ok().filter(|calls| *calls > 0) else { return };
+        if parsed.nodes().is_empty() || !is_number(mean_ms) || !is_number(stddev_ms) {
+            return;
+        }
+        let fingerprint = parsed.fingerprints().exact.as_u128();
+        let times = PlanTimes {
+            plan: fingerprint,
+            source: PlanTimesSource::Extension,
+            executions,
+            mean_ms,
+            // The deviation is that of the population, as in pg_stat_statements.
+            squared_deviations_ms2: stddev_ms * stddev_ms * executions as f64,
+        };
+        let none = PlanTimes::new(fingerprint, PlanTimesSource::Extension);
+        self.times.entry((key, fingerprint)).or_insert(none).merge(&times);
+    }
 }
 
 /// A plan as the extension has it; `None` if it was cut, or is no JSON.

@@ -39,6 +39,7 @@ fn query(query_id: i64, total_time_ms: f64, raw: &str) -> Record {
         rank: Some(1),
         plan: None,
         plan_missing: None,
+        plan_times: None,
         errors: None,
     }))
 }

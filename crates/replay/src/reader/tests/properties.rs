@@ -105,6 +105,7 @@ fn query() -> impl Strategy<Value = Record> {
                 rank: Some(rank),
                 plan: plan.map(|(fingerprint, rung)| PlanReference { fingerprint, rung }),
                 plan_missing: None,
+                plan_times: None,
                 errors: errors.map(|(failed, timed_out)| QueryErrors { failed, timed_out }),
             }))
         },

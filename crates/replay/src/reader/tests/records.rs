@@ -68,6 +68,7 @@ pub(super) fn query_record(query_id: i64, seconds: u64, text: &str) -> Record {
         rank: Some(1),
         plan: None,
         plan_missing: None,
+        plan_times: None,
         errors: None,
     }))
 }
