@@ -96,6 +96,10 @@ impl Told {
         let what = format!("PostgreSQL {}\n{}", world.cluster.major(), describe(finding));
         assert!(&*first.kind == kind && first.sentence.starts_with(says), "{what}");
         assert_eq!(finding.flip.is_some(), self.kind == FindingKind::PlanRegression, "{what}");
+        // One execution in five is in the log with its duration.
+        let timed = finding.evidence.iter().find(|of| *of.name == *"old_plan_executions");
+        let is_timed = timed.and_then(|of| of.value).is_some_and(|executions| executions >= 10.0);
+        assert_eq!(is_timed, world.rung == Rung::Logged && finding.flip.is_some(), "{what}\n{timed:?}");
     }
 }
 

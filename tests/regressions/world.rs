@@ -33,6 +33,7 @@ pub(crate) enum Rung {
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
     pub(crate) workload: Workload,
+    pub(crate) rung: Rung,
     program: Dbintel,
     config: String,
     ports: AdminPorts,
@@ -62,6 +63,7 @@ impl World {
         Self {
             cluster,
             workload,
+            rung,
             program,
             config,
             ports,

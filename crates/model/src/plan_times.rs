@@ -1,9 +1,9 @@
 //! How long executions of a statement took, plan by plan.
 
-/// Plans of a statement whose executions are told.
+/// Plans of a statement whose executions are told, of each [`PlanTimesSource`].
 pub const MAX_TIMED_PLANS: usize = 4;
 
-/// Executions of one plan of a statement, since somebody began to time them.
+/// Executions of one plan of a statement, since somebody began to time them. Those of long ago may weigh less.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlanTimes {
     /// Exact fingerprint of the plan.
@@ -19,7 +19,7 @@ pub struct PlanTimes {
 }
 
 /// Who timed executions by plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PlanTimesSource {
     /// `auto_explain`, all executions or a random part of them.
     ServerLog,
@@ -59,6 +59,31 @@ impl PlanTimes {
         self.squared_deviations_ms2 +=
             other.squared_deviations_ms2 + distance * distance * own * others / all;
     }
+
+    /// What was added since `before`, the same counters at an earlier time; `None` where they do not continue it, or nothing was.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "counts below 2^53")]
+    pub fn since(&self, before: &Self) -> Option<Self> {
+        let executions = self.executions.checked_sub(before.executions).filter(|count| *count > 0)?;
+        let (first, added, all) = (before.executions as f64, executions as f64, self.executions as f64);
+        let mean_ms = (all * self.mean_ms - first * before.mean_ms) / added;
+        let distance = mean_ms - before.mean_ms;
+        let squares = self.squared_deviations_ms2
+            - before.squared_deviations_ms2
+            - distance * distance * first * added / all;
+        let is_sound = mean_ms.is_finite() && mean_ms >= 0.0 && squares.is_finite();
+        is_sound.then_some(Self { executions, mean_ms, squared_deviations_ms2: squares.max(0.0), ..*self })
+    }
+
+    /// Lets more executions than `max` weigh half as much as so many, so that what comes now counts. The mean stays.
+    #[allow(clippy::cast_precision_loss, reason = "counts below 2^53")]
+    pub fn fade(&mut self, max: u64) {
+        if self.executions > max {
+            let left = max / 2;
+            self.squared_deviations_ms2 *= left as f64 / self.executions as f64;
+            self.executions = left;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +110,12 @@ mod tests {
             let count = times.len() as f64;
             let mean = times.iter().sum::<f64>() / count;
             let squares: f64 = times.iter().map(|ms| (ms - mean).powi(2)).sum();
+            let since = of(&times).since(&of(first));
+            prop_assert_eq!(since.is_some(), !second.is_empty());
+            for since in since.into_iter().filter(|_| first.len() > 1 && second.len() > 1) {
+                prop_assert_eq!(since.executions, second.len() as u64);
+                prop_assert!((since.mean_ms - of(second).mean_ms).abs() <= 1e-6 * mean.max(1.0) * count);
+            }
             for found in [of(&times), merged] {
                 prop_assert_eq!(found.executions, times.len() as u64);
                 prop_assert!((found.mean_ms - mean).abs() <= 1e-9 * mean);

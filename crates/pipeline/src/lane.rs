@@ -117,6 +117,17 @@ enum Control {
     Replace(Vec<ProcessorFactory>, oneshot::Sender<Vec<RestoreError>>),
 }
 
+/// What a lane does next.
+enum Next {
+    Batch(Waiting),
+    Tick,
+    Control(Control),
+    /// The next part of what was begun.
+    Part,
+    /// Its queue is closed and empty.
+    End,
+}
+
 /// What survives a restart of the lane's task.
 struct Shared {
     cx: LaneContext,
@@ -271,31 +282,41 @@ impl Shared {
         self.cx.status.set(State::Ok, self.cx.clock.now());
         let mut has_more = false;
         loop {
-            tokio::select! {
+            // Each of these has its turn, however many of another one wait.
+            let next = async {
+                tokio::select! {
+                    waiting = self.queue.pop() => waiting.map_or(Next::End, Next::Batch),
+                    _ = tick.tick() => Next::Tick,
+                    Some(control) = controls.recv() => Next::Control(control),
+                }
+            };
+            let next = tokio::select! {
                 biased;
-                // First what is short and rare, which a full queue would keep waiting for ever.
-                _ = tick.tick() => {
-                    chain.tick();
-                    has_more = true;
-                }
-                Some(control) = controls.recv() => {
-                    self.control(&mut chain, control);
-                    has_more = true;
-                }
-                waiting = self.queue.pop() => {
-                    let Some(waiting) = waiting else { break };
-                    self.cx.status.working(self.cx.clock.monotonic());
+                next = next => next,
+                // Others on this thread have their turn between two parts.
+                () = tokio::task::yield_now(), if has_more => Next::Part,
+            };
+            self.cx.status.working(self.cx.clock.monotonic());
+            let is_batch = matches!(next, Next::Batch(_));
+            match next {
+                Next::Batch(waiting) => {
                     self.batches.increment();
                     chain.process(waiting.batch);
-                    has_more = chain.go_on();
-                    self.cx.status.idle(self.cx.clock.now());
                 }
-                // Others on this thread have their turn between two parts.
-                () = tokio::task::yield_now(), if has_more => has_more = chain.go_on(),
+                Next::Tick => chain.tick(),
+                Next::Control(control) => self.control(&mut chain, control),
+                Next::Part => {}
+                Next::End => break,
+            }
+            has_more = chain.go_on();
+            if is_batch {
+                self.cx.status.idle(self.cx.clock.now());
+            } else {
+                self.cx.status.rests();
             }
         }
-        chain.tick();
-        while chain.go_on() {}
+        chain.finish();
+        self.cx.status.rests();
         Ok(())
     }
 

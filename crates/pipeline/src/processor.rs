@@ -39,6 +39,9 @@ pub trait Processor: Send {
         false
     }
 
+    /// Called before the lane ends: what was to be done little by little is now to be done by [`Self::go_on`], all of it.
+    fn finish(&mut self) {}
+
     /// Answers an operator's command.
     fn command(&mut self, _cx: &mut Context<'_>, _command: &Command, _out: &mut Output) -> Reply {
         Reply::default()

@@ -231,6 +231,11 @@ impl StatusHandle {
         self.update(|status| status.working_since = Some(now));
     }
 
+    /// Notes that a piece of work is done that delivers nothing.
+    pub fn rests(&self) {
+        self.update(|status| status.working_since = None);
+    }
+
     /// Notes that the piece of work is done.
     pub fn idle(&self, now: Timestamp) {
         self.update(|status| {

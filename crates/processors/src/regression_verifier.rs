@@ -471,6 +471,10 @@ impl Processor for RegressionVerifier {
         self.look.is_some() || self.unstored.is_due() || self.weighing.is_some()
     }
 
+    fn finish(&mut self) {
+        self.unstored.finish();
+    }
+
     fn command(&mut self, cx: &mut Context<'_>, command: &Command, out: &mut Output) -> Reply {
         match command {
             Command::Show => Reply { lines: self.lines(), ..Reply::default() },

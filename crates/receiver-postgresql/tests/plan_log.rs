@@ -109,53 +109,51 @@ async fn plan_of(watched: &mut Watched, cluster: &Cluster, statement: &str, part
     watched.plan(part).await
 }
 
-/// The executions of a statement by plan, once this is so.
+/// Readings within which executions by plan must be told: the settings are read twice before.
+const MAX_LOOKS: usize = 60;
+const TIMED: (&str, &str) =
+    ("SELECT note FROM orders WHERE id = 7 AND note <> ''", "FROM orders WHERE id = ");
+
+/// Runs the statement until its executions by plan are so.
 async fn timed_until(
     watched: &mut Watched,
-    part: &str,
-    what: &str,
+    cluster: &Cluster,
     is_so: impl Fn(&[PlanTimes]) -> bool,
 ) -> Vec<PlanTimes> {
-    let found = |batches: &[Arc<Batch>]| {
-        let last = queries(batches).filter(|query| text_of(query).contains(part)).last()?;
-        last.plan_times.as_ref().filter(|plans| is_so(plans)).map(|plans| plans.to_vec())
-    };
-    watched.until(what, found).await
+    let mut seen = None;
+    for _ in 0..MAX_LOOKS {
+        cluster.execute("postgres", TIMED.0).await;
+        watched.readings(1).await;
+        let last = queries(watched.batches()).filter(|query| text_of(query).contains(TIMED.1)).last();
+        seen = last.and_then(|query| query.plan_times.as_ref()).map(|plans| plans.to_vec());
+        if let Some(plans) = seen.take_if(|plans| is_so(plans)) {
+            return plans;
+        }
+    }
+    panic!("executions by plan: {seen:?}");
 }
 
 /// Executions are counted and timed by plan where all of them are logged, and not where slow ones are.
 async fn by_plan(major: Major) {
-    const STATEMENT: &str = "SELECT note FROM orders WHERE id = 7 AND note <> ''";
-    const PART: &str = "FROM orders WHERE id = ";
+    let (statement, part) = TIMED;
     let cluster = cluster(major, options(major).setting("auto_explain.log_verbose", "on")).await;
     let mut watched = Watched::start(&reading(&cluster, "pg.csv"));
     watched.baseline().await;
-    plan_of(&mut watched, &cluster, STATEMENT, PART).await;
-    let slow = format!("SET enable_indexscan = off; SET enable_bitmapscan = off; {STATEMENT}");
-    for _ in 0..20 {
-        cluster.execute("postgres", STATEMENT).await;
-        cluster.execute("postgres", &slow).await;
-        cluster.execute("postgres", &slow).await;
+    plan_of(&mut watched, &cluster, statement, part).await;
+    watched.readings(2).await;
+    let scanning = format!("SET enable_indexscan = off; SET enable_bitmapscan = off; {statement}");
+    for _ in 0..40 {
+        cluster.execute("postgres", &scanning).await;
     }
-    // What is told is of a reading of the log before; the statement has to run for another one to tell it.
-    let mut counts = Vec::new();
-    for _ in 0..30 {
-        cluster.execute("postgres", STATEMENT).await;
-        watched.readings(1).await;
-        let plans = timed_until(&mut watched, PART, "executions by plan", |plans| !plans.is_empty()).await;
-        counts = plans.iter().map(|times| times.executions).collect();
-        if plans.len() == 2 && counts.contains(&40) {
-            let (scan, index) = (&plans[usize::from(counts[1] == 40)], &plans[usize::from(counts[0] == 40)]);
-            assert!(index.executions >= 20 && index.plan != scan.plan, "{major}: {plans:?}");
-            assert!([scan, index].iter().all(|times| times.source == PlanTimesSource::ServerLog));
-            assert!(
-                [scan, index].iter().all(|times| times.mean_ms > 0.0 && times.squared_deviations_ms2 > 0.0)
-            );
-            break;
-        }
+    let is_all = |plans: &[PlanTimes]| plans.len() == 2 && plans.iter().any(|times| times.executions == 40);
+    let plans = timed_until(&mut watched, &cluster, is_all).await;
+    for times in &plans {
+        assert_eq!(times.source, PlanTimesSource::ServerLog, "{major}");
+        assert!(times.mean_ms > 0.0 && times.squared_deviations_ms2 >= 0.0, "{major}: {times:?}");
     }
-    assert!(counts.contains(&40), "{major}: {counts:?}");
-    // From now on only slow ones are logged, of which there is one: it must not count.
+    assert_ne!(plans[0].plan, plans[1].plan);
+
+    // From now on only slow ones are logged. A session that logs all of its own must not count.
     cluster.execute("postgres", "ALTER SYSTEM SET auto_explain.log_min_duration = '50ms'").await;
     cluster.execute("postgres", "SELECT pg_reload_conf()").await;
     let is_set = |batches: &[Arc<Batch>]| {
@@ -163,22 +161,14 @@ async fn by_plan(major: Major) {
         settings.any(|name| name == "auto_explain.log_min_duration").then_some(())
     };
     watched.until("the change of the setting", is_set).await;
-    watched.readings(2).await;
-    cluster.execute("postgres", STATEMENT).await;
-    watched.readings(1).await;
-    let before = timed_until(&mut watched, PART, "executions by plan", |plans| plans.len() == 2).await;
-    let fates = count(&watched, Fate::Taken) + count(&watched, Fate::Repeated);
-    let log_all = format!("SET auto_explain.log_min_duration = 0; {STATEMENT}");
-    cluster.execute("postgres", &log_all).await;
-    watched
-        .until_own(RECORDS, &[("fate", "taken")], |_| {
-            count(&watched, Fate::Taken) + count(&watched, Fate::Repeated) > fates
-        })
-        .await;
-    cluster.execute("postgres", STATEMENT).await;
-    watched.readings(2).await;
-    let after = timed_until(&mut watched, PART, "executions by plan", |plans| plans.len() == 2).await;
-    assert_eq!(after, before, "{major}");
+    watched.readings(3).await;
+    let before = timed_until(&mut watched, &cluster, |_| true).await;
+    let met = |watched: &Watched| count(watched, Fate::Taken) + count(watched, Fate::Repeated);
+    let fates = met(&watched);
+    cluster.execute("postgres", &format!("SET auto_explain.log_min_duration = 0; {statement}")).await;
+    watched.until_own(RECORDS, &[("fate", "taken")], |_| met(&watched) > fates).await;
+    watched.readings(3).await;
+    assert_eq!(timed_until(&mut watched, &cluster, |_| true).await, before, "{major}");
     watched.stop().await;
 }
 

@@ -6,7 +6,7 @@
 //! * time is what the records say: the clock stands at the server clock of the batch that is worked on, and goes back where the
 //!   next file begins earlier. Processors are ticked before a batch if a second or more has passed since the last tick, once,
 //!   however long that was: what they do at a tick depends on the time that has passed, and what they do in parts they
-//!   finish when the next part of time is over;
+//!   finish with the same batch;
 //! * the same files give the same findings.
 
 use std::fmt::Write as _;

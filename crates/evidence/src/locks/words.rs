@@ -183,7 +183,7 @@ fn about_the_change(lock: &Lock) -> String {
             "old and new plan were not seen side by side, or something else changed in the same block".to_owned()
         }
         LockName::SideBySide => format!(
-            "timed plan by plan, executions with the new plan take at most {} times as long as those with the old one, {} times are to explain",
+            "timed plan by plan, executions with the two plans are at most {} times apart in this direction, at least {} times are to explain",
             plain(lock.value),
             plain(lock.threshold)
         ),

@@ -223,10 +223,14 @@ impl<'a> Inquiry<'a> {
     /// they do not: too few executions, or plans that are near each other, say nothing.
     pub(super) fn side_by_side(&self) -> Option<Lock> {
         let ratio = self.case.side_by_side?.ratio?;
-        // As the step is seen: slower by faster.
+        // The new plan ran later than the old one, when the whole server may have been slower or faster.
+        let moved = self.measured.numbers.control_ratio.filter(|moved| *moved > 0.0).unwrap_or(1.0);
+        let (low, high) = (ratio.low / moved, ratio.high / moved);
+        // As the step is seen: slower by faster. A lower bound that is not above zero bounds nothing.
         let (least, most) = match self.measured.direction {
-            Direction::Slower => (ratio.low, ratio.high),
-            Direction::Faster => (ratio.high.recip(), ratio.low.recip()),
+            Direction::Slower => (low, high),
+            Direction::Faster if low > 0.0 => (high.recip(), low.recip()),
+            Direction::Faster => (high.recip(), f64::INFINITY),
         };
         let needed = self.thresholds.effect_careful;
         let lock = Lock::at_least(LockName::SideBySide, most, needed, Category::Careful);

@@ -72,6 +72,13 @@ impl Chain {
         has_more
     }
 
+    /// Ticks every processor for the last time, and has them do all that is left.
+    pub(super) fn finish(&mut self) {
+        self.tick();
+        self.stages.iter_mut().for_each(|stage| stage.processor.finish());
+        while self.go_on() {}
+    }
+
     /// What a processor gave out between batches goes through those after it.
     fn send_on(&mut self, index: usize, out: &mut Output) {
         let made = self.settle(index, out);

@@ -127,13 +127,14 @@ impl Court {
     }
 }
 
-/// Plans that ran are seen in the server's log and by an extension, which counts them one by one; all others were asked for.
+/// Plans that ran are seen in the server's log, and by an extension that counts each of them; all others were asked for, or are one look
+/// at what ran last.
 fn class(trial: &Trial, flip: &Flip) -> EvidenceClass {
     let is_counted =
         |times: &Option<PlanTimes>| times.is_some_and(|times| times.source == PlanTimesSource::Extension);
     match flip.rung {
         PlanRung::Extension if flip.is_proven && trial.timed.iter().all(is_counted) => EvidenceClass::PerPlan,
-        PlanRung::Actual | PlanRung::Extension if flip.is_proven => EvidenceClass::Actual,
+        PlanRung::Actual if flip.is_proven => EvidenceClass::Actual,
         _ => EvidenceClass::Generic,
     }
 }

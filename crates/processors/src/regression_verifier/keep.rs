@@ -70,6 +70,11 @@ impl Unstored {
         self.days_per_second
     }
 
+    /// All of it is to go now.
+    pub(super) fn finish(&mut self) {
+        self.due = (usize::MAX, usize::MAX);
+    }
+
     /// Whether anything is still to go with this second.
     pub(super) fn is_due(&self) -> bool {
         self.due != (0, 0)

@@ -18,7 +18,10 @@
 use dbintel_evidence::ControlPoint;
 use dbintel_evidence::unprompted::PlansSeen;
 use dbintel_model::finding::FindingKind;
-use dbintel_model::{ChangeKind, FindingId, PlanCause, PlanFingerprint, PlanRung, QueryKey, Text, Timestamp};
+use dbintel_model::{
+    ChangeKind, FindingId, PlanCause, PlanFingerprint, PlanRung, PlanTimes, PlanTimesSource, QueryKey, Text,
+    Timestamp,
+};
 
 use super::changes::ChangeTimes;
 use super::cured::Cured;
@@ -197,6 +200,7 @@ pub(super) fn trial(trial: &Trial) -> Vec<u8> {
         out.maybe(work, Writer::f64);
     });
     out.maybe(trial.repair, Writer::i64);
+    trial.timed.into_iter().for_each(|times| out.maybe(times, write_times));
     out.0
 }
 
@@ -206,7 +210,7 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
     let waits = |from: &mut Reader<'_>| {
         if is_former { skip_sums(from).map(|()| WaitHours::default()) } else { WaitHours::read(from) }
     };
-    Ok(Trial {
+    let mut trial = Trial {
         statement,
         flip: from.maybe(read_flip)?.map(Box::new),
         at: from.time()?,
@@ -225,7 +229,32 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
         finding: from.maybe(|from| from.u128().map(FindingId::from_u128))?,
         regression: from.maybe(|from| Ok((from.f64()?, from.maybe(Reader::f64)?)))?,
         repair: from.maybe(read_place)?,
-    })
+    };
+    // The first values of this layout end here.
+    if !from.0.is_empty()
+        && let Some(flip) = &trial.flip
+    {
+        let [old, new] = [flip.old.exact, flip.new.exact];
+        trial.timed = [from.maybe(|from| read_times(from, old))?, from.maybe(|from| read_times(from, new))?];
+    }
+    Ok(trial)
+}
+
+fn write_times(out: &mut Writer, times: PlanTimes) {
+    out.u8(u8::from(times.source == PlanTimesSource::Extension));
+    out.u64(times.executions);
+    out.f64(times.mean_ms);
+    out.f64(times.squared_deviations_ms2);
+}
+
+fn read_times(from: &mut Reader<'_>, plan: u128) -> Result<PlanTimes, Damaged> {
+    let source = match from.u8()? {
+        0 => PlanTimesSource::ServerLog,
+        1 => PlanTimesSource::Extension,
+        _ => return Err(Damaged),
+    };
+    let (executions, mean_ms) = (from.u64()?, sound(from.f64()?)?);
+    Ok(PlanTimes { plan, source, executions, mean_ms, squared_deviations_ms2: sound(from.f64()?)? })
 }
 
 fn read_history<P: Packed>(from: &mut Reader<'_>, max: usize, reach: i64) -> Result<History<P>, Damaged> {

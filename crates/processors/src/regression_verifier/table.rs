@@ -225,7 +225,8 @@ impl Statements {
         (statement.id, statement.stored_day) = (id, i64::MIN);
         (statement.about.text, statement.about.fingerprint) =
             (Some(Arc::clone(text)), Some(text.fingerprint));
-        statement.is_named = true;
+        // What waits to be stored waits under the former id.
+        (statement.is_named, statement.is_changed) = (true, false);
         self.places.insert(id, place);
     }
 

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use dbintel_evidence::moments::Moments;
-use dbintel_evidence::{Category, Conclusion, Direction, SideBySide, Verdict};
+use dbintel_evidence::{Category, Conclusion, Direction, SideBySide, TIMED_EXECUTIONS_MIN, Verdict};
 use dbintel_model::finding::{Effect, TimeLost};
 use dbintel_model::{
-    FindingId, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanRung, PlanTimes, PlanTimesSource,
-    Text, Timestamp,
+    FindingId, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanRung, PlanTimes, Text, Timestamp,
 };
 
 use super::hours::{HOURS_MAX, History, Hour, SHORTS_REACH, Short, TRIAL_SHORTS_MAX};
@@ -46,8 +45,7 @@ pub(super) struct Trial {
     pub(super) last: Option<(Conclusion, Category)>,
     /// The numbers of the last verdict, for pages. They come anew with the next one and are not stored.
     pub(super) judged: Option<Judged>,
-    /// Executions with the old plan and with the new one, where they are timed plan by plan. They come anew with the next reading and
-    /// are not stored.
+    /// Executions with the old plan and with the new one, where they are timed plan by plan.
     pub(super) timed: [Option<PlanTimes>; 2],
     /// The finding it has led to.
     pub(super) finding: Option<FindingId>,
@@ -181,16 +179,24 @@ impl Trial {
     pub(super) fn note_times(&mut self, plans: &[PlanTimes]) {
         let Some(flip) = &self.flip else { return };
         for (plan, timed) in [flip.old, flip.new].into_iter().zip(&mut self.timed) {
-            let of_it = |times: &&PlanTimes| times.plan == plan.exact;
-            // What counts every execution is better than what sees a part of them.
-            let counted = |times: &&PlanTimes| times.source == PlanTimesSource::Extension;
-            let found = plans.iter().filter(of_it).find(counted).or_else(|| plans.iter().find(of_it));
-            *timed = found.copied().or(*timed);
+            // The best source comes first, and a plan that has one keeps it. Whoever begins to count anew has nothing to say for a while.
+            let is_as_good = |times: &&PlanTimes| {
+                times.plan == plan.exact
+                    && timed.is_none_or(|known| {
+                        known.source == times.source && times.executions as f64 >= TIMED_EXECUTIONS_MIN
+                    })
+            };
+            *timed = plans.iter().find(is_as_good).copied().or(*timed);
         }
     }
 
-    /// The two plans side by side, if there are enough executions of both.
+    /// The two plans side by side, if the same source has enough executions of both. Those of a plan that the statement had before may be
+    /// of that time, and are not compared.
     pub(super) fn side_by_side(&self, z: f64) -> Option<SideBySide> {
+        let [first, second] = self.timed;
+        if first?.source != second?.source || self.flip.as_ref()?.was_seen_before {
+            return None;
+        }
         let [old, new] = self.timed.map(|times| {
             times.map(|times| Moments {
                 count: times.executions as f64,

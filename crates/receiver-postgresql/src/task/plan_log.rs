@@ -6,7 +6,6 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dbintel_model::{GapReason, PlanFormat, PlanObservation, PlanRung, Target, Text};
@@ -23,7 +22,7 @@ use crate::log::{LogError, Reading, Tail};
 use crate::query::error::QueryError;
 use crate::state::gaps::Part;
 use crate::state::plan_log::{Fate, FoundPlan, LogRound};
-use crate::state::plan_times::TimedPlans;
+use crate::state::plan_times::{Durations, TimedPlans, Unconfirmed};
 use crate::state::plans::MissingPlan;
 
 /// Bytes of the plans of a batch, beyond the first of them.
@@ -46,6 +45,9 @@ pub(super) struct LoggedPlans {
     reading: Option<JoinHandle<Done>>,
     targets: BTreeMap<Text, Arc<Target>>,
     errors: CountedErrors,
+    /// What was known of the settings when the last reading began.
+    begun: Durations,
+    unconfirmed: Unconfirmed,
     /// Why plans that were met can be told to no statement.
     obstacle: Option<&'static str>,
 }
@@ -60,6 +62,8 @@ impl LoggedPlans {
             reading: None,
             targets: BTreeMap::new(),
             errors: CountedErrors::default(),
+            begun: Durations::default(),
+            unconfirmed: Unconfirmed::default(),
             obstacle: None,
         }
     }
@@ -76,7 +80,11 @@ impl LoggedPlans {
             None => {
                 let tail =
                     self.tail.take().unwrap_or_else(|| Tail::new(config.include.clone(), config.limits));
-                self.reading.insert(begin(shared, config.format, tail))
+                let durations = *shared.durations.lock();
+                // The first records after a change of the settings may have been logged before it.
+                let is_timed = durations.are_all_logged && self.begun.are_all_logged;
+                self.begun = durations;
+                self.reading.insert(begin(shared, config.format, tail, is_timed))
             }
         };
         let Ok(read) = tokio::time::timeout(DEADLINE, reading).await else {
@@ -99,11 +107,7 @@ impl LoggedPlans {
         count(shared, &reading, &round);
         let mut round = round;
         self.errors.tell(shared, std::mem::take(&mut round.errors));
-        if !round.timed.is_empty() {
-            let mut timed = shared.timed_plans.lock();
-            timed.merge(std::mem::take(&mut round.timed));
-            count_forgotten(shared, &mut timed);
-        }
+        self.settle_times(shared, std::mem::take(&mut round.timed));
         self.note_obstacle(&round);
         let error = reading.error.as_ref().map(unreachable).or_else(|| {
             let message = if misses_prefix { PREFIX_BAD } else { self.obstacle? };
@@ -111,6 +115,16 @@ impl LoggedPlans {
         });
         self.tell(shared, error);
         self.deliver(shared, round.found);
+    }
+
+    /// Executions count once the settings have been read after them.
+    fn settle_times(&mut self, shared: &Shared, round: TimedPlans) {
+        let now = *shared.durations.lock();
+        if let Some(confirmed) = self.unconfirmed.settle(round, &self.begun, &now) {
+            let mut timed = shared.timed_plans.lock();
+            timed.merge(confirmed);
+            count_forgotten(shared, &mut timed);
+        }
     }
 
     /// As long as no plan is met nobody knows whether it is better now.
@@ -197,13 +211,12 @@ struct Done {
 }
 
 /// Begins to read what has come, for the statements that are known now.
-fn begin(shared: &Shared, format: LogFormatSetting, mut tail: Tail) -> JoinHandle<Done> {
+fn begin(shared: &Shared, format: LogFormatSetting, mut tail: Tail, is_timed: bool) -> JoinHandle<Done> {
     let mut statements = shared.plans.lock().known();
     statements.retain(|candidate| shared.config.wants_database(&candidate.key.database));
     let formats = Formats::new(shared.line_prefix.lock().as_deref());
     let databases = shared.databases.get().unwrap_or_default();
     let own_role = Text::from(shared.config.connect.username.clone());
-    let is_timed = shared.logs_every_duration.load(Ordering::Relaxed);
     tokio::task::spawn_blocking(move || {
         let mut round = LogRound::of(statements).counting_errors(databases, own_role).timing(is_timed);
         let reading = tail.read(&|path| formats.of(format, path), &mut |format, bytes| {

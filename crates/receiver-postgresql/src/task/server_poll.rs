@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,7 +23,6 @@ use crate::query::{distress, objects, sql_identifier};
 use crate::state::changes::{self, Resets, RoleSettings, Values};
 use crate::state::gaps::Part;
 use crate::state::held_plans::CausesOf;
-use crate::state::plan_times::is_every_duration_logged;
 
 /// See the module.
 #[derive(Debug)]
@@ -186,6 +184,7 @@ impl ServerLoop {
             if !seen.node.continues(before) {
                 self.families.starts.clear();
                 self.statements.forget_texts();
+                shared.durations.lock().change_node();
                 shared.timed_plans.lock().clear();
                 held_plans::forget(shared);
             }
@@ -310,8 +309,7 @@ async fn read_catalogue(
     if settings.is_cut {
         shared.count(&definitions::LIMIT_REACHED, "limit", "role_settings", 1);
     }
-    let is_logged = is_every_duration_logged(min_duration.as_ref(), &settings);
-    shared.logs_every_duration.store(is_logged, Ordering::Relaxed);
+    shared.durations.lock().read(min_duration.as_ref(), &settings);
     if let Some(before) = &seen.accepted.role_settings {
         records.extend(changes::of_role_settings(before, &settings).into_iter().map(boxed));
     }

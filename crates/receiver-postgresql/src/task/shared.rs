@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use dbintel_model::{Batch, Clock, GapReason, Node, Record, Server, Target, Text, Timestamp};
@@ -25,7 +24,7 @@ use crate::query::meter::Meter;
 use crate::state::gaps::{Gaps, Part};
 use crate::state::held_plans::HeldPlans;
 use crate::state::log_errors::LogErrors;
-use crate::state::plan_times::TimedPlans;
+use crate::state::plan_times::{Durations, TimedPlans};
 use crate::state::plans::Probes;
 
 /// Gaps of refused batches that are kept for the next one.
@@ -58,8 +57,8 @@ pub(super) struct Shared {
     pub(super) plans: Mutex<Probes>,
     /// `log_line_prefix`, once it was read.
     pub(super) line_prefix: Mutex<Option<Text>>,
-    /// Whether the log has executions whatever they took, as settings were last read.
-    pub(super) logs_every_duration: AtomicBool,
+    /// What is known of the settings by which executions are timed.
+    pub(super) durations: Mutex<Durations>,
     /// Executions by plan, as far as they are timed.
     pub(super) timed_plans: Mutex<TimedPlans>,
     /// Plans that wait for what may have changed them.
@@ -150,7 +149,7 @@ impl Shared {
             databases: Databases::default(),
             plans: Mutex::new(Probes::every(config.plans.map_or(Duration::MAX, |plans| plans.reprobe))),
             line_prefix: Mutex::default(),
-            logs_every_duration: AtomicBool::new(false),
+            durations: Mutex::default(),
             timed_plans: Mutex::default(),
             server_poll: tokio::sync::Mutex::default(),
             facts_of_server: Mutex::default(),

@@ -152,7 +152,7 @@ impl Statements {
         let id = |key: &QueryKey| (key.database_id, key.user_id, key.query_id);
         let mut failed: HashMap<_, &FailedStatement> =
             self.told_errors.iter().map(|failed| (id(&failed.key), failed)).collect();
-        let (mut texts, mut timed) = (self.texts.lock(), shared.timed_plans.lock());
+        let (mut texts, timed) = (self.texts.lock(), shared.timed_plans.lock());
         for delta in &difference.deltas {
             let key = self.key(delta);
             let ranked = rank < top_n && shared.config.wants_database(&key.database);
@@ -160,7 +160,7 @@ impl Statements {
             // A record of the log has the identifier of the outermost statement.
             let errors = (key.toplevel != Some(false)).then(|| failed.remove(&id(&key))).flatten();
             // Nested statements are not told apart from those that a client sent.
-            let plan_times = (key.toplevel != Some(false)).then(|| timed.of(&id(&key))).flatten();
+            let plan_times = (key.toplevel != Some(false)).then(|| timed.of(id(&key))).flatten();
             records.push(Record::Query(Box::new(Query {
                 text: texts.get((delta.key.database_id, delta.key.query_id)),
                 key,

@@ -33,6 +33,8 @@ pub(super) struct Stored {
 pub(super) struct Found {
     from: (Arc<Node>, Timestamp),
     plans: StoredPlans,
+    /// Whether its counters have executions whatever they took.
+    are_all_counted: bool,
 }
 
 impl Stored {
@@ -64,7 +66,9 @@ impl Stored {
             }
         };
         shared.offer(&shared.target, None, records);
-        Ok(plans.map(|plans| Found { from: (Arc::new(from.0), from.1), plans }))
+        let found =
+            |(plans, are_all_counted)| Found { from: (Arc::new(from.0), from.1), plans, are_all_counted };
+        Ok(plans.map(found))
     }
 
     async fn ask(
@@ -72,32 +76,29 @@ impl Stored {
         shared: &Shared,
         leased: &mut Leased,
         candidates: &[Candidate],
-    ) -> Result<Option<StoredPlans>, QueryError> {
+    ) -> Result<Option<(StoredPlans, bool)>, QueryError> {
         let limits = shared.limits(&shared.target);
         let ask = leased.ask(&shared.target, Purpose::Catalogue, "is pg_store_plans there");
         let looking = stored_plans_view(&mut leased.connection, limits);
-        let Some(view) = shared.admitted(ask, looking, |_| 1).await? else { return Ok(None) };
+        let Some((view, are_all_counted)) = shared.admitted(ask, looking, |_| 1).await? else {
+            return Ok(None);
+        };
         let age = shared.config.plans.map_or(Duration::ZERO, |plans| plans.reprobe);
         let ask = leased.ask(&shared.target, Purpose::Texts, "stored plans");
         let reading =
             read_stored_plans(&mut leased.connection, limits, &leased.facts, &view, candidates, age);
-        let (plans, took) = shared.timed(ask, reading, |found| found.plans.len()).await?;
+        let (plans, took) = shared.timed(ask, reading, |found| found.rows).await?;
         self.next = Some(shared.clock.monotonic().plus(took.saturating_mul(WAIT_PER_READ_DURATION)));
         if plans.unusable > 0 {
             shared.count(&definitions::LIMIT_REACHED, "limit", "stored_plans", plans.unusable);
         }
-        Ok(Some(plans))
+        Ok(Some((plans, are_all_counted)))
     }
 }
 
 /// Hands over what was found, and gives the statements of which nothing was.
 pub(super) fn hand_over(shared: &Shared, candidates: Vec<Candidate>, found: Option<Found>) -> Vec<Candidate> {
-    let Some(Found { from, mut plans }) = found else { return candidates };
-    {
-        let mut timed = shared.timed_plans.lock();
-        plans.times.iter().for_each(|((key, _), times)| timed.set(*key, times));
-        count_forgotten(shared, &mut timed);
-    }
+    let Some(Found { from, mut plans, are_all_counted }) = found else { return candidates };
     let mut by_database: BTreeMap<Text, Vec<Record>> = BTreeMap::new();
     let mut left = Vec::new();
     for candidate in candidates {
@@ -108,6 +109,13 @@ pub(super) fn hand_over(shared: &Shared, candidates: Vec<Candidate>, found: Opti
         };
         let record = settle(shared, &candidate, last_call.min(from.1), Ok(plan));
         by_database.entry(candidate.key.database.clone()).or_default().extend(record);
+    }
+    let times =
+        if are_all_counted && shared.durations.lock().are_all_counted { plans.times() } else { Vec::new() };
+    {
+        let mut timed = shared.timed_plans.lock();
+        times.iter().for_each(|(key, times)| timed.count(*key, times));
+        count_forgotten(shared, &mut timed);
     }
     for (database, mut records) in by_database {
         let target = Arc::new(Target::database(Arc::clone(&shared.server), database));

@@ -173,9 +173,18 @@ fn plans_side_by_side_lower_only_what_they_contradict() {
         &World { side_by_side: compared(1_000.0, 36.0), ..World::clear() },
         Category::Careful,
         Conclusion::Regressed,
-        "executions with the new plan take at most",
+        "executions with the two plans are at most 1.",
     );
     assert!(judge(compared(1_000.0, 36.0)).numbers.side_by_side.is_some());
+    // The other way up: what got faster has a plan that is faster, or one of which thirty executions cannot tell, or it has not.
+    let faster = |count, new_ms| {
+        let of_plans = compared(count, new_ms);
+        let world = World { time_ratio: 1.0 / 3.0, work_ratio: 0.2, mean_ms: 120.0, ..World::clear() };
+        outcome(&World { side_by_side: of_plans, ..world }.judge())
+    };
+    assert_eq!(faster(1_000.0, 13.0), Some(Outcome::Passed));
+    assert_eq!(faster(31.0, 30.0), Some(Outcome::Noted(false)));
+    assert_eq!(faster(1_000.0, 44.0), Some(Outcome::Capped(Category::Careful)));
 }
 
 #[test]

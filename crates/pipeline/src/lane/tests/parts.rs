@@ -44,8 +44,17 @@ impl Processor for Worker {
 }
 
 fn worker(seen: &Seen) -> ProcessorFactory {
+    working(seen, None)
+}
+
+/// One that has begun before the first tick.
+fn begun(seen: &Seen) -> ProcessorFactory {
+    working(seen, Some(PARTS))
+}
+
+fn working(seen: &Seen, left: Option<usize>) -> ProcessorFactory {
     let seen = seen.clone();
-    let build = move || -> Box<dyn Processor> { Box::new(Worker { left: None, seen: seen.clone() }) };
+    let build = move || -> Box<dyn Processor> { Box::new(Worker { left, seen: seen.clone() }) };
     ProcessorFactory { id: "worker".into(), build: Arc::new(build) }
 }
 
@@ -74,12 +83,15 @@ async fn a_batch_waits_for_one_part_and_what_the_last_part_gives_goes_through_th
 #[tokio::test(start_paused = true)]
 async fn a_part_is_done_after_every_batch_however_many_wait() {
     let seen = Seen::default();
-    let fixture = start(vec![worker(&seen)], WIDE);
+    let fixture = start(vec![begun(&seen)], WIDE);
     for _ in 0..8 {
         fixture.lane.door().offer(batch(1)).unwrap();
     }
     tokio::time::sleep(TICK / 2).await;
-    assert_eq!(*seen.at_batches.lock(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    // The first tick, which comes among them, is followed by a part as well.
+    let at_batches = seen.at_batches.lock().clone();
+    assert!(at_batches.len() == 8 && at_batches.windows(2).all(|pair| pair[0] < pair[1]), "{at_batches:?}");
+    assert!(at_batches.last().is_some_and(|done| *done <= 8), "{at_batches:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -149,3 +149,17 @@ fn what_was_stored_in_the_layout_before_is_taken_over() {
     world.hours(10);
     assert_eq!(world.opened(), ["plan_regression careful"]);
 }
+
+/// What waits to be stored waits under the id it had; with the text comes another one.
+#[test]
+fn a_statement_whose_text_comes_while_it_waits_is_stored_as_it_is_then() {
+    let mut world = world("{}");
+    (world.texts_are_known, world.ticks) = (false, 0);
+    world.interval();
+    world.texts_are_known = true;
+    world.interval();
+    world.ticks = 10;
+    world.interval();
+    let stored = |kind: &str| world.store.keys().filter(|key| key.contains(kind)).count();
+    assert_eq!((stored("/about/"), stored("/day/")), (world.statements.len(), world.statements.len()));
+}

@@ -77,7 +77,7 @@ fn executions_that_are_timed_by_plan_are_held_against_the_step() {
         assert_eq!(last.category, category, "{:#?}", last.locks);
         assert_eq!(lock("side_by_side").passed, Some(passed));
         assert_eq!(lock("plan_evidence").value, Some(class));
-        let sentence = "Timed plan by plan, executions with the new plan take at most 1.11 times";
+        let sentence = "Timed plan by plan, executions with the two plans are at most 1.11 times apart";
         let is_said = lock("side_by_side").sentence.starts_with(sentence);
         assert_eq!(is_said, !passed, "{}", lock("side_by_side").sentence);
         let number = |name: &str| last.evidence.iter().find(|of| *of.name == *name).unwrap().value.unwrap();

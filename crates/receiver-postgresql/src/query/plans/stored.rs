@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbintel_model::{MAX_TIMED_PLANS, PlanIdentity, PlanRung, PlanTimes, PlanTimesSource, Timestamp};
-use dbintel_plan::{Budget, parse_postgresql};
+use dbintel_plan::{Budget, ProblemKind, parse_postgresql};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments as _, Row as _};
 
@@ -25,9 +25,10 @@ use crate::query::meter::{Rows, Select};
 use crate::query::sql::{arguments, identifier, micros, text_bytes};
 use crate::state::plans::{Candidate, ProbeKey};
 
-/// The schema of the view, where it can be read. Versions before 1.6 have identifiers of their own, and a column for the
+/// The schema of the view, where it can be read, and whether it counts executions whatever they take. Versions before 1.6 have identifiers of their own, and a column for the
 /// server's.
-const VIEW: &str = "SELECT n.nspname::text FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass \
+const VIEW: &str = "SELECT n.nspname::text, coalesce(current_setting('pg_store_plans.min_duration', true) = '0', false) \
+     FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass \
        AND d.refobjid = e.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e' \
      JOIN pg_class c ON c.oid = d.objid JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE e.extname = 'pg_store_plans' AND c.relname = 'pg_store_plans' AND c.relkind = 'v' \
@@ -49,21 +50,35 @@ const FORMAT: &str = "SELECT set_config('pg_store_plans.plan_format', 'json', tr
 pub struct StoredPlans {
     /// The plans, with the time at which each ran last.
     pub plans: HashMap<ProbeKey, (ObtainedPlan, Timestamp)>,
-    /// Executions by exact fingerprint, of the plans that ran last.
-    pub times: HashMap<(ProbeKey, u128), PlanTimes>,
+    /// The counters of the plans that ran last.
+    pub counted: Vec<Counted>,
+    /// Rows that were read.
+    pub rows: usize,
     /// Plans that cannot be read: too large, or not in JSON.
     pub unusable: u64,
+}
+
+/// The counters of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counted {
+    /// The statement.
+    pub key: ProbeKey,
+    /// The plan, as the extension has it.
+    pub raw: Arc<[u8]>,
+    /// 1 for the one that ran last.
+    pub place: i64,
+    /// Executions, their mean and the deviation of the population in milliseconds.
+    pub numbers: (i64, f64, f64),
 }
 
 fn text(schema: &str, is_utf8: bool) -> String {
     let (plan, last_call) = (text_bytes("s.plan", MAX_PLAN_BYTES + 1, is_utf8), micros("s.last_call"));
     format!(
-        "SELECT s.dbid::int8, s.userid::int8, s.queryid, {plan}, {last_call}, s.place = 1, s.calls, s.mean_time, s.stddev_time \
+        "SELECT s.dbid::int8, s.userid::int8, s.queryid, {plan}, {last_call}, s.place, s.calls, s.mean_time, s.stddev_time \
          FROM (SELECT p.*, row_number() OVER (of_statement ORDER BY p.last_call DESC) AS place, \
              max(p.last_call) OVER of_statement AS ran_last FROM {schema}.pg_store_plans p WHERE p.queryid = ANY($1) \
              WINDOW of_statement AS (PARTITION BY p.dbid, p.userid, p.queryid)) s \
-         WHERE s.place <= {MAX_TIMED_PLANS} AND s.ran_last > statement_timestamp() - make_interval(secs => $2) \
-         ORDER BY s.place"
+         WHERE s.place <= {MAX_TIMED_PLANS} AND s.ran_last > statement_timestamp() - make_interval(secs => $2)"
     )
 }
 
@@ -76,17 +91,17 @@ pub(super) fn texts(facts: &Facts) -> [(&'static str, String, Rows); 3] {
     ]
 }
 
-/// The schema of the view, as an identifier, if there is one to read.
+/// The schema of the view, as an identifier, if there is one to read, and whether executions are counted whatever they take.
 ///
 /// # Errors
 /// [`QueryError`]
 pub async fn stored_plans_view(
     connection: &mut Connection,
     limits: Limits,
-) -> Result<Option<String>, QueryError> {
+) -> Result<Option<(String, bool)>, QueryError> {
     let mut schema = None;
     let take = |row: &PgRow| {
-        schema = Some(identifier(&row.try_get::<String, _>(0)?));
+        schema = Some((identifier(&row.try_get::<String, _>(0)?), row.try_get(1)?));
         Ok(())
     };
     let select = Select::perhaps(VIEW);
@@ -117,10 +132,13 @@ pub async fn read_stored_plans(
     let take = |row: &PgRow| {
         let number = |index| row.try_get::<i64, _>(index).map(|id| u32::try_from(id).unwrap_or(0));
         let key = (number(0)?, number(1)?, row.try_get(2)?);
+        found.rows += 1;
         match plan(row.try_get::<Option<&[u8]>, _>(3)?.unwrap_or_default()) {
             Some(plan) => {
-                found.time(key, &plan, (row.try_get(6)?, row.try_get(7)?, row.try_get(8)?));
-                if row.try_get(5)? {
+                let (place, raw) = (row.try_get(5)?, Arc::clone(&plan.raw));
+                let numbers = (row.try_get(6)?, row.try_get(7)?, row.try_get(8)?);
+                found.counted.push(Counted { key, raw, place, numbers });
+                if place == 1 {
                     found.plans.insert(key, (plan, Timestamp::from_micros(row.try_get(4)?)));
                 }
             }
@@ -136,26 +154,44 @@ pub async fn read_stored_plans(
 // === impl StoredPlans ===
 
 impl StoredPlans {
-    /// Takes in how long the executions of a plan took. What the extension takes for two plans can be one of ours.
-    #[allow(clippy::cast_precision_loss, reason = "a count below 2^53")]
-    fn time(&mut self, key: ProbeKey, plan: &ObtainedPlan, (calls, mean_ms, stddev_ms): (i64, f64, f64)) {
-        let parsed = parse_postgresql(&plan.raw, &mut Budget::steps(MAX_PLAN_STEPS)).plan;
-        let is_number = |ms: f64| (0.0..=TIME_MAX_MS).contains(&ms);
-        let Some(executions) = u64::try_from(calls).ok().filter(|calls| *calls > 0) else { return };
-        if parsed.nodes().is_empty() || !is_number(mean_ms) || !is_number(stddev_ms) {
-            return;
+    /// Executions by plan, those of the plan that ran last at the end. What the extension takes for two plans can be one of ours.
+    #[must_use]
+    pub fn times(mut self) -> Vec<(ProbeKey, PlanTimes)> {
+        self.counted.sort_by_key(|counted| std::cmp::Reverse(counted.place));
+        let mut all: Vec<(ProbeKey, PlanTimes)> = Vec::new();
+        for (key, times) in self.counted.iter().filter_map(|counted| Some((counted.key, counted.times()?))) {
+            let is_it = |(other, known): &(ProbeKey, PlanTimes)| *other == key && known.plan == times.plan;
+            let mut times = times;
+            if let Some(place) = all.iter().position(is_it) {
+                times.merge(&all.remove(place).1);
+            }
+            all.push((key, times));
         }
-        let fingerprint = parsed.fingerprints().exact.as_u128();
-        let times = PlanTimes {
-            plan: fingerprint,
+        all
+    }
+}
+
+// === impl Counted ===
+
+impl Counted {
+    /// `None` of a plan that was cut, as the extension does with long ones: others begin like it.
+    #[allow(clippy::cast_precision_loss, reason = "a count below 2^53")]
+    fn times(&self) -> Option<PlanTimes> {
+        let (calls, mean_ms, stddev_ms) = self.numbers;
+        let executions = u64::try_from(calls).ok().filter(|calls| *calls > 0)?;
+        let parsed = parse_postgresql(&self.raw, &mut Budget::steps(MAX_PLAN_STEPS));
+        let is_cut = [ProblemKind::Malformed, ProblemKind::CutShort, ProblemKind::BudgetExhausted];
+        let is_whole =
+            !parsed.plan.nodes().is_empty() && !is_cut.into_iter().any(|kind| parsed.problems.contains(kind));
+        let are_numbers = [mean_ms, stddev_ms].into_iter().all(|ms| (0.0..=TIME_MAX_MS).contains(&ms));
+        (is_whole && are_numbers).then(|| PlanTimes {
+            plan: parsed.plan.fingerprints().exact.as_u128(),
             source: PlanTimesSource::Extension,
             executions,
             mean_ms,
             // The deviation is that of the population, as in pg_stat_statements.
             squared_deviations_ms2: stddev_ms * stddev_ms * executions as f64,
-        };
-        let none = PlanTimes::new(fingerprint, PlanTimesSource::Extension);
-        self.times.entry((key, fingerprint)).or_insert(none).merge(&times);
+        })
     }
 }
 
