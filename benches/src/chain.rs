@@ -7,6 +7,7 @@
 mod feed;
 mod lane;
 
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -40,6 +41,9 @@ const PAUSES_SOUGHT: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What no batch is to take at half of what is asked, in milliseconds.
 pub const LONG_MS: f64 = 5.0;
+/// Memory that work that is always the same reads, and how often.
+const SAME_WORK_BYTES: usize = 4 << 20;
+const SAME_WORK_PASSES: usize = 8;
 /// Batches whose time is told one by one.
 const LONGEST_TOLD: usize = 5;
 /// How often memory is looked at.
@@ -87,10 +91,24 @@ pub struct Latency {
     /// The longest pause the machine imposed, for as long but at most [`PAUSES_SOUGHT`], on a thread that did nothing but read
     /// the clock.
     pub machine_pause_ms: f64,
+    /// What the machine makes of work that is always the same, done as often, for as long but at most [`PAUSES_SOUGHT`].
+    pub same_work: SameWork,
     /// The batches that took most of the processor: after how many seconds, and how many milliseconds.
     pub longest_cpu: Vec<(f64, f64)>,
     /// Bytes in use at the beginning, and medians of the first and last third.
     pub live: LiveBytes,
+}
+
+/// Times of work that is always the same, in milliseconds: reading as much memory as a batch and its statements have. Where its longest
+/// is many times its median, that is the machine's doing.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct SameWork {
+    /// Half of the times were shorter.
+    pub median_ms: f64,
+    /// One in a hundred was longer.
+    pub p99_ms: f64,
+    /// The longest.
+    pub worst_ms: f64,
 }
 
 /// Bytes that the process has in use, in MiB. Tables are swept every 30 seconds, so that they go up and down.
@@ -204,6 +222,7 @@ fn half_load(
     }
     let door = running.door.clone();
     let machine_pause_ms = longest_pause_ms(seconds.min(PAUSES_SOUGHT));
+    let same_work = same_work(every, seconds.min(PAUSES_SOUGHT));
     let (mut watched, stolen_before) = (Watched::new(batches as usize), stolen_seconds());
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -224,7 +243,7 @@ fn half_load(
         runtime.block_on(watched.run(running, &tickets, &back, batches));
     });
     let stolen_seconds = stolen_seconds() - stolen_before;
-    Latency { machine_pause_ms, stolen_seconds, ..watched.conclude(records_per_second) }
+    Latency { machine_pause_ms, same_work, stolen_seconds, ..watched.conclude(records_per_second) }
 }
 
 /// The longest time between two readings of the clock, one right after the other.
@@ -237,6 +256,28 @@ fn longest_pause_ms(seconds: Duration) -> f64 {
         before = now;
     }
     longest.as_secs_f64() * 1e3
+}
+
+/// Does the same work at every interval and says how long it took.
+fn same_work(every: Duration, seconds: Duration) -> SameWork {
+    let memory: Vec<u64> = (0..SAME_WORK_BYTES as u64 / 8).collect();
+    let (begun, mut times) = (Instant::now(), Vec::new());
+    for number in 1.. {
+        let started = Instant::now();
+        for _ in 0..SAME_WORK_PASSES {
+            // One value of each 64 bytes.
+            black_box(memory.iter().step_by(8).fold(0, |all: u64, value| all.rotate_left(1) ^ value));
+        }
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+        let next = begun + every * number;
+        if next >= begun + seconds {
+            break;
+        }
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    times.sort_by(f64::total_cmp);
+    let last = times.len() - 1;
+    SameWork { median_ms: times[last / 2], p99_ms: times[last * 99 / 100], worst_ms: times[last] }
 }
 
 /// What the kernel says the host has taken since the machine was started; 0 where it does not say.
@@ -327,6 +368,7 @@ impl Watched {
             worst_cpu_ms: longest_cpu.first().map_or(0.0, |(_, took)| *took),
             longest_cpu,
             machine_pause_ms: 0.0,
+            same_work: SameWork::default(),
             live,
         }
     }

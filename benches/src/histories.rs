@@ -48,8 +48,8 @@ pub struct Histories {
     pub intervals_per_second: f64,
     /// The longest that a batch was in the processor, in milliseconds.
     pub worst_batch_ms: f64,
-    /// The longest that a second's work took, in milliseconds.
-    pub worst_tick_ms: f64,
+    /// The longest that a part of what is done between batches took, in milliseconds.
+    pub worst_part_ms: f64,
     /// Bytes of the state as the store has it.
     pub state_bytes: usize,
     /// Seconds until a new processor had taken it over.
@@ -63,7 +63,7 @@ struct World {
     counters: Counters,
     now: Timestamp,
     worst_batch: Duration,
-    worst_tick: Duration,
+    worst_part: Duration,
     worked: Duration,
 }
 
@@ -75,7 +75,7 @@ pub fn measure() -> Histories {
     for _ in 0..(DAYS - 1) * PER_DAY {
         world.ten_minutes();
     }
-    (world.worst_batch, world.worst_tick, world.worked) = Default::default();
+    (world.worst_batch, world.worst_part, world.worked) = Default::default();
     for _ in 0..PER_DAY {
         world.ten_minutes();
     }
@@ -100,7 +100,7 @@ pub fn measure() -> Histories {
         live_per_trial: per(tried.1, full.1, MAX_TRIALS),
         intervals_per_second,
         worst_batch_ms: world.worst_batch.as_secs_f64() * 1e3,
-        worst_tick_ms: world.worst_tick.as_secs_f64() * 1e3,
+        worst_part_ms: world.worst_part.as_secs_f64() * 1e3,
         state_bytes: state.len(),
         restore_seconds,
     }
@@ -145,7 +145,7 @@ impl World {
             counters: Counters::new(&STATEMENT_COUNTERS, &values),
             now: BEGINS,
             worst_batch: Duration::ZERO,
-            worst_tick: Duration::ZERO,
+            worst_part: Duration::ZERO,
             worked: Duration::ZERO,
         }
     }
@@ -190,10 +190,18 @@ impl World {
             let (mut out, mut random) = (Output::default(), fastrand::Rng::with_seed(1));
             let monotonic = Monotonic::default();
             let now = self.now.plus(Duration::from_secs(u64::from(second)));
+            let mut cx = Context { now, monotonic, random: &mut random };
             let begun = Instant::now();
-            self.verifier.tick(&mut Context { now, monotonic, random: &mut random }, &mut out);
-            let took = begun.elapsed();
-            (self.worst_tick, self.worked) = (self.worst_tick.max(took), self.worked + took);
+            self.verifier.tick(&mut cx, &mut out);
+            let mut took = begun.elapsed();
+            let mut has_more = true;
+            while has_more {
+                (self.worst_part, self.worked) = (self.worst_part.max(took), self.worked + took);
+                let begun = Instant::now();
+                has_more = self.verifier.go_on(&mut cx, &mut out);
+                took = begun.elapsed();
+            }
+            (self.worst_part, self.worked) = (self.worst_part.max(took), self.worked + took);
         }
     }
 

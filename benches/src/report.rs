@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::chain::{ASKED, CHAIN, LONG_MS, Latency, Passed};
+use crate::chain::{ASKED, CHAIN, LONG_MS, Latency, Passed, SameWork};
 use crate::database_time::{Cost, DatabaseTime};
 use crate::histories::Histories;
 use crate::machine::Machine;
@@ -234,8 +234,8 @@ fn of_histories(histories: &Histories, rows: &mut Vec<Row>) {
         "  intervals verified, on one core",
         "at least 200,000/s",
         format!(
-            "{:.0}/s; worst batch of {statements} {:.2} ms, worst second {:.2} ms",
-            histories.intervals_per_second, histories.worst_batch_ms, histories.worst_tick_ms
+            "{:.0}/s; worst batch of {statements} {:.2} ms, longest of what is done between batches {:.2} ms",
+            histories.intervals_per_second, histories.worst_batch_ms, histories.worst_part_ms
         ),
         histories.intervals_per_second >= 200_000.0,
     ));
@@ -305,6 +305,7 @@ fn of_latency(latency: &Latency, rows: &mut Vec<Row>) {
         stolen_seconds,
         worst_cpu_ms,
         machine_pause_ms,
+        same_work,
         longest_cpu,
         live,
     } = latency;
@@ -319,6 +320,11 @@ fn of_latency(latency: &Latency, rows: &mut Vec<Row>) {
     let longest: Vec<String> =
         longest_cpu.iter().map(|(at, took)| format!("{took:.2} ms after {at:.1} s")).collect();
     rows.push(info("  the most of the processor", longest.join(", ")));
+    let SameWork { median_ms, p99_ms, worst_ms } = same_work;
+    rows.push(info(
+        "  what the machine makes of work that is always the same",
+        format!("median {median_ms:.2} ms, p99 {p99_ms:.2}, worst {worst_ms:.2}"),
+    ));
     rows.push(info(
         format!("  memory in use over {seconds:.0} s: start, first third, last third"),
         format!("{:.2}, {:.2}, {:.2} MiB", live.start_mib, live.first_third_mib, live.last_third_mib),

@@ -89,12 +89,13 @@ fn batch(end: Timestamp, length: Duration) -> Batch {
     }
 }
 
-/// The batch passes on; what is given to the store is dropped.
+/// The batch passes on, with everything it entails; what is given to the store is dropped.
 fn run(verifier: &mut RegressionVerifier, batch: Batch) -> Output {
     let (mut out, mut random) = (Output::default(), fastrand::Rng::with_seed(1));
     let now = batch.observed_at;
     let mut cx = Context { now, monotonic: Monotonic::default(), random: &mut random };
     verifier.process(&mut cx, batch, &mut out);
+    while verifier.go_on(&mut cx, &mut out) {}
     out
 }
 
