@@ -45,7 +45,7 @@ struct Estimate {
 }
 
 /// The groups of this crate's benches. Others lie below the same directory.
-const GROUPS: [&str; 5] = ["otlp", "sql", "statements", "compression", "lane"];
+const GROUPS: [&str; 6] = ["otlp", "sql", "statements", "compression", "lane", "replay"];
 
 /// Everything there is of our groups, by name. What is older than `program` was measured of another one and is left out.
 #[must_use]

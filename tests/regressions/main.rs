@@ -30,9 +30,11 @@ use world::{Rung, World, describe, hours, is_about};
 const USUAL_HOURS: u32 = 50;
 /// Hours after the last neutral event, of which six would be enough for a finding.
 const QUIET_HOURS: u32 = 13;
-/// Hours of a regression after it was found and before something is done, and before something is done that changes nothing.
-const SOME_HOURS: u32 = 6;
-const LONG_HOURS: u32 = 20;
+/// Hours of a regression after it was found and before something is done, and before something is done that changes nothing. Six blocks
+/// have to be wholly before it, where two hours can be one for want of calls; and it is known to half a dozen hours only when it was: the
+/// catalogue is read so seldom that it costs the server a thousandth of a core, and what was written there is counted within ten seconds.
+const SOME_HOURS: u32 = 18;
+const LONG_HOURS: u32 = 30;
 /// No effect is a ratio whose bounds lie within these.
 const NO_EFFECT: (f64, f64) = (0.9, 1.1);
 

@@ -30,11 +30,12 @@ const USELESS: &str = "\
     INSERT INTO useless SELECT n, repeat('x', 6000) FROM generate_series(1, 16) n; \
     CREATE INDEX useless_kind ON useless (kind);";
 
-/// The rows of the kind that is asked for come last by `place`, so that an index on that is a trap.
+/// The rows of the kind that is asked for come last by `place`, so that an index on that is a trap. Few rows, since three servers that fall
+/// into it share the machine.
 const HARMFUL: &str = "\
     CREATE TABLE harmful (id int PRIMARY KEY, kind int, place int, note text); \
-    INSERT INTO harmful SELECT n, CASE WHEN n % 4000 = 7 THEN 500 ELSE n % 200 END, \
-      CASE WHEN n % 4000 = 7 THEN 20000 + n ELSE (n::bigint * 7919) % 20000 END, 'note ' || n FROM generate_series(1, 20000) n; \
+    INSERT INTO harmful SELECT n, CASE WHEN n % 1600 = 7 THEN 500 ELSE n % 200 END, \
+      CASE WHEN n % 1600 = 7 THEN 8000 + n ELSE (n::bigint * 7919) % 8000 END, 'note ' || n FROM generate_series(1, 8000) n; \
     CREATE INDEX harmful_kind ON harmful (kind);";
 
 /// Few rows of each kind, so that the index on it is best; once the planner believes in many, it goes through the primary key

@@ -9,6 +9,9 @@ pub struct Change {
     pub kind: ChangeKind,
     /// When it happened, by the server's clock, where the server says so.
     pub at: Option<Timestamp>,
+    /// Where the server does not say when: the reading before, by its clock, at which it had not happened yet. It lies between this and
+    /// the time at which it was noticed. Not known of a failover, a version, and statistics that are stale.
+    pub not_before: Option<Timestamp>,
     /// The database concerned; `None` for the whole server.
     pub database: Option<Text>,
     /// The object concerned: a setting, an extension; a table, index or statistics object as `schema.name`.
@@ -143,7 +146,16 @@ impl Change {
     /// A change of which only the kind is known.
     #[must_use]
     pub const fn new(kind: ChangeKind) -> Self {
-        Self { kind, at: None, database: None, subject: None, before: None, after: None, facts: Vec::new() }
+        Self {
+            kind,
+            at: None,
+            not_before: None,
+            database: None,
+            subject: None,
+            before: None,
+            after: None,
+            facts: Vec::new(),
+        }
     }
 
     /// A fact that is a text.
@@ -169,8 +181,10 @@ impl Change {
     /// Calls `visit` with every attribute of the `dbintel.change` event that is known.
     pub fn for_each_attribute(&self, visit: &mut dyn FnMut(&str, ValueRef<'_>)) {
         visit("dbintel.change.kind", ValueRef::Text(self.kind.as_str()));
-        if let Some(at) = self.at {
-            visit("dbintel.change.time", ValueRef::Text(at.to_rfc3339().as_str()));
+        for (key, at) in [("dbintel.change.time", self.at), ("dbintel.change.not_before", self.not_before)] {
+            if let Some(at) = at {
+                visit(key, ValueRef::Text(at.to_rfc3339().as_str()));
+            }
         }
         let texts = [
             ("db.namespace", &self.database),

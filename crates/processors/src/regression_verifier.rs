@@ -216,7 +216,7 @@ impl RegressionVerifier {
                 let lost = self.events.note(change, at);
                 self.telemetry.limit("verifier_events", u64::from(lost));
                 self.unstored.events = true;
-                self.answered(at);
+                self.answered(change.not_before, at);
             }
             _ => {}
         }
@@ -282,7 +282,9 @@ impl RegressionVerifier {
         let hour = self.lengths(query.interval).places.hour;
         if let Some(statement) = self.statements.enter(&query.key, query.text.as_ref()) {
             let counted = statement.timed_out.get_or_insert_with(|| Box::new(TimedOut::new(hour)));
-            counted.note(hour, errors.timed_out);
+            if counted.note(hour, errors.timed_out) {
+                self.unstored.about(statement.id);
+            }
         }
     }
 

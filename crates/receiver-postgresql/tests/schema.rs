@@ -14,7 +14,7 @@ mod support;
 use std::sync::Arc;
 
 use dbintel_model::{
-    ACTION_FACT, Batch, Change, ChangeKind, GapReason, OBJECT_FACT, ROLE_FACT, TABLE_FACT, Text,
+    ACTION_FACT, Batch, Change, ChangeKind, GapReason, OBJECT_FACT, ROLE_FACT, TABLE_FACT, Text, Timestamp,
 };
 use dbintel_receiver_postgresql::config::{Settings, validate};
 use dbintel_receiver_postgresql::query::connection::Connection;
@@ -279,6 +279,53 @@ async fn a_reading_that_fails_changes_nothing() {
     let change = watched.until("what was done", |batches| changes(batches).find(is_ddl).cloned()).await;
     assert_eq!(words(&change), "table | created | public.while_it_failed | - | - | table; column id integer");
     watched.stop().await;
+}
+
+/// The server does not say when an object was created, or a setting altered: it was after the reading before, which the change says. A
+/// reading that failed is none.
+async fn dated(major: Major) {
+    let cluster = cluster(major, Options::new().setting("autovacuum", "off")).await;
+    let mut watched = Watched::start(&yaml(cluster.port(), &[]));
+    watched.readings(2).await;
+    let clock = async || {
+        let sql = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)::int8";
+        Timestamp::from_micros(cluster.scalar("postgres", sql).await)
+    };
+    let mut begun = vec![Timestamp::default(); 2];
+    for (round, how) in ["", "", "the reading fails", "nobody counts it", ""].into_iter().enumerate() {
+        begun.push(clock().await);
+        let mut client = cluster.connect("postgres").await;
+        if how == "nobody counts it" {
+            send(&mut client, "SET track_counts = off").await;
+        }
+        send(&mut client, &format!("CREATE TABLE t{round} (id int)")).await;
+        send(&mut client, &format!("ALTER ROLE dbintel SET work_mem = '{}MB'", 10 + round)).await;
+        let done = clock().await;
+        if how == "the reading fails" {
+            cluster.execute("postgres", "REVOKE SELECT ON pg_catalog.pg_statistic_ext FROM PUBLIC").await;
+            watched.gap("schema").await;
+            cluster.execute("postgres", "GRANT SELECT ON pg_catalog.pg_statistic_ext TO PUBLIC").await;
+        }
+        let created = format!("public.t{round}");
+        for subject in [created.as_str(), "work_mem"] {
+            let is_it = |change: &&Change| change.subject.as_deref() == Some(subject);
+            let change =
+                watched.until("what was done", |batches| changes(batches).find(is_it).cloned()).await;
+            let not_before = change.not_before.expect("a change after a reading");
+            assert_eq!(change.at, None);
+            // A table can have been seen by a reading that failed later in its round.
+            assert!(not_before < done, "{subject}: {not_before:?}, done by {done:?}");
+            // The reading that noticed the round before may have begun before that was done, but after the one before it.
+            assert!(not_before > begun[round], "{subject}: {not_before:?} of {begun:?}");
+        }
+        watched.forget();
+    }
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_does_not_date_is_dated_by_the_reading_before() {
+    tokio::join!(dated(Major::V14), dated(Major::V18));
 }
 
 /// A standby that is promoted has the schema of its primary: nothing is told again, and what is done there is.

@@ -19,6 +19,7 @@ pub(crate) fn change(attributes: &[Attribute<'_>]) -> Result<Change, PassedOver>
         match attribute.field {
             Field::ChangeKind => {}
             Field::ChangeTime => change.at = value.time(),
+            Field::ChangeNotBefore => change.not_before = value.time(),
             Field::Namespace => change.database = text(),
             Field::Subject => change.subject = text(),
             Field::Before => change.before = text(),

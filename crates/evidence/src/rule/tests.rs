@@ -31,6 +31,8 @@ struct World {
     plan: PlanEvidence,
     overlap: Overlap,
     waits: Waits,
+    /// By how much the whole server is slower since the change.
+    server_ratio: f64,
     side_by_side: Option<SideBySide>,
     minimum: bool,
     unresolved: bool,
@@ -54,6 +56,7 @@ impl World {
             plan: PlanEvidence { expected_ratio: Some(4.0), ..PlanEvidence::clear(EvidenceClass::Actual) },
             overlap: Overlap { interleaved_blocks: 4, ..Overlap::default() },
             waits: Waits::NotSampled,
+            server_ratio: 1.0,
             side_by_side: None,
             minimum: false,
             unresolved: false,
@@ -76,6 +79,7 @@ impl World {
         let wobble = |channel: u64| (self.jitter * self.noise(block, channel)).exp();
         // The day has a load, which the control knows.
         let mean = self.mean_ms * ratio(self.time_ratio, 0) * wobble(1) * self.load(block).exp();
+        let mean = mean * ratio(self.server_ratio, 0);
         let deviation = mean * self.variation;
         let min_ms = mean * 0.2;
         Block {
@@ -106,7 +110,7 @@ impl World {
         (first..self.blocks_after)
             .map(|place| ControlPoint {
                 block: FLIP + place,
-                log_ratio: self.load(FLIP + place),
+                log_ratio: self.load(FLIP + place) + if place >= 0 { self.server_ratio.ln() } else { 0.0 },
                 statements: self.control_statements,
             })
             .collect()

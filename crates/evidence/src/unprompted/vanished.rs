@@ -89,8 +89,12 @@ impl TimedOut {
         Self { latest: hour, counts: [0; KEPT_HOURS] }
     }
 
-    /// Adds executions of an hour. Hours that are too old are left out.
-    pub fn note(&mut self, hour: i64, executions: u64) {
+    /// Adds executions of an hour, and says whether they are the first of it. Hours that are too old are left out.
+    pub fn note(&mut self, hour: i64, executions: u64) -> bool {
+        // A clock that was far ahead and has come back: what it dated is of no use.
+        if hour.saturating_add(2 * KEPT_HOURS as i64) < self.latest {
+            *self = Self::new(hour);
+        }
         for stale in (self.latest.saturating_add(1)..=hour).rev().take(KEPT_HOURS) {
             if let Some(count) = self.counts.get_mut(slot(stale)) {
                 *count = 0;
@@ -100,8 +104,24 @@ impl TimedOut {
         if self.latest - hour < KEPT_HOURS as i64
             && let Some(count) = self.counts.get_mut(slot(hour))
         {
+            let is_first = *count == 0;
             *count = count.saturating_add(u32::try_from(executions).unwrap_or(u32::MAX));
+            return is_first;
         }
+        false
+    }
+
+    /// Those of one hour.
+    #[must_use]
+    pub fn of(&self, hour: i64) -> u32 {
+        self.between(hour, hour)
+    }
+
+    /// The hours that are kept and have some, the oldest first.
+    pub fn hours(&self) -> impl Iterator<Item = (i64, u32)> + '_ {
+        let oldest = self.latest.saturating_sub(KEPT_HOURS as i64 - 1);
+        let counts = (oldest..=self.latest).filter_map(|hour| Some((hour, *self.counts.get(slot(hour))?)));
+        counts.filter(|(_, count)| *count > 0)
     }
 
     /// Of the hours from `first` to `last`.
@@ -124,7 +144,7 @@ impl<I: Iterator<Item = (i64, f64)> + Clone> Watched<'_, I> {
     pub fn vanished(&self) -> Option<Vanished> {
         let first = self.closed.saturating_sub(RECENT_HOURS);
         let Recent { calls, usual, timed_out } = self.recent()?;
-        let before = self.timed_out.between(first - BEFORE_HOURS, first - 1);
+        let before = self.timed_out.between((first - BEFORE_HOURS).max(self.known_since), first - 1);
         let known = BEFORE_HOURS.min(first.saturating_sub(self.known_since));
         if known < KNOWN_HOURS_MIN || !has_risen(timed_out, before, known) {
             return None;
@@ -133,10 +153,10 @@ impl<I: Iterator<Item = (i64, f64)> + Clone> Watched<'_, I> {
         (calls <= usual * share_before * FALL_MAX).then_some(Vanished { calls, usual, timed_out, before })
     }
 
-    /// Whether what began is so no longer.
+    /// Whether what began is so no longer. Of hours of which not all is known nothing is concluded.
     #[must_use]
     pub fn is_back(&self) -> bool {
-        self.recent().is_none()
+        self.closed.saturating_sub(RECENT_HOURS) >= self.known_since && self.recent().is_none()
     }
 
     /// The last hours, where few executions ended and many were timed out in them.
@@ -147,7 +167,7 @@ impl<I: Iterator<Item = (i64, f64)> + Clone> Watched<'_, I> {
             return None;
         }
         // Only hours with time-outs: fewer calls at another time have another reason.
-        let has_some = |hour: &i64| self.timed_out.between(*hour, *hour) > 0;
+        let has_some = |hour: &i64| self.timed_out.of(*hour) > 0;
         let hours: Vec<i64> = (first..self.closed).filter(has_some).collect();
         if hours.len() < HOURS_MIN {
             return None;

@@ -9,7 +9,7 @@ use dbintel_model::{PlanRung, PlanTimes, PlanTimesSource};
 use super::clock::BlockClock;
 use super::control::Controls;
 use super::statement::Statement;
-use super::trial::{Flip, Trial};
+use super::trial::{Flip, Repaired, Trial};
 use super::waits::waits;
 
 /// Kinds of causes that, in the same block, keep a verdict from being `auto`.
@@ -109,17 +109,16 @@ impl Court {
         statement: &Statement,
         controls: &Controls,
         clock: &BlockClock,
-        repair: i64,
+        repair: Repaired,
     ) -> Confirmation {
         trial.before.list(i64::MIN, trial.hour, &mut self.before);
-        // The hour of the repair has both in it.
-        statement.hours.list(trial.hour, repair - 1, &mut self.between);
-        statement.hours.list(repair, i64::MAX, &mut self.after);
+        statement.hours.list(trial.hour, repair.until, &mut self.between);
+        statement.hours.list(repair.from, i64::MAX, &mut self.after);
         let repair = Repair {
             baseline: &self.before,
             regressed: &self.between,
             repaired: &self.after,
-            repair_at: repair,
+            repair_at: repair.from,
             control: controls.hours(),
             scale: clock.hours(),
         };

@@ -8,9 +8,10 @@ use dbintel_model::finding::{Applied, FindingKind, FindingNews, FindingState, Ou
 use dbintel_model::{ChangeKind, FindingEvent, FindingId, PlanChange, Text, Timestamp};
 
 use super::report::category;
+use super::trial::Repaired;
 use super::{RegressionVerifier, stored};
 
-/// Hours within which what was done is noticed after the plan that it brought.
+/// Hours within which what was done is noticed after the plan that it brought, where it is not known since when it can have happened.
 const NOTICED_HOURS: i64 = 2;
 /// Kinds of causes of another plan that somebody brought about.
 const DONE_BY_SOMEBODY: [&str; 5] = ["ddl", "setting", "plan_setting", "analyze", "extension"];
@@ -18,7 +19,7 @@ const DONE_BY_SOMEBODY: [&str; 5] = ["ddl", "setting", "plan_setting", "analyze"
 impl RegressionVerifier {
     /// The plan of a statement with a finding changed again.
     pub(super) fn changed_again(&mut self, id: u64, change: &PlanChange, now: Timestamp) {
-        let first = self.clock.from(change.at).hour;
+        let repaired = self.repaired(change.old_span.last, change.at);
         let Some(trial) = self.trials.get_mut(id) else { return };
         self.unstored.trial(id);
         let Some(finding) = trial.finding else { return };
@@ -33,7 +34,7 @@ impl RegressionVerifier {
             return;
         }
         let is_back = trial.flip.as_ref().is_some_and(|flip| flip.new.exact == change.new.exact);
-        trial.repair = (!is_back).then_some(first);
+        trial.repair = (!is_back).then_some(repaired);
         if is_back {
             return;
         }
@@ -44,8 +45,13 @@ impl RegressionVerifier {
         }
     }
 
+    /// What happened between two times, of which only these are known.
+    fn repaired(&mut self, not_before: Timestamp, at: Timestamp) -> Repaired {
+        Repaired { until: self.clock.places(not_before.min(at)).hour, from: self.clock.from(at).hour }
+    }
+
     /// Whether the change that was noted last answers a finding.
-    pub(super) fn answered(&mut self, now: Timestamp) {
+    pub(super) fn answered(&mut self, not_before: Option<Timestamp>, now: Timestamp) {
         let Some(event) = self.events.iter().next_back().cloned() else { return };
         let answers = |kept: &&super::life::Kept| {
             // What is set for another role reaches no session of this one.
@@ -75,11 +81,15 @@ impl RegressionVerifier {
             if !self.apply(finding, applied, now) {
                 continue;
             }
-            let first = self.clock.from(event.at).hour;
+            let noticed = self.repaired(not_before.unwrap_or(event.at), event.at);
             if let Some(trial) = self.trials.get_mut(subject) {
-                // What is noticed at all is noticed after it happened; a plan that came right before it dates it better.
-                let seen = trial.repair.filter(|seen| first - seen <= NOTICED_HOURS);
-                trial.repair = Some(seen.map_or(first, |seen| seen.min(first)));
+                // What is noticed at all is noticed after it happened; a plan that came in between dates it better.
+                let may_be_of_it = |seen: &Repaired| match not_before {
+                    Some(_) => seen.from > noticed.until,
+                    None => noticed.from - seen.from <= NOTICED_HOURS,
+                };
+                let seen = trial.repair.filter(may_be_of_it);
+                trial.repair = Some(seen.map_or(noticed, |seen| seen.narrowed_by(noticed)));
                 self.unstored.trial(subject);
             }
         }
@@ -157,7 +167,7 @@ impl RegressionVerifier {
                 else {
                     return false;
                 };
-                let since = trial.repair.unwrap_or(closed - GONE_HOURS);
+                let since = trial.repair.map_or(closed - GONE_HOURS, |repair| repair.from);
                 self.court.gone(trial, statement, &self.controls, &self.clock, since) == Gone::Yes
             }
             FindingKind::PlanFlapping => {
@@ -181,18 +191,18 @@ impl RegressionVerifier {
         let (Some(trial), Some(statement)) = (self.trials.get(subject), self.statements.get(subject)) else {
             return;
         };
-        let Some(repair) = trial.repair.filter(|repair| closed - repair >= MEASURED_FROM_HOURS) else {
+        let Some(repair) = trial.repair.filter(|repair| closed - repair.from >= MEASURED_FROM_HOURS) else {
             return;
         };
         let found = self.court.confirm(trial, statement, &self.controls, &self.clock, repair);
-        if !found.is_final(closed - repair) {
+        if !found.is_final(closed - repair.from) {
             return;
         }
-        let (from, to) = (self.clock.hour_begins(repair), self.clock.hour_begins(closed));
+        let (from, to) = (self.clock.hour_begins(repair.from), self.clock.hour_begins(closed));
         let outcome = outcome(&found, now, (from, to));
         if outcome.verdict == Verdict::Confirmed {
             let first = trial.before.span().map_or(trial.hour, |(_, last)| last + 1);
-            self.note_cured(subject, first, repair);
+            self.note_cured(subject, first, repair.from);
         }
         self.end(id, now, |finding| finding.measure(outcome).ok());
     }

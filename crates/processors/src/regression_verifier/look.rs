@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 
+use dbintel_evidence::unprompted::TimedOut;
 use dbintel_model::{FindingId, Timestamp};
 use dbintel_pipeline::Output;
 
@@ -143,6 +144,10 @@ impl RegressionVerifier {
             let Some(statement) = self.statements.get_mut(id) else { continue };
             if statement.close(self.closed) {
                 self.unstored.short(id);
+            }
+            let is_timed_out = |counted: &TimedOut| counted.of(self.closed.hour - 1) > 0;
+            if closing.wants_hours && statement.timed_out.as_deref().is_some_and(is_timed_out) {
+                self.unstored.about(id);
             }
             if closing.is_new_day {
                 statement.weight_ms /= 2.0;

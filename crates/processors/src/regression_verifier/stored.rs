@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `about/<statement>` | which statement it is, its plans, waits and repaired hours |
+//! | `about/<statement>` | which statement it is, its plans, waits, repaired hours and time-outs |
 //! | `day/<statement>/<day>` | the hours of one day, the open hour and the open short block as they are |
 //! | `short/<statement>` | short blocks |
 //! | `trial/<statement>` | a trial with what was before |
@@ -12,11 +12,11 @@
 //! | `control` | the control in hours |
 //! | `events` | what happened lately |
 //!
-//! A statement's intervals change its `about` never and its day always, so that what is written after each interval is a day's hours at most,
+//! A statement's intervals change its `about` never, but for the first time-out of an hour, and its day always, so that what is written after each interval is a day's hours at most,
 //! half a kilobyte.
 
 use dbintel_evidence::ControlPoint;
-use dbintel_evidence::unprompted::PlansSeen;
+use dbintel_evidence::unprompted::{PlansSeen, TimedOut};
 use dbintel_model::finding::FindingKind;
 use dbintel_model::{
     ChangeKind, FindingId, PlanCause, PlanFingerprint, PlanRung, PlanTimes, PlanTimesSource, QueryKey, Text,
@@ -32,7 +32,7 @@ use super::hours::{
 };
 use super::statement::{About, Plans, Statement};
 use super::sums::Sums;
-use super::trial::{Flip, Trial};
+use super::trial::{Flip, Repaired, Trial};
 use super::waits::WaitHours;
 use crate::codec::{Damaged, Reader, Writer};
 
@@ -108,6 +108,7 @@ pub(super) fn about(statement: &Statement) -> Vec<u8> {
     out.maybe(statement.waits.as_deref(), |out, waits| waits.write(out));
     out.maybe(statement.plan_changes.as_deref(), |out, changes| changes.write(out));
     out.maybe(statement.cured.as_deref(), |out, cured| cured.write(out));
+    out.maybe(statement.timed_out.as_deref(), write_timed_out);
     out.0
 }
 
@@ -132,7 +133,28 @@ pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
     statement.waits = from.maybe(WaitHours::read)?.map(Box::new);
     statement.plan_changes = from.maybe(ChangeTimes::read)?.map(Box::new);
     statement.cured = from.maybe(Cured::read)?.map(Box::new);
+    // The first values of this layout end here.
+    if !from.0.is_empty() {
+        statement.timed_out = from.maybe(read_timed_out)?.map(Box::new);
+    }
     Ok(statement)
+}
+
+fn write_timed_out(out: &mut Writer, timed_out: &TimedOut) {
+    out.length(timed_out.hours().count());
+    for (hour, executions) in timed_out.hours() {
+        out.i64(hour);
+        out.u32(executions);
+    }
+}
+
+fn read_timed_out(from: &mut Reader<'_>) -> Result<TimedOut, Damaged> {
+    let mut timed_out = TimedOut::new(0);
+    for _ in 0..from.length()? {
+        let hour = read_place(from)?;
+        timed_out.note(hour, from.u32()?.into());
+    }
+    Ok(timed_out)
 }
 
 /// The hours of one day, and the open hour if it is of that day.
@@ -199,8 +221,9 @@ pub(super) fn trial(trial: &Trial) -> Vec<u8> {
         out.f64(step);
         out.maybe(work, Writer::f64);
     });
-    out.maybe(trial.repair, Writer::i64);
+    out.maybe(trial.repair.map(|repair| repair.from), Writer::i64);
     trial.timed.into_iter().for_each(|times| out.maybe(times, write_times));
+    out.maybe(trial.repair.map(|repair| repair.until), Writer::i64);
     out.0
 }
 
@@ -228,14 +251,18 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
         timed: [None; 2],
         finding: from.maybe(|from| from.u128().map(FindingId::from_u128))?,
         regression: from.maybe(|from| Ok((from.f64()?, from.maybe(Reader::f64)?)))?,
-        repair: from.maybe(read_place)?,
+        repair: from.maybe(read_place)?.map(|from| Repaired { until: from - 1, from }),
     };
     // The first values of this layout end here.
-    if !from.0.is_empty()
-        && let Some(flip) = &trial.flip
-    {
-        let [old, new] = [flip.old.exact, flip.new.exact];
+    if !from.0.is_empty() {
+        let [old, new] = trial.flip.as_ref().map_or([0; 2], |flip| [flip.old.exact, flip.new.exact]);
         trial.timed = [from.maybe(|from| read_times(from, old))?, from.maybe(|from| read_times(from, new))?];
+    }
+    // And those of dbintel before it knew between which times something had happened here.
+    if !from.0.is_empty()
+        && let Some((until, repair)) = from.maybe(read_place)?.zip(trial.repair.as_mut())
+    {
+        repair.until = until.min(repair.from);
     }
     Ok(trial)
 }

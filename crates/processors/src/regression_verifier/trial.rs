@@ -51,8 +51,18 @@ pub(super) struct Trial {
     pub(super) finding: Option<FindingId>,
     /// What the finding said: the step of time as a logarithm, and the ratio of work.
     pub(super) regression: Option<(f64, Option<f64>)>,
-    /// The first hour after something that may have repaired it.
-    pub(super) repair: Option<i64>,
+    /// Something that may have repaired it.
+    pub(super) repair: Option<Repaired>,
+}
+
+/// When something that may have repaired it happened. Between the hours before and those after it are the ones that have both in them, or
+/// may have, where it was noticed late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Repaired {
+    /// The hours before this one are wholly before it.
+    pub(super) until: i64,
+    /// The first hour wholly after it.
+    pub(super) from: i64,
 }
 
 /// What pages show of a verdict.
@@ -226,6 +236,17 @@ impl Trial {
             + self.before.heap_bytes()
             + self.shorts_before.heap_bytes()
             + self.shorts_after.heap_bytes()
+    }
+}
+
+// === impl Repaired ===
+
+impl Repaired {
+    /// What is known of two times at which the same was seen. The two may contradict each other, since a session can go on with a plan that
+    /// it had: then the hour before the first one after it has both in it.
+    pub(super) fn narrowed_by(self, other: Self) -> Self {
+        let from = self.from.min(other.from);
+        Self { until: self.until.max(other.until).min(from - 1), from }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A statement whose executions no longer end, as a finding. Counts of time-outs begin anew with the process.
+//! A statement whose executions no longer end, as a finding.
 
 use dbintel_evidence::Category;
 use dbintel_evidence::unprompted::{VANISHED_RECENT_HOURS as RECENT_HOURS, Vanished, Watched};
@@ -71,7 +71,9 @@ pub(super) fn look(
 impl Hours {
     /// Whether what was told is so no longer.
     pub(super) fn is_back(self, statement: &Statement) -> bool {
-        self.watched(statement).is_none_or(|watched| watched.is_back())
+        // One that began with this process does not know of time-outs that came before it.
+        let is_known = self.closed.saturating_sub(RECENT_HOURS) >= self.known_since;
+        self.watched(statement).map_or(is_known, |watched| watched.is_back())
     }
 
     fn watched(self, statement: &Statement) -> Option<Watched<'_, impl Iterator<Item = (i64, f64)> + Clone>> {

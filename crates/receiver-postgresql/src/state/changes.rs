@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use dbintel_model::{Attribute, Change, ChangeKind, Node, ROLE_FACT, Text, Timestamp};
+use dbintel_model::{Attribute, Change, ChangeKind, Node, ROLE_FACT, Record, Text, Timestamp};
 
 /// Settings that are compared. Their number is that of `pg_settings`, about 400.
 pub const MAX_SETTINGS: usize = 2_000;
@@ -103,6 +103,33 @@ fn describe(node: &Node) -> Text {
 /// First version in which statistics that were never reset have no time of reset. Before, they have that of their
 /// creation, which comes with the first use of a database.
 const UNDATED_UNTIL_RESET_SINCE: u32 = 150_000;
+
+/// What a reading found, and when it was, by the server's clock.
+pub type Known<T> = Option<(T, Timestamp)>;
+
+/// Changes as records. Of those that the server does not date it is known that they came after the reading before, which was at
+/// `not_before`; but not of rows that a transaction modifies, which count when it has ended.
+pub fn records(changes: Vec<Change>, not_before: Option<Timestamp>) -> impl Iterator<Item = Record> {
+    changes.into_iter().map(move |mut change| {
+        let is_known = change.at.is_none() && change.kind != ChangeKind::StatisticsStale;
+        change.not_before = not_before.filter(|_| is_known);
+        Record::Change(Box::new(change))
+    })
+}
+
+/// Takes in what a reading found, and tells what happened since the one before.
+pub fn learn<T>(
+    known: &mut Known<T>,
+    now: T,
+    at: Timestamp,
+    told: &mut Vec<Record>,
+    compare: impl FnOnce(&T, &T) -> Vec<Change>,
+) {
+    if let Some((before, not_before)) = known {
+        told.extend(records(compare(before, &now), Some(*not_before)));
+    }
+    *known = Some((now, at));
+}
 
 /// Which statistics were reset. A database that is new has none that were.
 #[must_use]

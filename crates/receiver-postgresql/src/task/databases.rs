@@ -17,17 +17,15 @@ use super::connections::Leased;
 use super::families::{Families, Turn};
 use super::held_plans;
 use super::schedule::{Due, Poll};
-use super::schema::{self, SchemaDue};
+use super::schema::{self, KnownSchema, SchemaDue};
 use super::shared::Shared;
-use crate::query::connection::Limits;
 use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::family::Scope;
 use crate::query::objects;
-use crate::state::changes::{self, Tables, Values};
+use crate::state::changes::{self, Known, Tables, Values, learn};
 use crate::state::gaps::Part;
 use crate::state::held_plans::CausesOf;
-use crate::state::schema::Schema;
 
 /// See the module.
 #[derive(Debug)]
@@ -57,9 +55,9 @@ struct Database {
 #[derive(Clone, Debug, Default)]
 struct Accepted {
     node: Option<Arc<Node>>,
-    tables: Option<Tables>,
-    extensions: Option<Values>,
-    schema: Option<Arc<Schema>>,
+    tables: Known<Tables>,
+    extensions: Known<Values>,
+    schema: Option<KnownSchema>,
 }
 
 /// What will have been accepted if this poll is.
@@ -140,7 +138,7 @@ impl Poll for DatabasesLoop {
         }
         shared.offer(&shared.target, None, unvisited);
         let schemas = self.databases.values().filter_map(|database| database.accepted.schema.as_ref());
-        self.held.set(schemas.map(|schema| schema.weight_bytes()).sum());
+        self.held.set(schemas.map(|known| known.schema.weight_bytes()).sum());
     }
 
     async fn close(&mut self) {
@@ -258,18 +256,17 @@ impl Database {
         &self,
         shared: &Shared,
         leased: &mut Leased,
+        turn: &Turn<'_>,
         accepted: &mut Accepted,
         records: &mut Vec<Record>,
     ) -> Result<(), QueryError> {
         let ask = leased.ask(&self.target, Purpose::Catalogue, "extensions");
         let reading = objects::extensions(&mut leased.connection, shared.config.limits);
         let extensions = shared.admitted(ask, reading, Values::len).await?;
-        if let Some(before) = &accepted.extensions {
-            let database = &leased.connection.database;
-            let changes = changes::of_values(ChangeKind::Extension, Some(database), before, &extensions);
-            records.extend(changes.into_iter().map(|change| Record::Change(Box::new(change))));
-        }
-        accepted.extensions = Some(extensions);
+        let database = &leased.connection.database;
+        learn(&mut accepted.extensions, extensions, turn.time, records, |before, now| {
+            changes::of_values(ChangeKind::Extension, Some(database), before, now)
+        });
         Ok(())
     }
 
@@ -305,24 +302,23 @@ impl Database {
                 looked => looked?,
             }
         }
-        let turn = Turn { target: &self.target, time, limits, slow: self.slow_due.take(now) };
+        let target = Arc::clone(&self.target);
+        let turn = Turn { target: &target, time, limits, slow: self.slow_due.take(now) };
         self.families.read(shared, leased, &turn, records).await?;
         if tables_are_due {
             let ask = leased.ask(&self.target, Purpose::Catalogue, "tables");
             let reading = objects::tables(&mut leased.connection, limits);
             let tables = shared.admitted(ask, reading, Tables::len).await?;
-            if let Some(before) = &accepted.tables {
-                let changes = changes::of_tables(&leased.connection.database, before, &tables);
-                records.extend(changes.into_iter().map(|change| Record::Change(Box::new(change))));
-            }
-            accepted.tables = Some(tables);
+            learn(&mut accepted.tables, tables, time, records, |before, now| {
+                changes::of_tables(&leased.connection.database, before, now)
+            });
             if leased.connection.database != shared.config.connect_database {
-                self.read_extensions(shared, leased, &mut accepted, records).await?;
+                self.read_extensions(shared, leased, &turn, &mut accepted, records).await?;
             }
         }
         let schema_is_due = tables_are_due && self.schema_due.is_due(now);
         let causes_were_read =
-            schema_is_due && self.read_schema(shared, leased, limits, &mut accepted, records).await?;
+            schema_is_due && self.read_schema(shared, leased, &turn, &mut accepted, records).await?;
         shared.look_at_planning(&self.target, leased, limits).await?;
         leased.connection.end().await?;
         Ok(Seen { accepted, causes_were_read })
@@ -333,23 +329,22 @@ impl Database {
         &mut self,
         shared: &Shared,
         leased: &mut Leased,
-        limits: Limits,
+        turn: &Turn<'_>,
         accepted: &mut Accepted,
         records: &mut Vec<Record>,
     ) -> Result<bool, QueryError> {
         let part = Part::database(&leased.connection.database, "schema");
         let before = accepted.schema.clone();
-        let (target, due) = (Arc::clone(&self.target), &mut self.schema_due);
-        match schema::read(shared, leased, &target, due, before.as_ref(), records).await {
-            Ok(schema) => {
+        match schema::read(shared, leased, turn, &mut self.schema_due, before.as_ref(), records).await {
+            Ok(known) => {
                 shared.delivered(&part, records);
-                accepted.schema = Some(schema);
+                accepted.schema = Some(known);
                 Ok(true)
             }
             Err(error) if error.connection_usable => {
                 shared.missing(&part, &error, records);
                 if !error.was_denied() {
-                    leased.begin(limits).await?;
+                    leased.begin(turn.limits).await?;
                 }
                 Ok(false)
             }

@@ -3,23 +3,35 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{Monotonic, Record, Target};
+use dbintel_model::{Monotonic, Record, Timestamp};
 use dbintel_pipeline::admission::Purpose;
 use dbintel_pipeline::telemetry::definitions;
 
 use super::connections::Leased;
+use super::families::Turn;
 use super::shared::Shared;
 use crate::query::error::QueryError;
 use crate::query::schema as query;
+use crate::state::changes;
 use crate::state::schema::{Definitions, Reading, Schema};
 
 /// After a reading the next one waits this many times as long as it took the server: a thousandth of one core at most,
 /// however many objects there are.
 const WAIT_PER_READ_DURATION: u32 = 1_000;
 
-/// However often the server says that nothing was written, the marks are read after this time: a session can switch the
-/// server's counting off for itself.
+/// However often the server says that nothing was written, the marks are read after this time, or this many readings: a session can
+/// switch the server's counting off for itself, and one that goes on after what it wrote, as a procedure does that commits, counts it late.
 const MARKS_AT_LEAST_EVERY: Duration = Duration::from_secs(300);
+const MARKS_AT_LEAST_EVERY_READINGS: u32 = 10;
+
+/// What is known of a database.
+#[derive(Clone, Debug)]
+pub(super) struct KnownSchema {
+    pub(super) schema: Arc<Schema>,
+    /// All that had happened until then, by the server's clock, is in it: the time of the last marks. While the definition of an object
+    /// cannot be read for somebody's lock, of those before it was locked.
+    until: Timestamp,
+}
 
 /// When the next reading may be, and whether it can be spared.
 #[derive(Debug, Default)]
@@ -39,9 +51,9 @@ impl SchemaDue {
     }
 
     /// Whether everything is as the last reading found it.
-    fn is_settled(&self, now: Monotonic, written: Option<i64>) -> bool {
-        self.settled
-            .is_some_and(|(at, before)| written == Some(before) && now.since(at) < MARKS_AT_LEAST_EVERY)
+    fn is_settled(&self, now: Monotonic, written: Option<i64>, interval: Duration) -> bool {
+        let least = MARKS_AT_LEAST_EVERY.min(interval.saturating_mul(MARKS_AT_LEAST_EVERY_READINGS));
+        self.settled.is_some_and(|(at, before)| written == Some(before) && now.since(at) < least)
     }
 }
 
@@ -50,12 +62,12 @@ impl SchemaDue {
 pub(super) async fn read(
     shared: &Shared,
     leased: &mut Leased,
-    target: &Target,
+    turn: &Turn<'_>,
     due: &mut SchemaDue,
-    before: Option<&Arc<Schema>>,
+    before: Option<&KnownSchema>,
     records: &mut Vec<Record>,
-) -> Result<Arc<Schema>, QueryError> {
-    let limits = shared.limits(target);
+) -> Result<KnownSchema, QueryError> {
+    let &Turn { target, limits, time, .. } = turn;
     // Before the marks: what is written meanwhile makes the next number another one.
     let written = if query::counts_writes(&leased.facts) {
         let ask = leased.ask(target, Purpose::Catalogue, "schema rows written");
@@ -65,8 +77,8 @@ pub(super) async fn read(
         None
     };
     let now = shared.clock.monotonic();
-    if let Some(before) = before.filter(|_| due.is_settled(now, written)) {
-        return Ok(Arc::clone(before));
+    if let Some(before) = before.filter(|_| due.is_settled(now, written, shared.config.catalogue_interval)) {
+        return Ok(before.clone());
     }
     due.settled = None;
     let ask = leased.ask(target, Purpose::Catalogue, "schema marks");
@@ -76,7 +88,7 @@ pub(super) async fn read(
     if reading.is_cut {
         shared.count(&definitions::LIMIT_REACHED, "limit", "schema_objects", 1);
     }
-    let wanted = Schema::wanted(before.map(AsRef::as_ref), &reading);
+    let wanted = Schema::wanted(before.map(|before| &*before.schema), &reading);
     let mut found = Definitions::new();
     if !wanted.is_empty() {
         let ask = leased.ask(target, Purpose::Catalogue, "schema");
@@ -85,16 +97,20 @@ pub(super) async fn read(
         (found, took) = (read, took + more);
     }
     due.was_read(shared.clock.monotonic(), took);
-    if let Some(before) = before.filter(|before| found.is_empty() && before.is(&reading)) {
+    if let Some(before) = before.filter(|before| found.is_empty() && before.schema.is(&reading)) {
         // A definition that somebody's lock has kept from us is still wanted.
         due.settled = written.filter(|_| wanted.is_empty()).map(|written| (now, written));
-        return Ok(Arc::clone(before));
+        return Ok(KnownSchema { schema: Arc::clone(&before.schema), until: time });
     }
-    let step = Schema::step(before.map(AsRef::as_ref), &leased.connection.database, &reading, &found);
+    let step =
+        Schema::step(before.map(|before| &*before.schema), &leased.connection.database, &reading, &found);
     let reached = [("schema_changes", step.left as u64), ("schema_bytes", u64::from(step.schema.is_full()))];
     for (limit, times) in reached.into_iter().filter(|(_, times)| *times > 0) {
         shared.count(&definitions::LIMIT_REACHED, "limit", limit, times);
     }
-    records.extend(step.changes.into_iter().map(|change| Record::Change(Box::new(change))));
-    Ok(Arc::new(step.schema))
+    let not_before = before.map(|before| before.until);
+    records.extend(changes::records(step.changes, not_before));
+    // What is left has happened, and is told by a later reading.
+    let until = not_before.filter(|_| step.left > 0).unwrap_or(time);
+    Ok(KnownSchema { schema: Arc::new(step.schema), until })
 }

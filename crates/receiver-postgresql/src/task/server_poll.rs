@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dbintel_model::{Change, ChangeKind, GapReason, Node, Record, Target, Text, Timestamp};
+use dbintel_model::{ChangeKind, GapReason, Node, Record, Target, Text, Timestamp};
 use dbintel_pipeline::admission::{DistressSignals, Purpose};
 use dbintel_pipeline::telemetry::definitions;
 
@@ -20,7 +20,7 @@ use crate::query::error::QueryError;
 use crate::query::facts::Facts;
 use crate::query::family::Scope;
 use crate::query::{distress, objects, sql_identifier};
-use crate::state::changes::{self, Resets, RoleSettings, Values};
+use crate::state::changes::{self, Known, Resets, RoleSettings, Values, learn};
 use crate::state::gaps::Part;
 use crate::state::held_plans::CausesOf;
 
@@ -46,10 +46,10 @@ pub(super) struct ServerLoop {
 #[derive(Clone, Debug, Default)]
 struct Accepted {
     node: Option<Arc<Node>>,
-    settings: Option<Values>,
-    role_settings: Option<RoleSettings>,
-    resets: Option<Resets>,
-    extensions: Option<Values>,
+    settings: Known<Values>,
+    role_settings: Known<RoleSettings>,
+    resets: Known<Resets>,
+    extensions: Known<Values>,
 }
 
 impl ServerLoop {
@@ -107,7 +107,7 @@ impl ServerLoop {
         if self.catalogue_due.take(now) {
             let looked = self.look_again(shared, leased).await;
             settle(shared, leased, "abilities", looked, records).await?;
-            let catalogue = read_catalogue(shared, leased, &mut seen, records).await;
+            let catalogue = read_catalogue(shared, leased, time, &mut seen, records).await;
             seen.causes_were_read = catalogue.is_ok();
             settle(shared, leased, "catalogue", catalogue, records).await?;
         }
@@ -177,7 +177,7 @@ impl ServerLoop {
     /// What happened to the node since the last reading that was accepted. Another node's sums are other sequences.
     fn compare_node(&mut self, shared: &Shared, seen: &mut Seen, records: &mut Vec<Record>) {
         if let Some(before) = &self.accepted.node {
-            records.extend(changes::of_node(before, &seen.node).into_iter().map(boxed));
+            records.extend(changes::records(changes::of_node(before, &seen.node), None));
             if seen.node.in_recovery != before.in_recovery || !seen.node.continues(before) {
                 shared.abilities_changed(&shared.target);
             }
@@ -289,6 +289,7 @@ async fn settle(
 async fn read_catalogue(
     shared: &Shared,
     leased: &mut Leased,
+    time: Timestamp,
     seen: &mut Seen,
     records: &mut Vec<Record>,
 ) -> Result<(), QueryError> {
@@ -298,11 +299,9 @@ async fn read_catalogue(
     let settings = shared.admitted(ask, settings, Values::len).await?;
     *shared.line_prefix.lock() = settings.get("log_line_prefix").cloned();
     let min_duration = settings.get("auto_explain.log_min_duration").cloned();
-    if let Some(before) = &seen.accepted.settings {
-        records
-            .extend(changes::of_values(ChangeKind::Setting, None, before, &settings).into_iter().map(boxed));
-    }
-    seen.accepted.settings = Some(settings);
+    learn(&mut seen.accepted.settings, settings, time, records, |before, now| {
+        changes::of_values(ChangeKind::Setting, None, before, now)
+    });
     let ask = leased.ask(target, Purpose::Catalogue, "settings of roles");
     let settings = objects::role_settings(&mut leased.connection, limits);
     let settings = shared.admitted(ask, settings, |settings| settings.values.len()).await?;
@@ -310,26 +309,20 @@ async fn read_catalogue(
         shared.count(&definitions::LIMIT_REACHED, "limit", "role_settings", 1);
     }
     shared.durations.lock().read(min_duration.as_ref(), &settings);
-    if let Some(before) = &seen.accepted.role_settings {
-        records.extend(changes::of_role_settings(before, &settings).into_iter().map(boxed));
-    }
-    seen.accepted.role_settings = Some(settings);
+    learn(&mut seen.accepted.role_settings, settings, time, records, changes::of_role_settings);
     let ask = leased.ask(target, Purpose::Catalogue, "resets");
     let resets = objects::resets(&mut leased.connection, limits);
     let resets = shared.admitted(ask, resets, Resets::len).await?;
-    if let Some(before) = &seen.accepted.resets {
-        records.extend(changes::of_resets(seen.node.version_number, before, &resets).into_iter().map(boxed));
-    }
-    seen.accepted.resets = Some(resets);
+    learn(&mut seen.accepted.resets, resets, time, records, |before, now| {
+        changes::of_resets(seen.node.version_number, before, now)
+    });
     let ask = leased.ask(target, Purpose::Catalogue, "extensions");
     let extensions = objects::extensions(&mut leased.connection, limits);
     let extensions = shared.admitted(ask, extensions, Values::len).await?;
     let database: Text = leased.connection.database.clone();
-    if let Some(before) = &seen.accepted.extensions {
-        let changes = changes::of_values(ChangeKind::Extension, Some(&database), before, &extensions);
-        records.extend(changes.into_iter().map(boxed));
-    }
-    seen.accepted.extensions = Some(extensions);
+    learn(&mut seen.accepted.extensions, extensions, time, records, |before, now| {
+        changes::of_values(ChangeKind::Extension, Some(&database), before, now)
+    });
     let ask = leased.ask(target, Purpose::Catalogue, "databases");
     let databases = objects::databases(&mut leased.connection, limits);
     let databases = shared.admitted(ask, databases, BTreeMap::len).await?;
@@ -381,8 +374,4 @@ fn note_databases(shared: &Shared, databases: BTreeMap<Text, bool>, records: &mu
         shared.delivered(&part, records);
     }
     shared.databases.set(allowed);
-}
-
-fn boxed(change: Change) -> Record {
-    Record::Change(Box::new(change))
 }

@@ -176,6 +176,13 @@ fn plans_side_by_side_lower_only_what_they_contradict() {
         "executions with the two plans are at most 1.",
     );
     assert!(judge(compared(1_000.0, 36.0)).numbers.side_by_side.is_some());
+    // The new plan ran when the whole server was twice as slow: that is no difference between the plans.
+    let slowed = |new_ms| {
+        let world = World { server_ratio: 2.0, side_by_side: compared(1_000.0, new_ms), ..World::clear() };
+        outcome(&world.judge())
+    };
+    assert_eq!(slowed(240.0), Some(Outcome::Passed));
+    assert_eq!(slowed(72.0), Some(Outcome::Capped(Category::Careful)));
     // The other way up: what got faster has a plan that is faster, or one of which thirty executions cannot tell, or it has not.
     let faster = |count, new_ms| {
         let of_plans = compared(count, new_ms);

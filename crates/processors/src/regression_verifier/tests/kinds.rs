@@ -269,6 +269,27 @@ fn a_statement_that_hangs_for_two_days_is_told_once() {
     assert_eq!(world.told(), ["statement_vanished open careful"]);
 }
 
+/// What was known of time-outs is stored: a collector that begins anew does not take the statement for one that is back.
+#[test]
+fn a_statement_that_hangs_is_not_back_because_the_collector_is() {
+    let mut world = World::after_a_week("{}");
+    world.hours(12);
+    let usual = world.statements[7].calls_per_hour;
+    world.statements[7] = Behaviour { calls_per_hour: usual / 10.0, timed_out: 5, ..world.statements[7] };
+    world.hours(8);
+    world.kill();
+    world.hours(8);
+    assert_eq!(world.told(), ["statement_vanished open careful"]);
+    // The same where it was away for hours, of which nobody knows the time-outs.
+    world.kill();
+    world.away(5);
+    world.hours(8);
+    assert_eq!(world.told(), ["statement_vanished open careful"]);
+    world.statements[7] = Behaviour { calls_per_hour: usual, timed_out: 0, ..world.statements[7] };
+    world.hours(10);
+    assert_eq!(world.told()[1..], ["statement_vanished resolved careful"]);
+}
+
 /// A collector that has begun an hour ago does not know whether it is told of more time-outs than before.
 #[test]
 fn time_outs_have_to_be_known_from_hours_before() {

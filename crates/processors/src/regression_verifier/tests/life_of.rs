@@ -90,6 +90,61 @@ fn what_was_done_is_dated_by_the_plan_that_it_brought() {
     assert_eq!((outcome.verdict, outcome.measured_from), (Verdict::Confirmed, brought));
 }
 
+/// An index is there for five hours before it is noticed, as where somebody's lock kept its definition from being read: these hours belong
+/// neither to the time before it nor to the time after it, and that is stored.
+#[test]
+fn what_was_noticed_late_is_measured_without_the_hours_of_which_nothing_is_known() {
+    for is_killed in [false, true] {
+        let mut world = regressed("{}");
+        let last_known = world.now();
+        world.statements[7].ms *= 20.0;
+        world.statements[7].blocks *= 20.0;
+        world.hours(5);
+        world.index_since("created", last_known);
+        let noticed = world.now();
+        if is_killed {
+            world.hours(1);
+            world.kill();
+        }
+        world.hours(80);
+        let last = &world.found.last().unwrap().finding;
+        let outcome = last.outcome.clone().unwrap();
+        assert_eq!((outcome.verdict, outcome.measured_from), (Verdict::Harmful, noticed), "{outcome:?}");
+        // Hours with and without it would make the time before it slower, and different from hour to hour.
+        assert!(outcome.ratio_low.unwrap() > 15.0, "{outcome:?}");
+    }
+}
+
+/// A plan that came before the last reading without the index is not of it; one that came after that reading says when the index was there.
+#[test]
+fn a_plan_dates_only_what_can_have_brought_it() {
+    for (plan_after_hours, known_after_hours, is_of_it) in [(1, 3, false), (5, 3, true)] {
+        let mut world = regressed("{}");
+        let old = world.statements[7].plan - 1_000;
+        let (mut brought, mut last_known) = (world.now(), world.now());
+        for hour in 1..=6 {
+            world.hours(1);
+            if hour == known_after_hours {
+                last_known = world.now();
+            }
+            if hour == plan_after_hours {
+                world.flip_to(7, old, &[]);
+                brought = world.now();
+            }
+            if hour == 5 {
+                world.statements[7].ms /= 5.0;
+                world.statements[7].blocks /= 5.0;
+            }
+        }
+        world.index_since("created", last_known);
+        let noticed = world.now();
+        world.hours(12);
+        let outcome = world.found.last().unwrap().finding.outcome.clone().unwrap();
+        let from = if is_of_it { brought } else { noticed };
+        assert_eq!((outcome.verdict, outcome.measured_from), (Verdict::Confirmed, from), "{outcome:?}");
+    }
+}
+
 #[test]
 fn another_plan_after_somebody_did_something_counts_as_applied() {
     let mut world = regressed("{}");

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use dbintel_pipeline::Processor as _;
 
 use super::world::{World, world};
+use crate::regression_verifier::keep::STORED_PER_CALL;
 
 /// What is told in the same world with something done to the processor at some moments.
 fn told(mut replace: impl FnMut(&mut World)) -> Vec<FindingEvent> {
@@ -128,16 +129,16 @@ fn what_was_stored_in_the_layout_before_is_taken_over() {
     world.hours(1);
     let (statements, trials) = (world.verifier.statements.len(), world.verifier.trials.len());
     for (key, value) in &mut world.store {
-        // At the end of a statement are its waits, changes and repaired hours, of which it has none; of a trial, what it lost,
-        // and no finding, regression and repair.
+        // At the end of a statement are its waits, changes, repaired hours and time-outs, of which it has none; of a trial, what it lost,
+        // and no finding, regression, repair and executions by plan.
         let former = match key.split('/').nth(1) {
             Some("about") => {
-                let end = value.len() - 3;
+                let end = value.len() - 4;
                 [&value[..end], &SUMS].concat()
             }
             Some("trial") => {
-                let (begin, end) = (value.len() - 11 - 2 * 16, value.len() - 11);
-                [&value[..begin], &SUMS, &SUMS, &value[end..]].concat()
+                let (begin, end) = (value.len() - 14 - 2 * 16, value.len() - 14);
+                [&value[..begin], &SUMS, &SUMS, &value[end..end + 11]].concat()
             }
             _ => continue,
         };
@@ -148,6 +149,22 @@ fn what_was_stored_in_the_layout_before_is_taken_over() {
     assert_eq!((world.verifier.statements.len(), world.verifier.trials.len()), (statements, trials));
     world.hours(10);
     assert_eq!(world.opened(), ["plan_regression careful"]);
+}
+
+/// A collector that is stopped in good order loses nothing, however much waits to be stored.
+#[test]
+fn an_orderly_stop_stores_all_that_waits() {
+    let mut world = world("{}");
+    world.ticks = 0;
+    world.interval();
+    world.interval();
+    let all = world.statements.len();
+    let count = |world: &World, kind: &str| world.store.keys().filter(|key| key.contains(kind)).count();
+    assert!(all > STORED_PER_CALL && count(&world, "/about/") == 0);
+    world.finish();
+    assert_eq!((count(&world, "/about/"), count(&world, "/day/")), (all, all));
+    world.kill();
+    assert_eq!(world.verifier.statements.len(), all);
 }
 
 /// What waits to be stored waits under the id it had; with the text comes another one.

@@ -89,6 +89,27 @@ fn executions_that_are_timed_by_plan_are_held_against_the_step() {
     }
 }
 
+/// They are stored with the trial, since those with the old plan do not come again.
+#[test]
+fn executions_that_are_timed_by_plan_are_known_after_a_kill() {
+    let mut world = World::after_a_week("{}");
+    world.rung = PlanRung::Actual;
+    world.flip(7, 5.0, 5.0, &[DROPPED]);
+    let new = world.statements[7].plan;
+    let plans =
+        [(new - 1_000, 12.0), (new, 60.0)].map(|(plan, ms)| timed(plan, PlanTimesSource::ServerLog, ms));
+    world.timed.insert(7, plans.into());
+    world.hours(2);
+    world.timed.clear();
+    world.kill();
+    world.hours(28);
+    let last = &world.found.last().unwrap().finding;
+    let number = |name: &str| last.evidence.iter().find(|of| *of.name == *name).and_then(|of| of.value);
+    assert_eq!((number("old_plan_executions"), number("old_plan_mean")), (Some(400.0), Some(12.0)));
+    assert_eq!((number("new_plan_executions"), number("new_plan_mean")), (Some(400.0), Some(60.0)));
+    assert!(number("new_by_old_plan_low").is_some_and(|low| low > 1.0));
+}
+
 /// A reading of the catalogue notices after the plan what was done before it.
 #[test]
 fn what_was_noticed_after_the_plan_gives_its_script() {

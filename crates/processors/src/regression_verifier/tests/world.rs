@@ -100,6 +100,18 @@ fn verifier(settings: &RegressionVerifierSettings, registry: &Registry) -> Regre
     )
 }
 
+/// What is to be stored, is.
+fn keep(store: &mut BTreeMap<String, Vec<u8>>, out: &mut Output) {
+    let (state, lost) = out.take_state();
+    assert_eq!(lost, 0);
+    for StateChange { key, value } in state {
+        match value {
+            Some(value) => store.insert(key.to_string(), value),
+            None => store.remove(key.as_str()),
+        };
+    }
+}
+
 pub(super) fn key(statement: usize) -> QueryKey {
     QueryKey {
         system: "postgresql",
@@ -171,6 +183,11 @@ impl World {
         for _ in 0..hours * 60 / MINUTES as usize {
             self.interval();
         }
+    }
+
+    /// Hours in which nothing is read.
+    pub(super) fn away(&mut self, hours: u64) {
+        self.clock.advance(Duration::from_secs(hours * 3_600));
     }
 
     /// One interval of every statement.
@@ -245,14 +262,7 @@ impl World {
         for _ in 0..self.ticks {
             self.verifier.tick(&mut cx, &mut out);
             while self.verifier.go_on(&mut cx, &mut out) {}
-            let (state, lost) = out.take_state();
-            assert_eq!(lost, 0);
-            for StateChange { key, value } in state {
-                match value {
-                    Some(value) => self.store.insert(key.to_string(), value),
-                    None => self.store.remove(key.as_str()),
-                };
-            }
+            keep(&mut self.store, &mut out);
         }
         let batches = out.take_batches();
         for record in batches.iter().skip(1).flat_map(|batch| &batch.records) {
@@ -260,6 +270,15 @@ impl World {
             self.found.push((**event).clone());
         }
         batches
+    }
+
+    /// An orderly stop, as a lane ends.
+    pub(super) fn finish(&mut self) {
+        let (mut out, mut random) = (Output::default(), fastrand::Rng::with_seed(1));
+        let mut cx = Context { now: self.now(), monotonic: self.clock.monotonic(), random: &mut random };
+        self.verifier.finish();
+        while self.verifier.go_on(&mut cx, &mut out) {}
+        keep(&mut self.store, &mut out);
     }
 
     /// The next part of what takes long; what it gives is dropped.
@@ -317,10 +336,20 @@ impl World {
 
     /// An index is dropped or created.
     pub(super) fn index(&mut self, action: &'static str) {
+        self.index_noticed(action, Some(self.now()), None);
+    }
+
+    /// The same, noticed now: it has happened since `not_before`.
+    pub(super) fn index_since(&mut self, action: &'static str, not_before: Timestamp) {
+        self.index_noticed(action, None, Some(not_before));
+    }
+
+    fn index_noticed(&mut self, action: &'static str, at: Option<Timestamp>, not_before: Option<Timestamp>) {
         let definition = Some(Text::Static("btree (customer)"));
         let (before, after) = if action == "dropped" { (definition, None) } else { (None, definition) };
         self.see(vec![Record::Change(Box::new(Change {
-            at: Some(self.now()),
+            at,
+            not_before,
             database: Some("shop".into()),
             subject: Some("public.orders_customer".into()),
             before,

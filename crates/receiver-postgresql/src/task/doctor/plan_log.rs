@@ -171,7 +171,18 @@ fn of_auto_explain(facts: &Facts, settings: &LogSettings) -> Vec<Advice> {
             literal(value)
         ))
     };
-    if held("auto_explain.log_min_duration", "-1") == Some("-1") {
+    let least = held("auto_explain.log_min_duration", "-1");
+    if let Some(least) = least.filter(|least| !["-1", "0"].contains(least)) {
+        all.push(Advice {
+            what: format!(
+                "auto_explain.log_min_duration is {least} ms, so that only slow executions are logged: how long executions take \
+                 with which plan is not known; with 0 and a small auto_explain.sample_rate a fair sample of all is logged, and \
+                 fewer of the slow ones"
+            ),
+            sql: None,
+        });
+    }
+    if least == Some("-1") {
         all.push(Advice {
             what: "auto_explain.log_min_duration is -1, so that no plan is logged; of each execution that takes longer than \
                    what is set there are a few kilobytes of log, and its plan is written out"

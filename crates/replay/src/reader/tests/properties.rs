@@ -151,12 +151,13 @@ fn change() -> impl Strategy<Value = Record> {
         ["postgresql.table.reltuples", "postgresql.rolname", "dbintel.change.table", "userid", "of nobody"];
     let facts = (prop::sample::subsequence(names.to_vec(), 0..5), prop::collection::vec(value, names.len()));
     let texts = (prop::option::of(text()), prop::option::of(text()), prop::option::of(text()));
-    (prop::sample::select(ChangeKind::ALL.to_vec()), prop::option::of(time()), texts, facts).prop_map(
-        |(kind, at, (database, subject, after), (names, values))| {
+    let times = (prop::option::of(time()), prop::option::of(time()));
+    (prop::sample::select(ChangeKind::ALL.to_vec()), times, texts, facts).prop_map(
+        |(kind, (at, not_before), (database, subject, after), (names, values))| {
             let facts = names.into_iter().zip(values);
             let facts = facts.map(|(key, value)| Attribute { key: key.into(), value }).collect();
             let before = after.clone();
-            Record::Change(Box::new(Change { kind, at, database, subject, before, after, facts }))
+            Record::Change(Box::new(Change { kind, at, not_before, database, subject, before, after, facts }))
         },
     )
 }
