@@ -36,6 +36,26 @@ async fn a_valid_configuration_is_said_to_be_valid() {
     assert!(text(&output.stdout).contains("configuration is valid: 1 receivers, 1 exporters"));
 }
 
+/// Who asks for findings in the wrong place is not told that there are none, and no store is made there.
+#[tokio::test]
+async fn findings_are_not_looked_for_in_a_store_that_is_not_there() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("state").join("store.db");
+    let config = VALID.replace(
+        "exporters:\n  debug:\nservice:\n",
+        &format!(
+            "exporters:\n  debug:\nextensions:\n  store: {{path: {}}}\nservice:\n  extensions: [store]\n",
+            path.display()
+        ),
+    );
+    let launch = Launch::command(&["findings", "list", "--config"]).env("PG_SECRET", SECRET);
+    let file = launch.write_file("dbintel.yaml", &config);
+    let output = launch.argument(file).output().await;
+    let told = text(&output.stderr);
+    assert!(!output.status.success() && told.contains("there is no store at"), "{told}");
+    assert!(!path.parent().unwrap().exists());
+}
+
 /// Each mistake is answered with file, line and path, with exit code 2, by `run` too: before any connection is made.
 #[tokio::test]
 async fn a_mistake_is_answered_with_file_line_and_path_and_exit_code_2() {

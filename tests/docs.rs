@@ -11,7 +11,7 @@
 
 use std::fmt::Write as _;
 
-use dbintel_admission::CLASSES;
+use dbintel_admission::{CLASSES, Limits, TreeConfig};
 use dbintel_model::Instrument;
 use dbintel_model::catalogue::{EVENTS, METRICS};
 use dbintel_pipeline::telemetry::{SelfMetricKind, definitions};
@@ -117,7 +117,9 @@ fn breakers() -> String {
          clock counts, which is longer. The label `source` says which. Each database has a budget per minute (`limits.budget`, by \
          default 300 ms: half a percent of one core), and so has what is asked of the server as a whole. From 80 % plans \
          wait; at 100 % everything waits but one probe a minute; intervals are stretched, up to sixteen times, until what \
-         is left of the cadence fits. So in any minute a database is cost the budget and one statement at most.\n\n\
+         is left of the cadence fits. So in any minute a database is cost the budget and one statement at most, of execution. \
+         Parsing and planning come on top, of which the server says nothing: with them 2 to 2.7 times as much was measured \
+         ([endurance.md](endurance.md)).\n\n\
          ## Signs of distress\n\nEvery poll looks at the free connection slots, at our own statements that wait for locks, and \
          on a standby at replay that falls behind. With fewer free slots than `free_slots_min` nothing is sent, and each of our \
          connections is closed when its turn comes. A wait for a lock opens the breaker of the database it is in.\n\n\
@@ -129,15 +131,80 @@ fn breakers() -> String {
          planning time in the answer is above `planning_time_max` the breaker of the database opens. Statements with \
          arguments (sessions, texts, changed statements) are not asked about.\n\n\
          ## Time-outs\n\n`statement_timeout` of each transaction follows the measured 99th percentile of the queries in it, \
-         from the receiver's `timeout` up to `max_timeout`.\n\n\
+         from the receiver's `timeout` up to `max_timeout`, by default three times as long and 60 s at most.\n\n\
          ## Settings\n\n```yaml\nprocessors:\n  circuit_breaker:\n    limits: {budget: 300ms, statements_per_second: 50, burst: 100}\n    \
          free_slots_min: 3\n    planning_time_max: 500ms\n    schedule:              # other limits at other times\n      time_zone: Europe/Berlin\n      \
          windows:\n        - {days: [monday, friday], from: \"08:00\", to: \"18:00\", limits: {budget: 100ms}}\n    \
          heavy_work:            # when sizes and plans may be read at all\n      time_zone: Europe/Berlin\n      windows:\n        \
-         - {from: \"22:00\", to: \"05:00\"}\n```\n\nA pipeline without the key `processors` has `memory_limiter`, \
-         `circuit_breaker`, `plan_extractor`, `regression_verifier` and `verification`.\n",
+         - {from: \"22:00\", to: \"05:00\"}\n```\n\n| key | default | meaning |\n|---|---|---|\n",
+    );
+    breaker_settings(&mut text);
+    text.push_str(
+        "\nA pipeline without the key `processors` has `memory_limiter`, `circuit_breaker`, `plan_extractor`, \
+         `regression_verifier` and `verification`.\n",
     );
     text
+}
+
+fn breaker_settings(text: &mut String) {
+    let TreeConfig { breaker, slow_threshold, free_slots_min, planning_time_max, .. } = TreeConfig::default();
+    let limits = Limits::default();
+    let ms = |duration: std::time::Duration| format!("`{}ms`", duration.as_millis());
+    let rates = format!("`{}`, `{}`", limits.statements_per_second, limits.statement_burst);
+    let number = |number: f64| format!("`{number}`");
+    let rows = [
+        (
+            "`limits.budget`",
+            ms(limits.budget.per_minute),
+            "database time we may cost one database in a minute",
+        ),
+        ("`limits.statements_per_second`, `limits.burst`", rates, "statements, on average and at once"),
+        ("`limits.plans_per_minute`", number(limits.plans_per_minute), "EXPLAINs"),
+        (
+            "`success_threshold`",
+            number(breaker.success_threshold.into()),
+            "successful probes in a row that close a breaker, from 1 to 100",
+        ),
+        (
+            "`slow_threshold`",
+            format!("`{}s`", slow_threshold.as_secs()),
+            "a statement of ours that took longer counts as a failure; at least the receiver's `timeout`",
+        ),
+        (
+            "`max_timeout`",
+            "three times the receiver's `timeout`".into(),
+            "the longest `statement_timeout` of ours, 60s at most",
+        ),
+        (
+            "`max_backoff`",
+            "by class, up to an hour".into(),
+            "the longest wait before a breaker tries again, at least 1s",
+        ),
+        (
+            "`free_slots_min`",
+            number(free_slots_min.into()),
+            "with fewer free connection slots nothing is sent",
+        ),
+        (
+            "`planning_time_max`",
+            ms(planning_time_max),
+            "a statement of ours that the server plans longer than this opens the breaker, at least 10ms",
+        ),
+        (
+            "`schedule.windows`",
+            "none".into(),
+            "other limits at other times; what a window's `limits` leave out is as in `limits`. The first window that holds \
+             the time decides",
+        ),
+        (
+            "`heavy_work.windows`, `heavy_work.classes`",
+            "none, `[plans, sizes]`".into(),
+            "when this work may run at all; of `plans`, `sessions` and `sizes`",
+        ),
+    ];
+    for (key, default, meaning) in rows {
+        writeln!(text, "| {key} | {default} | {meaning} |").unwrap();
+    }
 }
 
 fn check(name: &str, text: &str) {

@@ -415,7 +415,9 @@ async fn settled(major: Major) {
     let before = (seen(marks), seen(asked));
     watched.readings(8).await;
     let after = (seen(marks), seen(asked));
-    assert!(after.1 >= before.1 + 5 && after.0 <= before.0 + 1, "{major}: {before:?} {after:?}");
+    // All the same they are read every ten seconds here, and when a backend tells late what it had written.
+    let (read, asked) = (after.0 - before.0, after.1 - before.1);
+    assert!(asked >= 5 && 2 * read <= asked, "{major}: {before:?} {after:?}");
     let mut client = cluster.connect("postgres").await;
     send(&mut client, "CREATE TABLE one_of_two (id int)").await;
     send(&mut client, "CREATE TABLE two_of_two (id int)").await;

@@ -12,7 +12,7 @@ use dbintel_model::finding::{
 use dbintel_model::{Clock as _, Finding, SystemClock, Text};
 use dbintel_pipeline::memory::MemoryAccounts;
 use dbintel_pipeline::telemetry::Registry;
-use dbintel_store::{Filter, Instance, OnDamage, Store, StoreContext};
+use dbintel_store::{Filter, Instance, OnDamage, Place, Store, StoreContext};
 use tokio::runtime::Builder;
 
 use super::control::table;
@@ -32,6 +32,16 @@ pub fn findings(checked: &Checked, action: FindingAction) -> anyhow::Result<()> 
     let config = checked.assembly.store.clone().ok_or_else(|| {
         anyhow!("no store is configured, so there are no findings to read; set extensions.store and name it in service.extensions")
     })?;
+    if let Place::Sqlite(path) = &config.place
+        && matches!(path.try_exists(), Ok(false))
+    {
+        // An empty store made here would say that no finding is open, whatever the collector's has.
+        return Err(anyhow!(
+            "there is no store at {}: run this where the collector runs, as its user (in Kubernetes by kubectl exec in its \
+             container); it makes the file when it starts",
+            path.display()
+        ));
+    }
     let runtime = Builder::new_current_thread().enable_all().build().context("the runtime")?;
     runtime.block_on(async {
         let cx = StoreContext {

@@ -56,9 +56,23 @@ pub struct WindowSettings {
     pub from: String,
     /// When it ends, `HH:MM`, not included; at or before `from` it is on the next day. `24:00` is midnight.
     pub to: String,
-    /// The limits; those that are left out are the ordinary ones.
+    /// The limits; those that are left out are those of `limits`.
     #[serde(default)]
-    pub limits: Option<LimitSettings>,
+    pub limits: Option<WindowLimitSettings>,
+}
+
+/// The limits of a window that are other ones than `limits`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WindowLimitSettings {
+    /// Database time we may cost one database in a minute, as the database measures it.
+    pub budget: Option<Duration>,
+    /// Statements a second, at most.
+    pub statements_per_second: Option<f64>,
+    /// Statements at once.
+    pub burst: Option<u32>,
+    /// EXPLAINs a minute.
+    pub plans_per_minute: Option<f64>,
 }
 
 /// A day of the week.
@@ -148,6 +162,17 @@ impl CircuitBreakerConfig {
     }
 }
 
+impl WindowLimitSettings {
+    fn instead_of(self, ordinary: &LimitSettings) -> LimitSettings {
+        LimitSettings {
+            budget: self.budget.unwrap_or(ordinary.budget),
+            statements_per_second: self.statements_per_second.unwrap_or(ordinary.statements_per_second),
+            burst: self.burst.unwrap_or(ordinary.burst),
+            plans_per_minute: self.plans_per_minute.unwrap_or(ordinary.plans_per_minute),
+        }
+    }
+}
+
 impl Default for LimitSettings {
     fn default() -> Self {
         let limits = Limits::default();
@@ -213,7 +238,9 @@ pub fn validate(
         let schedule = schedule(&mut checks, "schedule", &written.time_zone, &written.windows);
         let of_windows = written.windows.iter().enumerate().map(|(index, window)| {
             let field = format!("schedule.windows.{index}.limits");
-            window.limits.as_ref().map_or(tree.limits, |written| limits(&mut checks, &field, written))
+            window.limits.map_or(tree.limits, |of_window| {
+                limits(&mut checks, &field, &of_window.instead_of(&settings.limits))
+            })
         });
         let limits = of_windows.collect();
         tree.schedule = schedule.map(|schedule| LimitSchedule { schedule, limits });

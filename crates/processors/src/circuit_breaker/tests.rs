@@ -221,6 +221,21 @@ fn settings_that_cannot_be_are_named() {
     assert!(serde_json::from_value::<CircuitBreakerSettings>(json!({"budget": "1s"})).is_err());
 }
 
+/// What a window says nothing of is not more in it than outside.
+#[test]
+fn limits_that_a_window_leaves_out_are_the_ordinary_ones() {
+    let ordinary = json!({"plans_per_minute": 1.0, "statements_per_second": 5.0, "burst": 7});
+    let window = json!({"from": "08:00", "to": "09:00", "limits": {"budget": "50ms"}});
+    let settings = json!({"limits": ordinary, "schedule": {"windows": [window]}});
+    let tree = config(settings).unwrap().tree(Duration::from_secs(5));
+    let limits = tree.schedule.unwrap().limits[0];
+    assert_eq!(limits.budget.per_minute, Duration::from_millis(50));
+    assert_eq!(
+        (limits.plans_per_minute, limits.statements_per_second, limits.statement_burst),
+        (1.0, 5.0, 7)
+    );
+}
+
 #[test]
 fn a_schedule_changes_the_budget_by_the_time_of_the_week() {
     let window = json!({"days": ["friday"], "from": "08:00", "to": "09:00", "limits": {"budget": "50ms"}});
