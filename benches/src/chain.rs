@@ -4,6 +4,7 @@
 //! Lane and consumer share one thread, so one core. A batch is one poll's; what counts is the time from the door's
 //! acceptance until the batch is at the exporter's input. Making batches is not counted.
 
+pub mod again;
 mod feed;
 mod lane;
 
@@ -12,8 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use dbintel_model::Batch;
-use rustix::time::{ClockId, clock_gettime};
+use dbintel_model::{Batch, Clock, SystemClock};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -24,6 +24,7 @@ pub use self::lane::CHAIN;
 use self::feed::Feed;
 use self::lane::Running;
 use crate::allocations::Allocations;
+use crate::machine::{cpu_time, stolen_seconds};
 use crate::scenario::Extent;
 use crate::watch::{median, mib};
 
@@ -135,8 +136,9 @@ pub fn measure(extent: Extent, minutes: Option<u32>) -> Vec<Passed> {
 /// `full` long as fast as it goes, `of_capacity` long at half of that, `of_asked` long at half of what is asked.
 fn measure_kind(kind: Kind, full: Duration, of_capacity: Duration, of_asked: Duration) -> Passed {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let running = runtime.block_on(async { Running::start() });
-    let mut feed = Feed::new(kind);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let running = runtime.block_on(async { Running::start(Arc::clone(&clock)) });
+    let mut feed = Feed::new(kind, clock);
     let mut batch = feed.batch();
     let plans = feed.plans();
     let mut passing = Passing { runtime: &runtime, running: &running, feed: &mut feed };
@@ -204,7 +206,22 @@ async fn take(running: &Running) -> Batch {
     Arc::try_unwrap(delivery.batch).expect("nobody else holds the batch")
 }
 
-/// Offers batches evenly from a thread of its own, and takes them out on that of the lane.
+/// A load of batches, offered evenly.
+struct Load {
+    every: Duration,
+    batches: u32,
+    /// When the first is offered.
+    begins: Instant,
+}
+
+impl Load {
+    fn new(feed: &Feed, records_per_second: f64, seconds: Duration, begins: Instant) -> Self {
+        let every = Duration::from_secs_f64(feed.records() as f64 / records_per_second);
+        let batches = (seconds.as_secs_f64() / every.as_secs_f64()) as u32;
+        Self { every, batches, begins }
+    }
+}
+
 fn half_load(
     runtime: &Runtime,
     running: &Running,
@@ -212,21 +229,28 @@ fn half_load(
     records_per_second: f64,
     seconds: Duration,
 ) -> Latency {
-    let pool: Vec<Batch> = (0..POOL).map(|_| feed.batch()).collect();
-    let every = Duration::from_secs_f64(pool[0].records.len() as f64 / records_per_second);
-    let batches = (seconds.as_secs_f64() / every.as_secs_f64()) as u32;
+    let machine_pause_ms = longest_pause_ms(seconds.min(PAUSES_SOUGHT));
+    let every = Load::new(feed, records_per_second, seconds, Instant::now()).every;
+    let same_work = same_work(every, seconds.min(PAUSES_SOUGHT));
+    let stolen_before = stolen_seconds();
+    let load = Load::new(feed, records_per_second, seconds, Instant::now());
+    let watched = offer(runtime, running, feed, &load);
+    let stolen_seconds = stolen_seconds() - stolen_before;
+    Latency { machine_pause_ms, same_work, stolen_seconds, ..watched.conclude(records_per_second) }
+}
+
+/// Offers batches from a thread of its own, and takes them out on that of the lane.
+fn offer(runtime: &Runtime, running: &Running, feed: &mut Feed, load: &Load) -> Watched {
+    let Load { every, batches, begins } = *load;
     let (back, returned) = sync_channel(POOL);
     let (offered, tickets) = sync_channel(POOL);
-    for batch in pool {
-        back.send(batch).expect("room for all of them");
+    for _ in 0..POOL {
+        back.send(feed.batch()).expect("room for all of them");
     }
     let door = running.door.clone();
-    let machine_pause_ms = longest_pause_ms(seconds.min(PAUSES_SOUGHT));
-    let same_work = same_work(every, seconds.min(PAUSES_SOUGHT));
-    let (mut watched, stolen_before) = (Watched::new(batches as usize), stolen_seconds());
+    let mut watched = Watched::new(batches as usize);
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            let begun = Instant::now();
             let mut free: Vec<Batch> = Vec::with_capacity(POOL);
             for number in 0..batches {
                 // The one that came back last, as an allocator gives out what was freed last: the others are there for a lane that is late.
@@ -234,7 +258,7 @@ fn half_load(
                 let mut batch = free.pop().unwrap_or_else(|| returned.recv().expect("batches come back"));
                 feed.refresh(&mut batch);
                 // In step with the beginning, so that a late batch does not make the load lower.
-                std::thread::sleep((begun + every * number).saturating_duration_since(Instant::now()));
+                std::thread::sleep((begins + every * number).saturating_duration_since(Instant::now()));
                 // Taken before the call, in which the door accepts.
                 offered.send(Instant::now()).expect("the consumer waits");
                 door.offer(batch).expect("the lane has room");
@@ -242,8 +266,7 @@ fn half_load(
         });
         runtime.block_on(watched.run(running, &tickets, &back, batches));
     });
-    let stolen_seconds = stolen_seconds() - stolen_before;
-    Latency { machine_pause_ms, same_work, stolen_seconds, ..watched.conclude(records_per_second) }
+    watched
 }
 
 /// The longest time between two readings of the clock, one right after the other.
@@ -278,22 +301,6 @@ fn same_work(every: Duration, seconds: Duration) -> SameWork {
     times.sort_by(f64::total_cmp);
     let last = times.len() - 1;
     SameWork { median_ms: times[last / 2], p99_ms: times[last * 99 / 100], worst_ms: times[last] }
-}
-
-/// What the kernel says the host has taken since the machine was started; 0 where it does not say.
-fn stolen_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
-    // The word "cpu", then user, nice, system, idle, iowait, irq, softirq, steal.
-    let ticks = stat.lines().next().and_then(|all| all.split_whitespace().nth(8)?.parse::<f64>().ok());
-    ticks.unwrap_or_default() / rustix::param::clock_ticks_per_second() as f64
-}
-
-/// Processor time of this thread, which is the lane's.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).expect("it only grows");
-    let nanos = u32::try_from(time.tv_nsec).expect("less than a second");
-    Duration::new(seconds, nanos)
 }
 
 /// What the consumer sees. Its memory is all taken at the beginning.

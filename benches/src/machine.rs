@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use dbintel_testkit::process::Launch;
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 /// What a figure depends on.
@@ -56,6 +58,26 @@ impl Machine {
             load_after: String::new(),
         }
     }
+}
+
+/// Processor time of this thread: what the program itself needs, where the time on the clock has what the machine took in between
+/// as well.
+#[must_use]
+pub fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).expect("it only grows");
+    let nanos = u32::try_from(time.tv_nsec).expect("less than a second");
+    Duration::new(seconds, nanos)
+}
+
+/// What the kernel says the host has taken from a virtual machine since it was started, from all cores together, in seconds; 0 where
+/// it does not say.
+#[must_use]
+pub fn stolen_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    // The word "cpu", then user, nice, system, idle, iowait, irq, softirq, steal.
+    let ticks = stat.lines().next().and_then(|all| all.split_whitespace().nth(8)?.parse::<f64>().ok());
+    ticks.unwrap_or_default() / rustix::param::clock_ticks_per_second() as f64
 }
 
 /// Load average over 1, 5 and 15 minutes.

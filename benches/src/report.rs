@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::chain::again::{Again, Run};
 use crate::chain::{ASKED, CHAIN, LONG_MS, Latency, Passed, SameWork};
 use crate::database_time::{Cost, DatabaseTime};
 use crate::histories::Histories;
@@ -47,6 +48,8 @@ pub struct Report {
     pub overload: Option<Overload>,
     /// See [`crate::chain`], by kind of batch.
     pub chain: Vec<Passed>,
+    /// See [`crate::chain::again`].
+    pub again: Option<Again>,
     /// See [`crate::plans`].
     pub plans: Option<Plans>,
     /// See [`crate::histories`].
@@ -86,6 +89,7 @@ impl Report {
             ten_servers: None,
             overload: None,
             chain: Vec::new(),
+            again: None,
             plans: None,
             histories: None,
             replay: None,
@@ -118,6 +122,7 @@ impl Report {
             of_overload(overload, &mut rows);
         }
         self.chain.iter().for_each(|passed| of_chain(passed, &mut rows));
+        self.again.iter().for_each(|again| of_again(again, &mut rows));
         if let Some(plans) = &self.plans {
             of_plans(plans, &mut rows);
         }
@@ -234,11 +239,15 @@ fn of_histories(histories: &Histories, rows: &mut Vec<Row>) {
         "  intervals verified, on one core",
         "at least 200,000/s",
         format!(
-            "{:.0}/s; worst batch of {statements} {:.2} ms, longest of what is done between batches {:.2} ms",
-            histories.intervals_per_second, histories.worst_batch_ms, histories.worst_part_ms
+            "{:.0}/s by the processor's time, {:.0}/s by the clock",
+            histories.intervals_per_second[0], histories.intervals_per_second[1]
         ),
-        histories.intervals_per_second >= 200_000.0,
+        histories.intervals_per_second[0] >= 200_000.0,
     ));
+    let by_both =
+        |[cpu, clock]: [f64; 2]| format!("{cpu:.2} ms of the processor, {clock:.2} ms by the clock");
+    rows.push(info(format!("  longest batch of {statements}"), by_both(histories.worst_batch_ms)));
+    rows.push(info("  longest part of what is done between batches", by_both(histories.worst_part_ms)));
     let (mebibytes, seconds) = (histories.state_bytes as f64 / f64::from(1 << 20), histories.restore_seconds);
     rows.push(met(
         "  taken over by a new process",
@@ -293,6 +302,42 @@ fn of_chain(passed: &Passed, rows: &mut Vec<Row>) {
     }
 }
 
+fn said_longest(longest: &[(f64, f64)]) -> String {
+    let said: Vec<String> =
+        longest.iter().map(|(at, took)| format!("{took:.2} ms after {at:.1} s")).collect();
+    said.join(", ")
+}
+
+fn of_again(again: &Again, rows: &mut Vec<Row>) {
+    let Again { records_per_second, seconds, batches, runs, shortest: [median, p99, worst], long, longest } =
+        again;
+    rows.push(met(
+        &format!(
+            "time in the lane at half load ({records_per_second:.0}/s), {} runs of {seconds:.0} s: each batch in its shortest",
+            runs.len()
+        ),
+        "worst < 5 ms",
+        format!(
+            "median {median:.2} ms, p99 {p99:.2}, worst {worst:.2}, {long} of {batches} above {LONG_MS}"
+        ),
+        *worst < LONG_MS,
+    ));
+    rows.push(info("  the longest of them", said_longest(longest)));
+    for Run { times_ms: [median, p99, worst], long, stolen_seconds, live_mib } in runs {
+        let all = live_mib.iter();
+        let (least, most) =
+            (all.clone().fold(f64::MAX, |a, b| a.min(*b)), all.fold(0.0_f64, |a, b| a.max(*b)));
+        rows.push(info(
+            "  one run",
+            format!(
+                "median {median:.2} ms, p99 {p99:.2}, worst {worst:.2}, {long} above {LONG_MS}; the host took {stolen_seconds:.2} s; memory in use {:.2} MiB at first, {:.2} at last, {least:.2} to {most:.2}",
+                live_mib[0],
+                live_mib[live_mib.len() - 1]
+            ),
+        ));
+    }
+}
+
 fn of_latency(latency: &Latency, rows: &mut Vec<Row>) {
     let Latency {
         records_per_second,
@@ -317,9 +362,7 @@ fn of_latency(latency: &Latency, rows: &mut Vec<Row>) {
         ),
         worst_ms - machine_pause_ms < LONG_MS,
     ));
-    let longest: Vec<String> =
-        longest_cpu.iter().map(|(at, took)| format!("{took:.2} ms after {at:.1} s")).collect();
-    rows.push(info("  the most of the processor", longest.join(", ")));
+    rows.push(info("  the most of the processor", said_longest(longest_cpu)));
     let SameWork { median_ms, p99_ms, worst_ms } = same_work;
     rows.push(info(
         "  what the machine makes of work that is always the same",

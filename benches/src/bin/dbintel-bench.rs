@@ -1,11 +1,12 @@
 //! `make bench`, second part: the whole process. See the library.
 //!
 //! ```text
-//! dbintel-bench [quick|full] [--minutes N] [chain] [plans] [histories] [replay] [start] [idle] [known] [steady] [databases] [fleet] [overload]
+//! dbintel-bench [quick|full] [--minutes N] [--runs N] [chain] [again] [plans] [histories] [replay] [start] [idle] [known] [steady] [databases] [fleet] [overload]
 //! ```
 //!
 //! Without names, every scenario. `--minutes` is how long the chain is watched with the statements of polls at half
-//! of the load that is asked of it; usually half a minute. Results go to standard output and to `bench.json` in the target directory.
+//! of the load that is asked of it; usually half a minute. `again` does the same several times from the beginning, `--runs` says how
+//! often; usually three times half a minute. Results go to standard output and to `bench.json` in the target directory.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,8 +31,9 @@ use dbintel_benches::{chain, collector, histories, micro, plans, replay};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-const SCENARIOS: [&str; 11] = [
+const SCENARIOS: [&str; 12] = [
     "chain",
+    "again",
     "plans",
     "histories",
     "replay",
@@ -43,6 +45,8 @@ const SCENARIOS: [&str; 11] = [
     "fleet",
     "overload",
 ];
+/// How often `again` repeats the load.
+const RUNS: u32 = 3;
 /// Servers of the fleet.
 const FLEET: usize = 10;
 /// Statements that run in each interval on a server as they usually are, and on each server of the fleet, where all of
@@ -53,7 +57,7 @@ const MORE_DATABASES: usize = 5;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let Arguments { extent, minutes, chosen } = Arguments::read();
+    let Arguments { extent, minutes, runs, chosen } = Arguments::read();
     let wanted = |name: &str| chosen.iter().any(|it| it == name);
     let program = collector::program();
     assert!(program.is_file(), "no {}: run scripts/bench.sh", program.display());
@@ -64,6 +68,14 @@ async fn main() {
         tokio::task::spawn_blocking(move || chain::measure(extent, minutes)).await.expect("the chain's bench")
     } else {
         Vec::new()
+    };
+    let again = if wanted("again") {
+        say("again: the chain from the beginning, several times");
+        let length = Duration::from_secs(minutes.map_or(30, |minutes| 60 * u64::from(minutes)));
+        let again = move || chain::again::measure(chain::ASKED, runs, length);
+        Some(tokio::task::spawn_blocking(again).await.expect("the chain's bench"))
+    } else {
+        None
     };
     let planned = if wanted("plans") {
         say("plans: read, summarised, fingerprinted and redacted, run by run");
@@ -83,7 +95,7 @@ async fn main() {
     } else {
         None
     };
-    let alone = ["chain", "plans", "histories", "replay"];
+    let alone = ["chain", "again", "plans", "histories", "replay"];
     let with_servers = chosen.iter().any(|name| !alone.contains(&name.as_str()));
     let mut servers = server::loaded(usize::from(with_servers)).await;
     let postgresql = match servers.first() {
@@ -99,6 +111,7 @@ async fn main() {
     let machine = Machine::describe(&program, postgresql).await;
     let mut report = Report::new(machine, extent, micro::read(&target.join("criterion"), &program));
     report.chain = passed;
+    report.again = again;
     report.plans = planned;
     report.histories = held;
     report.replay = replayed;
@@ -150,12 +163,13 @@ async fn main() {
 struct Arguments {
     extent: Extent,
     minutes: Option<u32>,
+    runs: u32,
     chosen: Vec<String>,
 }
 
 impl Arguments {
     fn read() -> Self {
-        let mut it = Self { extent: Extent::Quick, minutes: None, chosen: Vec::new() };
+        let mut it = Self { extent: Extent::Quick, minutes: None, runs: RUNS, chosen: Vec::new() };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -165,8 +179,14 @@ impl Arguments {
                     let minutes = arguments.next().and_then(|number| number.parse().ok());
                     it.minutes = Some(minutes.expect("--minutes wants a number"));
                 }
+                "--runs" => {
+                    let runs = arguments.next().and_then(|number| number.parse().ok());
+                    it.runs = runs.filter(|runs| *runs > 0).expect("--runs wants a number above 0");
+                }
                 name if SCENARIOS.contains(&name) => it.chosen.push(argument),
-                other => panic!("{other} is neither quick nor full nor --minutes nor one of {SCENARIOS:?}"),
+                other => panic!(
+                    "{other} is neither quick nor full nor --minutes nor --runs nor one of {SCENARIOS:?}"
+                ),
             }
         }
         if it.chosen.is_empty() {

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use dbintel_model::{
-    Batch, Clock as _, Interval, PlanFormat, PlanIdentity, PlanObservation, PlanRung, Query, QueryText,
-    Record, SystemClock, Text,
+    Batch, Clock, Interval, PlanFormat, PlanIdentity, PlanObservation, PlanRung, Query, QueryText, Record,
+    Text,
 };
 
 use crate::fixtures;
@@ -44,7 +44,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub(super) struct Feed {
     records: Vec<Record>,
-    clock: SystemClock,
+    clock: Arc<dyn Clock>,
     round: usize,
 }
 
@@ -67,8 +67,7 @@ impl Kind {
 impl Feed {
     /// Records that are the same in every run but for their time: what is older than a day does not pass.
     #[must_use]
-    pub(super) fn new(kind: Kind) -> Self {
-        let clock = SystemClock::default();
+    pub(super) fn new(kind: Kind, clock: Arc<dyn Clock>) -> Self {
         let now = clock.now();
         let mut records = match kind {
             Kind::AllLeave => statements(STATEMENTS),
@@ -81,6 +80,12 @@ impl Feed {
             }
         }
         Self { records, clock, round: 0 }
+    }
+
+    /// Records of a batch.
+    #[must_use]
+    pub(super) fn records(&self) -> usize {
+        self.records.len()
     }
 
     /// A batch of all records.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dbintel_admission::ProcessLoad;
 use dbintel_config::from_yaml;
-use dbintel_model::{Clock, SystemClock, Text};
+use dbintel_model::{Clock, Text};
 use dbintel_pipeline::memory::{MemoryAccounts, MemoryState};
 use dbintel_pipeline::overrides::Overrides;
 use dbintel_pipeline::status::{ComponentKind, StatusBoard};
@@ -81,8 +81,7 @@ pub(super) struct Running {
 impl Running {
     /// Starts it on the runtime of the caller.
     #[must_use]
-    pub(super) fn start() -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    pub(super) fn start(clock: Arc<dyn Clock>) -> Self {
         let registry = Registry::default();
         let supervisor = Supervisor::new(Arc::clone(&clock), registry.clone());
         let input: ExporterInput = Arc::new(WeightedQueue::<Delivery>::new(QUEUE));

@@ -28,31 +28,31 @@ impl Writer {
     }
 
     pub(crate) fn u16(&mut self, value: u16) {
-        self.0.extend(value.to_le_bytes());
+        self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     pub(crate) fn u32(&mut self, value: u32) {
-        self.0.extend(value.to_le_bytes());
+        self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     pub(crate) fn u64(&mut self, value: u64) {
-        self.0.extend(value.to_le_bytes());
+        self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     pub(crate) fn u128(&mut self, value: u128) {
-        self.0.extend(value.to_le_bytes());
+        self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     pub(crate) fn i64(&mut self, value: i64) {
-        self.0.extend(value.to_le_bytes());
+        self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     pub(crate) fn f32(&mut self, value: f32) {
-        self.0.extend(value.to_le_bytes());
+        self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     pub(crate) fn f64(&mut self, value: f64) {
-        self.0.extend(value.to_le_bytes());
+        self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     pub(crate) fn time(&mut self, value: Timestamp) {
@@ -65,11 +65,16 @@ impl Writer {
 
     pub(crate) fn bytes(&mut self, value: &[u8]) {
         self.length(value.len());
-        self.0.extend(value);
+        self.0.extend_from_slice(value);
     }
 
     pub(crate) fn text(&mut self, value: &str) {
         self.bytes(value.as_bytes());
+    }
+
+    /// Several numbers at once, where there are many of them.
+    pub(crate) fn u16s<const N: usize>(&mut self, values: [u16; N]) {
+        self.0.extend_from_slice(values.map(u16::to_le_bytes).as_flattened());
     }
 
     /// A value that may be missing.

@@ -11,7 +11,6 @@ use dbintel_model::Timestamp;
 
 use super::hours::{HOURS_REACH, SHORTS_REACH};
 use super::statement::Statement;
-use super::sums::Sums;
 use super::table::Statements;
 
 /// The statements that are asked at most: those that take the most time.
@@ -98,11 +97,14 @@ impl Controls {
             let Some(statement) = statements.get(id) else { continue };
             let per_day = self.making.per_day;
             if let Some(hours) = &mut self.making.hours {
-                blocks +=
-                    self.scratch.measure(statement.hours.iter(), |place| place.rem_euclid(per_day), hours);
+                blocks += self.scratch.measure(
+                    statement.hours.calls_and_times(),
+                    |place| place.rem_euclid(per_day),
+                    hours,
+                );
             }
             if let Some(shorts) = &mut self.making.shorts {
-                blocks += self.scratch.measure(statement.shorts.iter(), |_| 0, shorts);
+                blocks += self.scratch.measure(statement.shorts.calls_and_times(), |_| 0, shorts);
             }
         }
         if !self.making.statements.is_empty() {
@@ -188,15 +190,15 @@ impl Scratch {
     /// Adds the distances of one statement's blocks from what is usual for it. Says how many blocks were looked at.
     fn measure(
         &mut self,
-        blocks: impl Iterator<Item = (i64, Sums)>,
+        blocks: impl Iterator<Item = (i64, f64, f64)>,
         hour_of_day: impl Fn(i64) -> i64,
         into: &mut Distances,
     ) -> usize {
         self.values.clear();
         self.values.extend(
             blocks
-                .filter(|(_, sums)| sums.calls >= CALLS_MIN && sums.total_ms > 0.0)
-                .map(|(place, sums)| (hour_of_day(place), place, (sums.total_ms / sums.calls).ln())),
+                .filter(|(_, calls, total_ms)| *calls >= CALLS_MIN && *total_ms > 0.0)
+                .map(|(place, calls, total_ms)| (hour_of_day(place), place, (total_ms / calls).ln())),
         );
         self.values.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.cmp(&b.1)));
         for same_hour in self.values.chunk_by(|a, b| a.0 == b.0).filter(|run| run.len() >= USUAL_MIN) {

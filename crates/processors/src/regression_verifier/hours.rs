@@ -4,6 +4,8 @@
 //! and 896: everything on a logarithmic scale ([`super::coding`]) but the calls of an hour, of which 65,536 are counted exactly
 //! ([`coding::float_24`]). Of its place only the low 8 bits are kept, since no history reaches further back than they can tell apart.
 
+use std::ops::Range;
+
 use dbintel_evidence::Block;
 
 use super::coding;
@@ -57,6 +59,8 @@ pub(super) trait Packed: Copy {
     fn pack(place: u8, sums: &Sums) -> Self;
     fn place(&self) -> u8;
     fn sums(&self) -> Sums;
+    /// Calls and milliseconds alone, which costs less.
+    fn calls_and_time(&self) -> (f64, f64);
     fn write(&self, out: &mut Writer);
     fn read(from: &mut Reader<'_>) -> Result<Self, Damaged>;
 }
@@ -128,6 +132,14 @@ impl<P: Packed> History<P> {
         self.blocks.iter().map(|block| (absolute(block.place(), self.last), block.sums()))
     }
 
+    /// Calls and time of the blocks with their places, the oldest first.
+    pub(super) fn calls_and_times(&self) -> impl Iterator<Item = (i64, f64, f64)> + '_ {
+        self.blocks.iter().map(|block| {
+            let (calls, total_ms) = block.calls_and_time();
+            (absolute(block.place(), self.last), calls, total_ms)
+        })
+    }
+
     /// The places alone, which costs less.
     pub(super) fn places(&self) -> impl DoubleEndedIterator<Item = i64> + '_ {
         self.blocks.iter().map(|block| absolute(block.place(), self.last))
@@ -177,15 +189,25 @@ impl<P: Packed> History<P> {
     }
 
     pub(super) fn write(&self, out: &mut Writer) {
-        self.write_part(out, |_| true);
+        self.write_blocks(&self.blocks, out);
     }
 
-    /// Writes the blocks whose places are wanted.
-    pub(super) fn write_part(&self, out: &mut Writer, wanted: impl Fn(i64) -> bool) {
-        let places = |block: &&P| wanted(absolute(block.place(), self.last));
+    /// Writes the blocks whose places are these, which are among the last: they are looked for from the end, since what lies before
+    /// is not in the processor's cache.
+    pub(super) fn write_part(&self, out: &mut Writer, places: Range<i64>) {
+        let from_end = |place| {
+            let blocks = self.blocks.iter().rev();
+            let after = blocks.take_while(|block| absolute(block.place(), self.last) >= place).count();
+            self.blocks.len() - after
+        };
+        let blocks = self.blocks.get(from_end(places.start)..from_end(places.end)).unwrap_or_default();
+        self.write_blocks(blocks, out);
+    }
+
+    fn write_blocks(&self, blocks: &[P], out: &mut Writer) {
         out.i64(self.last);
-        out.length(self.blocks.iter().filter(places).count());
-        self.blocks.iter().filter(places).for_each(|block| block.write(out));
+        out.length(blocks.len());
+        blocks.iter().for_each(|block| block.write(out));
     }
 
     /// Reads what [`Self::write`] wrote: places and sums. Blocks out of order are damage.
@@ -243,11 +265,14 @@ impl Packed for Hour {
         Sums::closed(calls, total_ms, work, rows, variation)
     }
 
+    fn calls_and_time(&self) -> (f64, f64) {
+        (coding::float_of(self.calls), coding::sum_of(self.total_ms))
+    }
+
     fn write(&self, out: &mut Writer) {
-        let numbers = [self.place.into(), self.variation, self.work, self.rows];
-        numbers.into_iter().for_each(|number| out.u16(number));
-        let numbers = [coding::float_of(self.calls), coding::sum_of(self.total_ms)];
-        numbers.into_iter().for_each(|number| out.f32(number as f32));
+        out.u16s([self.place.into(), self.variation, self.work, self.rows]);
+        out.f32(coding::float_of(self.calls) as f32);
+        out.f32(coding::sum_of(self.total_ms) as f32);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
@@ -283,10 +308,12 @@ impl Packed for Short {
         Sums::closed(calls, total_ms, work, rows, coding::variation_of(self.variation))
     }
 
+    fn calls_and_time(&self) -> (f64, f64) {
+        (coding::sum_of(self.calls), coding::sum_of(self.total_ms))
+    }
+
     fn write(&self, out: &mut Writer) {
-        [self.place.into(), self.variation, self.calls, self.total_ms, self.work, self.rows]
-            .into_iter()
-            .for_each(|number| out.u16(number));
+        out.u16s([self.place.into(), self.variation, self.calls, self.total_ms, self.work, self.rows]);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {

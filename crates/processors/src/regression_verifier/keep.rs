@@ -3,6 +3,7 @@
 //! Changes wait in sets, so that a thing that changed many times is written once, and leave a few at a time.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt::{self, Write as _};
 
 use dbintel_model::{Finding, FindingId, Text};
 use dbintel_pipeline::{MAX_STATE_CHANGES_PER_CALL, Output, StateChange};
@@ -27,6 +28,8 @@ const OTHERS_PER_SECOND: usize = 256;
 pub const STORED_PER_CALL: usize = 32;
 /// Days of a statement that the store has, and one more while the last one begins.
 const DAYS_STORED: i64 = hours::HOURS_REACH / 24 + 2;
+/// Bytes of the longest key after the processor's id.
+const KEY_BYTES: usize = "/finding/".len() + 32;
 /// Values of a statement that is stored as a whole: itself, and the days in which it can have hours.
 const VALUES_OF_STATEMENT_MAX: usize = DAYS_STORED as usize + 2;
 
@@ -124,13 +127,19 @@ impl Unstored {
             self.remove(format!("{kind}/{id:016x}"));
         }
         for day in today - DAYS_STORED..=today + 1 {
-            self.remove(day_key(id, day));
+            self.remove(DayKey(id, day).to_string());
         }
     }
 }
 
-fn day_key(id: u64, day: i64) -> String {
-    format!("day/{id:016x}/{day:08}")
+/// Key of a day of a statement's hours.
+struct DayKey(u64, i64);
+
+impl fmt::Display for DayKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(id, day) = self;
+        write!(f, "day/{id:016x}/{day:08}")
+    }
 }
 
 /// The days of a statement's hours, the oldest first.
@@ -170,11 +179,10 @@ impl RegressionVerifier {
             (given, days) = (given + stored, days.saturating_sub(stored));
         }
         while given < STORED_PER_CALL && others > 0 {
-            let Some((key, value)) = self.next_value() else {
+            if !self.store_next(out) {
                 others = 0;
                 break;
-            };
-            self.give(&key, value, out);
+            }
             (given, others) = (given + 1, others - 1);
         }
         self.unstored.due = (days, others);
@@ -193,11 +201,12 @@ impl RegressionVerifier {
         }
         if before < today {
             for old in (before - DAYS_STORED + 1).max(today - 2 * DAYS_STORED)..=today - DAYS_STORED {
-                self.unstored.remove(day_key(id, old));
+                self.unstored.remove(DayKey(id, old).to_string());
             }
         }
         let Some(statement) = self.statements.get(id) else { return 0 };
-        self.give_day(id, today, stored::day(statement, today), out);
+        let value = stored::day(statement, today);
+        self.give(DayKey(id, today), Some(value), out);
         1
     }
 
@@ -205,61 +214,52 @@ impl RegressionVerifier {
     fn store_whole(&mut self, id: u64, out: &mut Output) -> usize {
         let Some(statement) = self.statements.get(id) else { return 0 };
         self.unstored.abouts.remove(&id);
-        self.give(&format!("about/{id:016x}"), Some(stored::about(statement)), out);
+        self.give(format_args!("about/{id:016x}"), Some(stored::about(statement)), out);
         let days = days_of(statement);
         for day in &days {
-            self.give_day(id, *day, stored::day(statement, *day), out);
+            let value = stored::day(statement, *day);
+            self.give(DayKey(id, *day), Some(value), out);
         }
         1 + days.len()
     }
 
-    /// The next of what is waiting beside the hours.
-    fn next_value(&mut self) -> Option<(String, Option<Vec<u8>>)> {
+    /// Stores the next of what is waiting beside the hours, if there is anything.
+    fn store_next(&mut self, out: &mut Output) -> bool {
         let unstored = &mut self.unstored;
-        if let Some(ready) = unstored.ready.pop_front() {
-            return Some(ready);
-        }
-        if let Some(id) = unstored.findings.pop_first() {
+        if let Some((key, value)) = unstored.ready.pop_front() {
+            self.give(key, value, out);
+        } else if let Some(id) = unstored.findings.pop_first() {
             let kept = self.findings.get(id);
             if let Some(kept) = kept {
                 let follow = stored::follow(kept.subject, kept.cause.as_ref());
                 unstored.ready.push_back((format!("follow/{id}"), Some(follow)));
             }
-            return Some((format!("finding/{id}"), kept.and_then(|kept| document(&kept.finding))));
+            let value = kept.and_then(|kept| document(&kept.finding));
+            self.give(format_args!("finding/{id}"), value, out);
+        } else if let Some(id) = unstored.trials.pop_first() {
+            self.give(format_args!("trial/{id:016x}"), self.trials.get(id).map(stored::trial), out);
+        } else if let Some(id) = unstored.abouts.pop_first() {
+            self.give(format_args!("about/{id:016x}"), self.statements.get(id).map(stored::about), out);
+        } else if let Some(id) = unstored.shorts.pop_first() {
+            self.give(format_args!("short/{id:016x}"), self.statements.get(id).map(stored::shorts), out);
+        } else if std::mem::take(&mut unstored.told) {
+            self.give("told", Some(stored::told(self.findings.told())), out);
+        } else if std::mem::take(&mut unstored.control) {
+            let value = stored::control(self.controls.hours(), self.controls.shorts());
+            self.give("control", Some(value), out);
+        } else if std::mem::take(&mut unstored.events) {
+            self.give("events", Some(stored::events(self.events.iter())), out);
+        } else {
+            return false;
         }
-        if let Some(id) = unstored.trials.pop_first() {
-            let value = self.trials.get(id).map(stored::trial);
-            return Some((format!("trial/{id:016x}"), value));
-        }
-        if let Some(id) = unstored.abouts.pop_first() {
-            return Some((format!("about/{id:016x}"), self.statements.get(id).map(stored::about)));
-        }
-        if let Some(id) = unstored.shorts.pop_first() {
-            return Some((format!("short/{id:016x}"), self.statements.get(id).map(stored::shorts)));
-        }
-        if std::mem::take(&mut unstored.told) {
-            return Some(("told".to_owned(), Some(stored::told(self.findings.told()))));
-        }
-        if std::mem::take(&mut unstored.control) {
-            return Some((
-                "control".to_owned(),
-                Some(stored::control(self.controls.hours(), self.controls.shorts())),
-            ));
-        }
-        if std::mem::take(&mut unstored.events) {
-            return Some(("events".to_owned(), Some(stored::events(self.events.iter()))));
-        }
-        None
+        true
     }
 
-    /// The same as [`Self::give`] of a [`day_key`], which is made in one piece.
-    fn give_day(&self, id: u64, day: i64, value: Vec<u8>, out: &mut Output) {
-        let key = Text::from(format!("{}/day/{id:016x}/{day:08}", self.id));
-        out.store(StateChange { key, value: Some(value) });
-    }
-
-    fn give(&self, key: &str, value: Option<Vec<u8>>, out: &mut Output) {
-        out.store(StateChange { key: Text::from(format!("{}/{key}", self.id)), value });
+    fn give(&self, key: impl fmt::Display, value: Option<Vec<u8>>, out: &mut Output) {
+        let mut whole = String::with_capacity(self.id.len() + KEY_BYTES);
+        // Writing to a string does not fail.
+        let _ = write!(whole, "{}/{key}", self.id);
+        out.store(StateChange { key: whole.into(), value });
     }
 
     /// Everything, as the store would have it.
@@ -269,7 +269,9 @@ impl RegressionVerifier {
             let id = statement.id;
             values.push((format!("about/{id:016x}"), stored::about(statement)));
             values.extend(
-                days_of(statement).into_iter().map(|day| (day_key(id, day), stored::day(statement, day))),
+                days_of(statement)
+                    .into_iter()
+                    .map(|day| (DayKey(id, day).to_string(), stored::day(statement, day))),
             );
             values.push((format!("short/{id:016x}"), stored::shorts(statement)));
         }

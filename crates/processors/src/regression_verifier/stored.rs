@@ -46,8 +46,9 @@ const SYSTEMS: [&str; 1] = ["postgresql"];
 const ENTRIES_MAX: usize = 8_192;
 /// Blocks of a day, at most.
 const DAY_BLOCKS: i64 = 24;
-/// Bytes of an hour in a value, and of all else in that of a day.
+/// Bytes of an hour in a value, of a short block in one, and of all else in that of a day.
 const HOUR_BYTES: usize = 16;
+const SHORT_BYTES: usize = 12;
 const OPEN_BYTES: usize = 1 + 2 * 8 + 2 * 8 * 8;
 
 /// Which day an hour belongs to.
@@ -162,7 +163,8 @@ pub(super) fn day(statement: &Statement, day: i64) -> Vec<u8> {
     // A thousand of these are written in a second, between batches: room is asked for once.
     let mut out = Writer::with_room(OPEN_BYTES + HOUR_BYTES * statement.hours.len().min(DAY_BLOCKS as usize));
     out.u8(LAYOUT);
-    statement.hours.write_part(&mut out, |place| day_of(place) == day);
+    let first = day.saturating_mul(DAY_BLOCKS);
+    statement.hours.write_part(&mut out, first..first.saturating_add(DAY_BLOCKS));
     let open = (day_of(statement.hour.place) == day).then_some(statement.hour);
     write_open(&mut out, open.unwrap_or_default());
     write_open(&mut out, statement.short);
@@ -185,7 +187,8 @@ pub(super) fn read_day(statement: &mut Statement, bytes: &[u8]) -> Result<(), Da
 }
 
 pub(super) fn shorts(statement: &Statement) -> Vec<u8> {
-    let mut out = begin();
+    let mut out = Writer::with_room(1 + 2 * 8 + SHORT_BYTES * statement.shorts.len());
+    out.u8(LAYOUT);
     statement.shorts.write(&mut out);
     out.0
 }
