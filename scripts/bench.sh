@@ -6,7 +6,7 @@
 #   scripts/bench.sh full               figures to quote: about 25 minutes; the machine should do nothing else
 #   scripts/bench.sh quick steady idle  some scenarios only, see benches/src/bin/dbintel-bench.rs; no micro-benches
 #   scripts/bench.sh quick --minutes 10 chain   the processors alone, statements for ten minutes at half load
-#   scripts/bench.sh quick --minutes 10 --runs 3 again   the same ten minutes three times, to tell our time from the machine's
+#   scripts/bench.sh quick --minutes 7 --runs 5 again   the same minutes several times, to tell our time from the machine's
 #   DBINTEL_BENCH_PROFILE=release ...   a program with symbols for a profiler, instead of the one that is shipped
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -210,18 +210,19 @@ async fn take(running: &Running) -> Batch {
 struct Load {
     every: Duration,
     batches: u32,
-    /// When the first is offered.
-    begins: Instant,
+    /// When the first is offered; without it, as soon as everything is ready.
+    begins: Option<Instant>,
 }
 
 impl Load {
-    fn new(feed: &Feed, records_per_second: f64, seconds: Duration, begins: Instant) -> Self {
+    fn new(feed: &Feed, records_per_second: f64, seconds: Duration) -> Self {
         let every = Duration::from_secs_f64(feed.records() as f64 / records_per_second);
         let batches = (seconds.as_secs_f64() / every.as_secs_f64()) as u32;
-        Self { every, batches, begins }
+        Self { every, batches, begins: None }
     }
 }
 
+/// Times in the lane at this load, and what the machine makes of itself before it.
 fn half_load(
     runtime: &Runtime,
     running: &Running,
@@ -229,11 +230,10 @@ fn half_load(
     records_per_second: f64,
     seconds: Duration,
 ) -> Latency {
+    let load = Load::new(feed, records_per_second, seconds);
     let machine_pause_ms = longest_pause_ms(seconds.min(PAUSES_SOUGHT));
-    let every = Load::new(feed, records_per_second, seconds, Instant::now()).every;
-    let same_work = same_work(every, seconds.min(PAUSES_SOUGHT));
+    let same_work = same_work(load.every, seconds.min(PAUSES_SOUGHT));
     let stolen_before = stolen_seconds();
-    let load = Load::new(feed, records_per_second, seconds, Instant::now());
     let watched = offer(runtime, running, feed, &load);
     let stolen_seconds = stolen_seconds() - stolen_before;
     Latency { machine_pause_ms, same_work, stolen_seconds, ..watched.conclude(records_per_second) }
@@ -247,6 +247,11 @@ fn offer(runtime: &Runtime, running: &Running, feed: &mut Feed, load: &Load) -> 
     for _ in 0..POOL {
         back.send(feed.batch()).expect("room for all of them");
     }
+    let begins = begins.unwrap_or_else(Instant::now);
+    assert!(
+        Instant::now() < begins + every,
+        "the machine was not ready in time: the first batches would come at once"
+    );
     let door = running.door.clone();
     let mut watched = Watched::new(batches as usize);
     std::thread::scope(|scope| {

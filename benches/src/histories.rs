@@ -47,11 +47,11 @@ pub struct Histories {
     pub live_per_trial: f64,
     /// Intervals a second on one core, over the last day without trials, with the looks at everything and what is stored: by the
     /// processor's time and by the clock, which counts what the host of a virtual machine took as well.
-    pub intervals_per_second: [f64; 2],
+    pub intervals_per_second: ByBoth<f64>,
     /// The longest that a batch was in the processor, in milliseconds, by both.
-    pub worst_batch_ms: [f64; 2],
+    pub worst_batch_ms: ByBoth<f64>,
     /// The longest that a part of what is done between batches took, in milliseconds, by both.
-    pub worst_part_ms: [f64; 2],
+    pub worst_part_ms: ByBoth<f64>,
     /// Bytes of the state as the store has it.
     pub state_bytes: usize,
     /// Seconds until a new processor had taken it over.
@@ -69,9 +69,16 @@ struct World {
     worked: Took,
 }
 
-/// How long something took, by the processor's time and by the clock.
-#[derive(Clone, Copy, Debug, Default)]
-struct Took([Duration; 2]);
+/// A figure by the processor's time ([`cpu_time`]), and by the clock.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct ByBoth<T> {
+    /// By the processor's time.
+    pub cpu: T,
+    /// By the clock.
+    pub clock: T,
+}
+
+type Took = ByBoth<Duration>;
 
 /// Lets nine days pass, and one with trials.
 #[must_use]
@@ -85,7 +92,7 @@ pub fn measure() -> Histories {
     for _ in 0..PER_DAY {
         world.ten_minutes();
     }
-    let intervals_per_second = world.worked.0.map(|took| (PER_DAY * STATEMENTS) as f64 / took.as_secs_f64());
+    let intervals_per_second = world.worked.map(|took| (PER_DAY * STATEMENTS) as f64 / took.as_secs_f64());
     let full = taken();
     world.change_plans();
     for _ in 0..PER_DAY {
@@ -105,8 +112,8 @@ pub fn measure() -> Histories {
         trials: MAX_TRIALS,
         live_per_trial: per(tried.1, full.1, MAX_TRIALS),
         intervals_per_second,
-        worst_batch_ms: world.worst_batch.0.map(|took| took.as_secs_f64() * 1e3),
-        worst_part_ms: world.worst_part.0.map(|took| took.as_secs_f64() * 1e3),
+        worst_batch_ms: world.worst_batch.map(|took| took.as_secs_f64() * 1e3),
+        worst_part_ms: world.worst_part.map(|took| took.as_secs_f64() * 1e3),
         state_bytes: state.len(),
         restore_seconds,
     }
@@ -130,21 +137,23 @@ fn verifier() -> RegressionVerifier {
     )
 }
 
-// === impl Took ===
+// === impl ByBoth ===
+
+impl<T: Copy> ByBoth<T> {
+    fn map<U>(self, each: impl Fn(T) -> U) -> ByBoth<U> {
+        ByBoth { cpu: each(self.cpu), clock: each(self.clock) }
+    }
+
+    fn with(self, other: Self, each: impl Fn(T, T) -> T) -> Self {
+        Self { cpu: each(self.cpu, other.cpu), clock: each(self.clock, other.clock) }
+    }
+}
 
 impl Took {
     fn by<T>(work: impl FnOnce() -> T) -> (T, Self) {
         let (cpu, begun) = (cpu_time(), Instant::now());
         let done = work();
-        (done, Self([cpu_time().saturating_sub(cpu), begun.elapsed()]))
-    }
-
-    fn max(self, other: Self) -> Self {
-        Self([0, 1].map(|by| self.0[by].max(other.0[by])))
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self([0, 1].map(|by| self.0[by] + other.0[by]))
+        (done, Self { cpu: cpu_time().saturating_sub(cpu), clock: begun.elapsed() })
     }
 }
 
@@ -219,10 +228,12 @@ impl World {
         }
     }
 
-    /// A part of what is done between batches, and what comes of it, which a lane takes from the processor each time.
+    /// A part of what is done between batches. What it gives out is taken from it each time, as a lane does.
     fn part<T>(&mut self, work: impl FnOnce(&mut RegressionVerifier, &mut Output) -> T) -> T {
-        let (done, took) = Took::by(|| work(&mut self.verifier, &mut Output::default()));
-        (self.worst_part, self.worked) = (self.worst_part.max(took), self.worked.plus(took));
+        let mut out = Output::default();
+        let (done, took) = Took::by(|| work(&mut self.verifier, &mut out));
+        self.worst_part = self.worst_part.with(took, Duration::max);
+        self.worked = self.worked.with(took, |all, took| all + took);
         done
     }
 
@@ -236,7 +247,8 @@ impl World {
         };
         let mut cx = Context { now: self.now, monotonic: Monotonic::default(), random: &mut random };
         let ((), took) = Took::by(|| self.verifier.process(&mut cx, batch, &mut out));
-        (self.worst_batch, self.worked) = (self.worst_batch.max(took), self.worked.plus(took));
+        self.worst_batch = self.worst_batch.with(took, Duration::max);
+        self.worked = self.worked.with(took, |all, took| all + took);
     }
 
     /// As many statements as can be under trial get another plan.

@@ -60,8 +60,8 @@ impl Machine {
     }
 }
 
-/// Processor time of this thread: what the program itself needs, where the time on the clock has what the machine took in between
-/// as well.
+/// Processor time of this thread. It has what the thread needs, and what the host of a virtual machine takes without telling the kernel;
+/// what the kernel knows to have been taken, and what other threads took, is in the time by the clock only.
 #[must_use]
 pub fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);

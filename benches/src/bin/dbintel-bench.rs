@@ -4,9 +4,9 @@
 //! dbintel-bench [quick|full] [--minutes N] [--runs N] [chain] [again] [plans] [histories] [replay] [start] [idle] [known] [steady] [databases] [fleet] [overload]
 //! ```
 //!
-//! Without names, every scenario. `--minutes` is how long the chain is watched with the statements of polls at half
-//! of the load that is asked of it; usually half a minute. `again` does the same several times from the beginning, `--runs` says how
-//! often; usually three times half a minute. Results go to standard output and to `bench.json` in the target directory.
+//! Without names, every scenario but `again`. `--minutes` is how long the chain is watched with the statements of polls at half
+//! of the load that is asked of it; usually half a minute. `again` does the like several times from the
+//! beginning, `--runs` says how often; usually three times half a minute. Results go to standard output and to `bench.json` in the target directory.
 
 #![allow(
     clippy::unwrap_used,
@@ -177,7 +177,8 @@ impl Arguments {
                 "full" => it.extent = Extent::Full,
                 "--minutes" => {
                     let minutes = arguments.next().and_then(|number| number.parse().ok());
-                    it.minutes = Some(minutes.expect("--minutes wants a number"));
+                    let minutes = minutes.filter(|minutes| *minutes > 0);
+                    it.minutes = Some(minutes.expect("--minutes wants a number above 0"));
                 }
                 "--runs" => {
                     let runs = arguments.next().and_then(|number| number.parse().ok());
@@ -190,7 +191,9 @@ impl Arguments {
             }
         }
         if it.chosen.is_empty() {
-            it.chosen = SCENARIOS.map(str::to_owned).to_vec();
+            // What repeats another one is asked for by name.
+            it.chosen =
+                SCENARIOS.iter().filter(|name| **name != "again").map(|name| (*name).to_owned()).collect();
         }
         it
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dbintel_model::{
     Batch, Clock, Interval, PlanFormat, PlanIdentity, PlanObservation, PlanRung, Query, QueryText, Record,
-    Text,
+    Text, Timestamp,
 };
 
 use crate::fixtures;
@@ -46,6 +46,8 @@ pub(super) struct Feed {
     records: Vec<Record>,
     clock: Arc<dyn Clock>,
     round: usize,
+    /// Where the next intervals begin.
+    last: Timestamp,
 }
 
 // === impl Kind ===
@@ -79,7 +81,7 @@ impl Feed {
                 query.interval = Interval { start: now, end: now };
             }
         }
-        Self { records, clock, round: 0 }
+        Self { records, clock, round: 0, last: now }
     }
 
     /// Records of a batch.
@@ -114,6 +116,8 @@ impl Feed {
         assert_eq!(batch.records.len(), self.records.len(), "the chain has lost records");
         let now = self.clock.now();
         (batch.observed_at, batch.server_clock) = (now, Some(now));
+        let interval = Interval { start: self.last.min(now), end: now };
+        self.last = now;
         self.round += 1;
         let mut made = 0;
         for (index, (record, original)) in batch.records.iter_mut().zip(&self.records).enumerate() {
@@ -121,7 +125,7 @@ impl Feed {
                 (Record::Query(query), Record::Query(original)) => {
                     query.key.database.clone_from(&original.key.database);
                     query.key.user.clone_from(&original.key.user);
-                    query.interval = Interval { start: query.interval.end.min(now), end: now };
+                    query.interval = interval;
                     query.text.clone_from(&original.text);
                     if (index + self.round).is_multiple_of(NEW_TEXT_EVERY) {
                         query.text = query.text.as_deref().map(|text| Arc::new(QueryText::clone(text)));

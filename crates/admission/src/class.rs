@@ -125,7 +125,7 @@ impl Level {
 // === impl FailureClass ===
 
 impl FailureClass {
-    /// The class of an error; `None` for an abandoned statement, which says nothing about the database.
+    /// The class of an error; `None` for a statement that was abandoned or not sent, which says nothing about the database.
     ///
     /// A deadline that passes while connecting is a server that does not answer anybody (a stopped process still accepts
     /// connections in the kernel), so it counts as a lost connection.
@@ -137,7 +137,7 @@ impl FailureClass {
             StatementError::Connection => Self::ConnectionLost,
             StatementError::Deadline => Self::DeadlineExceeded,
             StatementError::Decode => Self::Decode,
-            StatementError::Abandoned => return None,
+            StatementError::Abandoned | StatementError::NotSent => return None,
         })
     }
 
@@ -367,7 +367,9 @@ mod tests {
         let class = |purpose| FailureClass::of(purpose, &StatementError::Deadline);
         assert_eq!(class(Purpose::Connect), Some(FailureClass::ConnectionLost));
         assert_eq!(class(Purpose::Statements), Some(FailureClass::DeadlineExceeded));
-        assert_eq!(FailureClass::of(Purpose::Connect, &StatementError::Abandoned), None);
+        for nothing in [StatementError::Abandoned, StatementError::NotSent] {
+            assert_eq!(FailureClass::of(Purpose::Connect, &nothing), None);
+        }
     }
 
     #[test]

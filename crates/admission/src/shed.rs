@@ -18,10 +18,8 @@ pub enum MemoryPressure {
     None,
     /// Above the soft mark.
     Soft,
-    /// Above the hard mark: the door refuses.
+    /// Above the hard mark: the door refuses, so that what is read is read for nothing.
     Hard,
-    /// About to be killed.
-    Critical,
 }
 
 /// The load of the process.
@@ -91,7 +89,6 @@ impl MemoryPressure {
             Self::None => "none",
             Self::Soft => "soft",
             Self::Hard => "hard",
-            Self::Critical => "critical",
         }
     }
 
@@ -99,8 +96,7 @@ impl MemoryPressure {
         match self {
             Self::None => ShedLevel::Nothing,
             Self::Soft => ShedLevel::Plans,
-            Self::Hard => ShedLevel::Sizes,
-            Self::Critical => ShedLevel::Statements,
+            Self::Hard => ShedLevel::Statements,
         }
     }
 }
@@ -244,8 +240,8 @@ mod tests {
         assert_eq!(shedder.update(at(0), cpu(f64::NAN)), ShedLevel::Nothing);
         let load = |memory| ProcessLoad { cpu_share: None, memory };
         assert_eq!(shedder.update(at(0), load(MemoryPressure::Soft)), ShedLevel::Plans);
-        assert_eq!(shedder.update(at(0), load(MemoryPressure::Hard)), ShedLevel::Sizes);
-        assert_eq!(shedder.update(at(0), load(MemoryPressure::Critical)), ShedLevel::Statements);
+        assert_eq!(shedder.update(at(0), load(MemoryPressure::Hard)), ShedLevel::Statements);
+        assert_eq!(shedder.update(at(30), load(MemoryPressure::Hard)), ShedLevel::Everything);
     }
 
     proptest! {

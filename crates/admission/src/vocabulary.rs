@@ -70,6 +70,8 @@ pub enum StatementError {
     Decode,
     /// The permit was dropped before the statement ended.
     Abandoned,
+    /// Nothing was sent: what failed is on our side.
+    NotSent,
 }
 
 // === impl Purpose ===
@@ -159,6 +161,7 @@ impl StatementError {
             Self::Deadline => "deadline",
             Self::Decode => "decode",
             Self::Abandoned => "abandoned",
+            Self::NotSent => "not_sent",
         }
     }
 }

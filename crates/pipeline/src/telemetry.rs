@@ -163,10 +163,16 @@ impl Registry {
 
     /// Removes every series that carries this label, when a component is gone.
     pub fn forget(&self, label: &str, value: &str) {
+        self.forget_all(&[(label, value)]);
+    }
+
+    /// Removes every series that carries all of these labels, when what they name together is gone.
+    pub fn forget_all(&self, wanted: &[(&str, &str)]) {
+        let carries = |labels: &SeriesLabels, (label, value): &(&str, &str)| {
+            labels.iter().any(|(name, held)| name == label && held.as_str() == *value)
+        };
         for metric in self.metrics.lock().values_mut() {
-            metric.series.retain(|labels, _| {
-                !labels.iter().any(|(name, held)| *name == label && held.as_str() == value)
-            });
+            metric.series.retain(|labels, _| !wanted.iter().all(|one| carries(labels, one)));
         }
     }
 
@@ -255,6 +261,8 @@ mod tests {
         let labels = || vec![("exporter", Text::from("otlp"))];
         registry.counter(&REQUESTS, labels()).add(2);
         registry.counter(&REQUESTS, labels()).increment();
+        assert_eq!(registry.value("requests", &[("exporter", "otlp")]), Some(3.0));
+        registry.forget_all(&[("exporter", "otlp"), ("signal", "logs")]);
         assert_eq!(registry.value("requests", &[("exporter", "otlp")]), Some(3.0));
         registry.forget("exporter", "otlp");
         assert_eq!(registry.value("requests", &[("exporter", "otlp")]), None);

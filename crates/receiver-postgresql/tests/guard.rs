@@ -24,6 +24,7 @@ use support::load::Starved;
 use support::proxy::Proxy;
 use support::settings::{SAMPLES, cluster, orders, yaml};
 use support::trial::{IMPATIENT, Trial};
+use support::world::World;
 use support::{Watched, calls, changes, queries, value};
 use tokio::time::Instant;
 
@@ -442,5 +443,79 @@ async fn the_budget_is_held_as_the_server_measures_it() {
     let whole = &view.nodes[0];
     assert!(whole.pressure.stretch > 1.0 || whole.pressure.gate_closed, "{:#?}", watched.guard.describe());
     assert!(watched.own("dbintel_polls_total", &[("loop", "server")]).unwrap() >= 5.0);
+    trial.end().await;
+}
+
+/// A database whose own account is over its budget is visited as often as that says, which is seen by visits that were tried, not
+/// only by those that were let through; the server and its other database keep their cadence.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_over_its_budget_is_visited_less_often() {
+    const LOOK: Duration = Duration::from_secs(20);
+    let cluster = cluster(Major::V17, Options::new()).await;
+    with_shop(&cluster).await;
+    for part in 0..4 {
+        let tables = format!(
+            "DO $$ BEGIN FOR n IN 1..1000 LOOP EXECUTE format('CREATE TABLE t_{part}_%s (id int PRIMARY KEY)', n); \
+             END LOOP; END $$"
+        );
+        cluster.execute("shop", &tables).await;
+    }
+    let config = yaml(cluster.port(), &[]);
+    let mut trial = Trial::start("a database over its budget", &config, "{limits: {budget: 600ms}}").await;
+    let stretch_of = |watched: &Watched, database: &str| {
+        let view = watched.guard.view();
+        let of = |node: &&dbintel_admission::NodeView| node.database.as_deref() == Some(database);
+        view.nodes.iter().find(of).map_or(1.0, |node| node.pressure.stretch)
+    };
+    trial.until(|watched| stretch_of(watched, "shop") >= 2.0).await;
+    let stretch = stretch_of(&trial.watched, "shop");
+    let refused = |watched: &Watched| {
+        let labels = [("part", "database"), ("reason", "not_admitted")];
+        watched.own("dbintel_gaps_total", &labels).unwrap_or_default()
+    };
+    let before = refused(&trial.watched);
+    trial.watched.forget();
+    tokio::time::sleep(LOOK).await;
+    trial.watched.catch_up().await;
+    let visits = |database: &str| {
+        let of = |batch: &&std::sync::Arc<dbintel_model::Batch>| {
+            batch.target.database.as_deref() == Some(database)
+        };
+        let times = trial.watched.batches().iter().filter(of).map(|batch| batch.observed_at);
+        times.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let tried = visits("shop") as f64 + refused(&trial.watched) - before;
+    // At the interval of a second it would be as many as there are seconds; a refusal may be another database's.
+    let most = LOOK.as_secs_f64() * 0.75;
+    assert!(tried <= most, "{tried} visits of shop at a stretch of {stretch}");
+    assert!(visits("postgres") >= 10, "{} visits of postgres", visits("postgres"));
+    trial.end().await;
+}
+
+/// On a standby, replay that falls behind opens the breaker of the server, at whatever interval it is looked at; replay that
+/// somebody has paused opens nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_whose_replay_falls_behind_is_left_alone() {
+    let mut world = World::start(Major::V17).await;
+    world.configure_standby(&[("max_standby_streaming_delay", "-1")]).await;
+    world.write().await;
+    let mut trial = Trial::start("replay falls behind", &yaml(world.standby.port(), &[]), IMPATIENT).await;
+    trial.watched.still_delivers("postgresql.rows", &ORDERS).await;
+    world.standby.execute("postgres", "SELECT pg_wal_replay_pause()").await;
+    let delay = "SELECT extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8";
+    while world.standby.scalar::<f64>("postgres", delay).await < 12.0 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(trial.opened_by().is_empty(), "{:?}", trial.opened_by());
+    world.standby.execute("postgres", "SELECT pg_wal_replay_resume()").await;
+    // Somebody's snapshot needs rows that the primary has removed.
+    world.hold_on_standby().await;
+    world.primary.execute("postgres", "DELETE FROM orders WHERE id <= 500").await;
+    world.primary.execute("postgres", "VACUUM orders").await;
+    trial.until_server(State::Open).await;
+    assert_eq!(trial.opened_by(), [FailureClass::DistressReplay]);
+    world.let_go();
+    trial.until_server(State::Closed).await;
+    trial.watched.still_delivers("postgresql.backends", &[]).await;
     trial.end().await;
 }

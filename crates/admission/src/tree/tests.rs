@@ -386,6 +386,27 @@ fn optional_work_comes_back_when_nothing_else_runs() {
     assert!(admit(&mut tree, at(61), &sessions).is_ok());
 }
 
+/// What fails on our side before anything is sent says nothing of the server: no breaker opens, and the rate stays.
+#[test]
+fn what_was_not_sent_opens_nothing_and_costs_no_rate() {
+    let mut tree = ServerTree::new(TreeConfig::default(), at(0));
+    let connect = Request { purpose: Purpose::Connect, ..request("a", "connect") };
+    let rate = |tree: &ServerTree| {
+        let view = tree.view(at(0));
+        view.nodes.iter().map(|node| node.statements_per_second).collect::<Vec<_>>()
+    };
+    run(&mut tree, at(0), &connect, &ok(1));
+    let before = rate(&tree);
+    for second in 1..30 {
+        assert!(run(&mut tree, at(second), &connect, &failed(StatementError::NotSent)).is_empty());
+    }
+    assert_eq!((rate(&tree), tree.view(at(30)).breaker.state), (before, State::Closed));
+    // The same as a connection that is lost opens.
+    run(&mut tree, at(31), &connect, &failed(StatementError::Connection));
+    let lost = run(&mut tree, at(32), &connect, &failed(StatementError::Connection));
+    assert_eq!(lost.len(), 1);
+}
+
 /// Everything a tree holds but its counts of rejections.
 fn all_of(tree: &ServerTree) -> String {
     let mut tree = tree.clone();
@@ -405,6 +426,7 @@ fn outcome(how: u8, cost_ms: u64) -> Outcome {
         4 => sqlstate("55P03"),
         5 => sqlstate("42501"),
         6 => sqlstate("53300"),
+        7 => failed(StatementError::NotSent),
         _ => ok(cost_ms),
     }
 }

@@ -1,6 +1,6 @@
 //! What a guard shows in self-metrics and in the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dbintel_admission::{CostSource, FailureClass, NodeTransition, NodeView, State, TreeView};
 use dbintel_model::Text;
@@ -25,12 +25,15 @@ pub(super) struct Published {
     denials: Vec<((Purpose, &'static str), Counter)>,
     /// At last publication, for the rejection rate: admitted, rejected.
     counted: BTreeMap<Text, (u64, u64)>,
+    /// Databases that have series.
+    shown: BTreeSet<Text>,
 }
 
 impl Published {
     pub(super) fn new(registry: Registry, receiver: Text, server: Text) -> Self {
         let (outcomes, times, denials) = (Vec::new(), Vec::new(), Vec::new());
-        Self { registry, receiver, server, outcomes, times, denials, counted: BTreeMap::new() }
+        let (counted, shown) = (BTreeMap::new(), BTreeSet::new());
+        Self { registry, receiver, server, outcomes, times, denials, counted, shown }
     }
 
     /// A statement that ended.
@@ -61,11 +64,12 @@ impl Published {
     }
 
     /// A breaker that changed its state.
-    pub(super) fn transition(&self, changed: &NodeTransition) {
+    pub(super) fn transition(&mut self, changed: &NodeTransition) {
         let transition = &changed.transition;
         let class = transition.class.map_or("order", FailureClass::as_str);
         let (level, from, to) = (changed.level.as_str(), transition.from.as_str(), transition.to.as_str());
         let database = changed.database.as_deref().unwrap_or(WHOLE);
+        self.shown.extend(changed.database.clone());
         let feature = changed.feature.as_deref().unwrap_or_default();
         let wait_s = transition.wait.unwrap_or_default().as_secs();
         let seconds = transition.open_for.unwrap_or_default().as_secs();
@@ -102,6 +106,7 @@ impl Published {
 
     fn node(&mut self, node: &NodeView, state: State) {
         let name = node.database.clone().unwrap_or(Text::Static(WHOLE));
+        self.shown.extend(node.database.clone());
         for possible in [State::Closed, State::HalfOpen, State::Open] {
             let mut labels = self.of(&name);
             labels.push(("state", Text::Static(possible.as_str())));
@@ -130,6 +135,13 @@ impl Published {
     /// Databases that are gone have no series.
     pub(super) fn retain_databases(&mut self, exists: &dyn Fn(&str) -> bool) {
         self.counted.retain(|name, _| name.is_empty() || exists(name));
+        let gone = self.shown.extract_if(.., |name| !exists(name));
+        for name in gone.collect::<Vec<_>>() {
+            let labels = self.of(&name);
+            let labels: Vec<(&str, &str)> =
+                labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            self.registry.forget_all(&labels);
+        }
     }
 
     fn of(&self, database: &str) -> Vec<(&'static str, Text)> {

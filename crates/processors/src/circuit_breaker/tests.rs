@@ -187,11 +187,15 @@ fn a_query_without_privilege_is_tried_again_when_abilities_change() {
 #[test]
 fn a_process_that_runs_short_gives_up_work_in_order() {
     let world = world(json!({}));
+    let is_admitted = |purpose| world.admit(purpose, "some", false).is_ok();
+    *world.load.lock() = ProcessLoad { cpu_share: Some(0.92), memory: MemoryPressure::Soft };
+    world.pass(2);
+    assert!(!is_admitted(Purpose::Sizes) && !is_admitted(Purpose::Sessions));
+    assert!(is_admitted(Purpose::Statements));
+    // The door refuses what would be read.
     *world.load.lock() = ProcessLoad { cpu_share: None, memory: MemoryPressure::Hard };
     world.pass(2);
-    assert!(world.admit(Purpose::Sizes, "sizes", false).is_err());
-    assert!(world.admit(Purpose::Sessions, "sessions", false).is_err());
-    assert!(world.admit(Purpose::Statements, "statements", false).is_ok());
+    assert!(!is_admitted(Purpose::Statements));
 }
 
 #[test]
@@ -270,4 +274,28 @@ fn the_account_grows_with_the_databases_and_goes_back_with_them() {
     assert!(bytes() > one_database, "another query of ours");
     world.guard.retain_databases(&|_| false);
     assert_eq!(bytes(), empty);
+}
+
+#[test]
+fn a_database_that_is_gone_has_no_series_and_the_others_keep_theirs() {
+    let world = world(json!({}));
+    world.admit(Purpose::Statements, "statements", false).unwrap().report(&took(1));
+    world.guard.publish();
+    let databases = || -> Vec<String> {
+        let readings = world.registry.read();
+        let labels = readings.iter().flat_map(|reading| reading.series.iter().map(|(labels, _)| labels));
+        let named = labels.flat_map(|labels| labels.iter().filter(|(name, _)| *name == "database"));
+        let mut names: Vec<String> = named.map(|(_, value)| value.to_string()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    };
+    let before = databases();
+    assert!(before.contains(&String::new()) && before.len() == 2, "{before:?}");
+    world.guard.retain_databases(&|_| true);
+    world.guard.publish();
+    assert_eq!(databases(), before);
+    world.guard.retain_databases(&|_| false);
+    world.guard.publish();
+    assert_eq!(databases(), [""]);
 }

@@ -97,14 +97,11 @@ impl Controls {
             let Some(statement) = statements.get(id) else { continue };
             let per_day = self.making.per_day;
             if let Some(hours) = &mut self.making.hours {
-                blocks += self.scratch.measure(
-                    statement.hours.calls_and_times(),
-                    |place| place.rem_euclid(per_day),
-                    hours,
-                );
+                blocks +=
+                    self.scratch.measure(statement.hours.loads(), |place| place.rem_euclid(per_day), hours);
             }
             if let Some(shorts) = &mut self.making.shorts {
-                blocks += self.scratch.measure(statement.shorts.calls_and_times(), |_| 0, shorts);
+                blocks += self.scratch.measure(statement.shorts.loads(), |_| 0, shorts);
             }
         }
         if !self.making.statements.is_empty() {

@@ -60,7 +60,7 @@ pub(super) trait Packed: Copy {
     fn place(&self) -> u8;
     fn sums(&self) -> Sums;
     /// Calls and milliseconds alone, which costs less.
-    fn calls_and_time(&self) -> (f64, f64);
+    fn load(&self) -> (f64, f64);
     fn write(&self, out: &mut Writer);
     fn read(from: &mut Reader<'_>) -> Result<Self, Damaged>;
 }
@@ -133,9 +133,9 @@ impl<P: Packed> History<P> {
     }
 
     /// Calls and time of the blocks with their places, the oldest first.
-    pub(super) fn calls_and_times(&self) -> impl Iterator<Item = (i64, f64, f64)> + '_ {
+    pub(super) fn loads(&self) -> impl Iterator<Item = (i64, f64, f64)> + '_ {
         self.blocks.iter().map(|block| {
-            let (calls, total_ms) = block.calls_and_time();
+            let (calls, total_ms) = block.load();
             (absolute(block.place(), self.last), calls, total_ms)
         })
     }
@@ -192,15 +192,15 @@ impl<P: Packed> History<P> {
         self.write_blocks(&self.blocks, out);
     }
 
-    /// Writes the blocks whose places are these, which are among the last: they are looked for from the end, since what lies before
-    /// is not in the processor's cache.
+    /// Writes the blocks of these places. They are usually the last ones, so they are looked for from the end and little else is read; blocks
+    /// are in the order of their places.
     pub(super) fn write_part(&self, out: &mut Writer, places: Range<i64>) {
-        let from_end = |place| {
-            let blocks = self.blocks.iter().rev();
-            let after = blocks.take_while(|block| absolute(block.place(), self.last) >= place).count();
-            self.blocks.len() - after
+        let from = |blocks: &[P], place| {
+            let is_after = |block: &&P| absolute(block.place(), self.last) >= place;
+            blocks.len() - blocks.iter().rev().take_while(is_after).count()
         };
-        let blocks = self.blocks.get(from_end(places.start)..from_end(places.end)).unwrap_or_default();
+        let (blocks, _) = self.blocks.split_at(from(&self.blocks, places.end));
+        let (_, blocks) = blocks.split_at(from(blocks, places.start));
         self.write_blocks(blocks, out);
     }
 
@@ -265,7 +265,7 @@ impl Packed for Hour {
         Sums::closed(calls, total_ms, work, rows, variation)
     }
 
-    fn calls_and_time(&self) -> (f64, f64) {
+    fn load(&self) -> (f64, f64) {
         (coding::float_of(self.calls), coding::sum_of(self.total_ms))
     }
 
@@ -308,7 +308,7 @@ impl Packed for Short {
         Sums::closed(calls, total_ms, work, rows, coding::variation_of(self.variation))
     }
 
-    fn calls_and_time(&self) -> (f64, f64) {
+    fn load(&self) -> (f64, f64) {
         (coding::sum_of(self.calls), coding::sum_of(self.total_ms))
     }
 

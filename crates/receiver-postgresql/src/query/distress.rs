@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dbintel_model::Text;
+use dbintel_model::{Monotonic, Text};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
@@ -17,12 +17,16 @@ pub(super) const DISTRESS: &str = "SELECT \
          - count(*) FILTER (WHERE a.backend_type = 'client backend' OR a.backend_type IS NULL AND a.datid IS NOT NULL)), \
        array_agg((SELECT d.datname::text FROM pg_database d WHERE d.oid = a.datid)) \
          FILTER (WHERE a.wait_event_type = 'Lock' AND a.usesysid = to_regrole(quote_ident(current_user))), \
-       CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn() \
-         THEN (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::int8 END \
+       CASE WHEN pg_is_in_recovery() THEN \
+         CASE WHEN NOT pg_is_wal_replay_paused() AND current_setting('recovery_min_apply_delay') = '0' \
+             AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn() \
+           THEN (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::int8 END END \
      FROM pg_stat_get_activity(NULL) a";
 
-/// By how much replay must have fallen behind between two polls to count as rising.
+/// By how much replay must have fallen behind to count as rising.
 const REPLAY_RISES_BY: Duration = Duration::from_secs(5);
+/// The part of the time that went by that it must have fallen behind by: what stands still falls behind by all of it.
+const REPLAY_RISES_SHARE: f64 = 0.5;
 
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,15 +35,31 @@ pub struct Distress {
     pub free_slots: Option<u32>,
     /// Statements of our role that wait for a lock, by the database they wait in. Their number is that of our connections.
     pub own_lock_waits: BTreeMap<Text, u32>,
-    /// On a standby that has WAL to replay: how far behind it is.
+    /// On a standby that has WAL to replay, and to which nobody has said that it is to wait with it: how far behind it is.
     pub replay_lag: Option<Duration>,
 }
 
-impl Distress {
-    /// Whether replay falls behind, given the lag of the poll before; unknown without two lags.
-    #[must_use]
-    pub fn replay_rises(&self, before: Option<Duration>) -> Option<bool> {
-        Some(self.replay_lag? > before? + REPLAY_RISES_BY)
+/// How far behind replay is, from poll to poll.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReplayTrend {
+    /// When replay last kept pace, and how far behind it was.
+    kept_pace: Option<(Monotonic, Duration)>,
+}
+
+impl ReplayTrend {
+    /// Whether replay falls behind, however often it is looked at: since it last kept pace by [`REPLAY_RISES_BY`], and by
+    /// [`REPLAY_RISES_SHARE`] of the time. Unknown without two lags.
+    pub fn rises(&mut self, now: Monotonic, lag: Option<Duration>) -> Option<bool> {
+        let Some(lag) = lag else {
+            self.kept_pace = None;
+            return None;
+        };
+        let before = self.kept_pace.map(|(since, before)| (now.since(since), lag.saturating_sub(before)));
+        if before.is_none_or(|(passed, fallen)| fallen < passed.mul_f64(REPLAY_RISES_SHARE)) {
+            self.kept_pace = Some((now, lag));
+        }
+        let (passed, fallen) = before?;
+        Some(fallen >= REPLAY_RISES_BY && fallen >= passed.mul_f64(REPLAY_RISES_SHARE))
     }
 }
 
@@ -61,4 +81,40 @@ pub async fn read(connection: &mut Connection, limits: Limits) -> Result<Distres
         Ok(Distress { free_slots, own_lock_waits, replay_lag })
     };
     Ok(connection.first("distress", limits, DISTRESS, take).await?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each of the polls says, `every` seconds apart, of these lags in seconds.
+    fn said(every: u64, lags: &[Option<u64>]) -> Vec<Option<bool>> {
+        let mut trend = ReplayTrend::default();
+        let polls = lags.iter().enumerate();
+        polls
+            .map(|(number, lag)| {
+                let now = Monotonic::default().plus(Duration::from_secs(every * number as u64));
+                trend.rises(now, lag.map(Duration::from_secs))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn replay_that_stands_still_is_seen_at_any_interval() {
+        assert_eq!(said(10, &[Some(1), Some(11)]), [None, Some(true)]);
+        let each_second: Vec<_> = (0..8).map(Some).collect();
+        let rises = said(1, &each_second);
+        assert_eq!(rises[..2], [None, Some(false)]);
+        assert_eq!(rises[4..], [Some(false), Some(true), Some(true), Some(true)]);
+        // A minute of a stall, a poll each minute: one look is enough.
+        assert_eq!(said(60, &[Some(0), Some(55)]), [None, Some(true)]);
+    }
+
+    #[test]
+    fn replay_that_keeps_pace_or_has_nothing_to_replay_does_not_rise() {
+        assert_eq!(said(10, &[Some(30), Some(30), Some(33), Some(2), Some(4)])[1..], [Some(false); 4]);
+        // Six seconds behind in a minute is slow, and no stall.
+        assert_eq!(said(60, &[Some(0), Some(6), Some(12), Some(18)])[1..], [Some(false); 3]);
+        assert_eq!(said(10, &[Some(1), None, Some(50), Some(51)]), [None, None, None, Some(false)]);
+    }
 }

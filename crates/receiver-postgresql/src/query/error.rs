@@ -25,12 +25,26 @@ pub struct QueryError {
     pub connection_usable: bool,
     /// When to ask again, where it is only a rate that stands against it.
     pub retry_after: Option<Duration>,
+    /// Nothing was sent, so that it says nothing about the server.
+    pub is_not_sent: bool,
 }
 
 impl QueryError {
     /// An error of our own making.
     pub fn new(reason: GapReason, message: impl Into<Text>) -> Self {
-        Self { reason, sqlstate: None, message: message.into(), connection_usable: true, retry_after: None }
+        Self {
+            reason,
+            sqlstate: None,
+            message: message.into(),
+            connection_usable: true,
+            retry_after: None,
+            is_not_sent: false,
+        }
+    }
+
+    /// An error on our side, before anything was sent.
+    pub fn not_sent(reason: GapReason, message: impl Into<Text>) -> Self {
+        Self { is_not_sent: true, ..Self::new(reason, message) }
     }
 
     /// The server did not answer in time; the connection must be given up.
@@ -45,6 +59,7 @@ impl QueryError {
             .into(),
             connection_usable: false,
             retry_after: None,
+            is_not_sent: false,
         }
     }
 
@@ -63,6 +78,9 @@ impl QueryError {
     /// The error as admission wants it reported.
     #[must_use]
     pub fn for_admission(&self) -> StatementError {
+        if self.is_not_sent {
+            return StatementError::NotSent;
+        }
         match (&self.sqlstate, self.reason) {
             (Some(sqlstate), _) => StatementError::Sqlstate(sqlstate.clone()),
             (None, GapReason::DeadlineExceeded) => StatementError::Deadline,
@@ -84,6 +102,7 @@ impl From<sqlx::Error> for QueryError {
                     reason,
                     connection_usable: !sqlstate.starts_with("57P") && !sqlstate.starts_with("08"),
                     retry_after: None,
+                    is_not_sent: false,
                     sqlstate: Some(sqlstate.into()),
                     message: message.into(),
                 }
@@ -112,6 +131,7 @@ impl QueryError {
             message: format!("{what}: {}{hint}", cut(&source.to_string())).into(),
             connection_usable: false,
             retry_after: None,
+            is_not_sent: false,
         }
     }
 }

@@ -180,20 +180,20 @@ impl Connections {
             return Ok(None);
         }
         let (max, count) = (self.config.max_connections, held.all.len());
-        let (reason, message) = if awaited {
+        Err(if awaited {
+            // Nothing was sent here either, but a server that owes an answer is one that does not answer.
             let message = format!(
                 "the server still owes an answer on {count} of at most {max} connections; no other one is opened \
                  until it answers"
             );
-            (GapReason::DeadlineExceeded, message)
+            QueryError::new(GapReason::DeadlineExceeded, message)
         } else {
             let message = format!(
                 "all {max} connections are in use, {count} of them by backends that did not answer; raise \
                  connection_pool.max_open if this lasts"
             );
-            (GapReason::LimitReached, message)
-        };
-        Err(QueryError::new(reason, message))
+            QueryError::not_sent(GapReason::LimitReached, message)
+        })
     }
 
     fn free_slot(&self) -> Option<OwnedSemaphorePermit> {

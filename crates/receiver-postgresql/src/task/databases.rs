@@ -16,7 +16,7 @@ use dbintel_pipeline::memory::Holding;
 use super::connections::Leased;
 use super::families::{Families, Turn};
 use super::held_plans;
-use super::schedule::{Due, Poll};
+use super::schedule::{Due, Poll, Rest};
 use super::schema::{self, KnownSchema, SchemaDue};
 use super::shared::Shared;
 use crate::query::error::QueryError;
@@ -50,6 +50,8 @@ struct Database {
     tables_due: Due,
     schema_due: SchemaDue,
     accepted: Accepted,
+    /// Until its own stretched interval is over.
+    rest: Rest,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -118,7 +120,11 @@ impl Poll for DatabasesLoop {
         self.update(shared).await;
         let (kept, mut unvisited) = (self.kept(), Vec::new());
         for (place, name) in self.order() {
+            let start = shared.clock.monotonic();
             let Some(database) = self.databases.get_mut(&name) else { continue };
+            if database.rest.is_on(start) {
+                continue;
+            }
             if let Some((stuck, reason)) = &self.stuck
                 && (*reason == GapReason::DeadlineExceeded || database.leased.is_none())
             {
@@ -130,6 +136,8 @@ impl Poll for DatabasesLoop {
             if let Err(reason) = database.visit(shared, &name).await {
                 self.stuck = Some((name, reason));
             }
+            let stretch = shared.stretch(&database.target);
+            database.rest.begin(start, shared.config.object_interval, stretch);
             if place >= kept
                 && let Some(leased) = database.leased.take()
             {
@@ -139,6 +147,11 @@ impl Poll for DatabasesLoop {
         shared.offer(&shared.target, None, unvisited);
         let schemas = self.databases.values().filter_map(|database| database.accepted.schema.as_ref());
         self.held.set(schemas.map(|known| known.schema.weight_bytes()).sum());
+    }
+
+    /// Each database has its own.
+    fn stretch(&self, _shared: &Shared) -> f64 {
+        1.0
     }
 
     async fn close(&mut self) {
@@ -163,6 +176,7 @@ impl Database {
             tables_due: Due::every(shared.config.catalogue_interval),
             schema_due: SchemaDue::default(),
             accepted: Accepted::default(),
+            rest: Rest::default(),
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) async fn run(command: &[String]) -> Result<Secret, QueryError> {
     });
     secret.map_err(|what| {
         let message = format!("password_command {what}; run it by hand to see why");
-        QueryError::new(GapReason::AuthenticationFailed, message)
+        QueryError::not_sent(GapReason::AuthenticationFailed, message)
     })
 }
 
@@ -56,6 +56,8 @@ async fn output(command: &[String]) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use dbintel_pipeline::admission::StatementError;
+
     use super::*;
 
     async fn sh(script: &str) -> Result<Secret, QueryError> {
@@ -72,6 +74,7 @@ mod tests {
         );
         let error = run(&["/nonexistent/program".to_owned()]).await.unwrap_err();
         assert!(error.to_string().contains("could not be started"), "{error}");
+        assert_eq!(error.for_admission(), StatementError::NotSent);
         assert!(sh("true").await.unwrap_err().to_string().contains("no password"));
     }
 

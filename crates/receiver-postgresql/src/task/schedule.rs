@@ -21,6 +21,34 @@ pub(super) trait Poll: Send {
 
     /// Says goodbye to the server.
     async fn close(&mut self);
+
+    /// What the interval is to be multiplied with: what the account of the server as a whole says, unless the polls are of single
+    /// databases, each of which has its own.
+    fn stretch(&self, shared: &Shared) -> f64 {
+        shared.stretch(&shared.target)
+    }
+}
+
+/// What is left out until an interval that was stretched is over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rest {
+    until: Monotonic,
+}
+
+impl Rest {
+    /// Whether it goes on.
+    pub(super) fn is_on(self, now: Monotonic) -> bool {
+        now < self.until
+    }
+
+    /// What began at `start` is to be done every `interval` times `stretch`, which leaves out the ticks until then; one that comes a tenth
+    /// of the interval too early counts, since ticks are not on time to the millisecond.
+    pub(super) fn begin(&mut self, start: Monotonic, interval: Duration, stretch: f64) {
+        self.until = start;
+        if stretch > 1.0 {
+            self.until = start.plus(interval.mul_f64(stretch - 0.1));
+        }
+    }
 }
 
 /// A part of a poll that is due less often than the poll runs.
@@ -75,12 +103,13 @@ pub(super) async fn run_every(
         let took = shared.clock.monotonic().since(started);
         duration.set(took.as_secs_f64());
         polls.increment();
-        // Over budget: the ticks that fall into the pause are left out.
-        let pause = interval.mul_f64(shared.stretch(&shared.target) - 1.0);
-        if !pause.is_zero() {
+        // Over budget: from the beginning of a poll to that of the next one it takes so many intervals.
+        let stretch = poll.stretch(shared);
+        if stretch > 1.0 {
+            let pause = interval.mul_f64(stretch).saturating_sub(took);
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause) => ticks.reset_immediately(),
             }
         }
         missed.add(u64::try_from(took.as_nanos() / interval.as_nanos().max(1)).unwrap_or(u64::MAX));
@@ -93,6 +122,27 @@ mod tests {
     use dbintel_model::{Clock as _, ManualClock, Timestamp};
 
     use super::*;
+
+    #[test]
+    fn a_stretched_interval_leaves_out_ticks() {
+        let visits = |stretch: f64| {
+            let clock = ManualClock::at(Timestamp::default());
+            let (mut rest, mut times) = (Rest::default(), Vec::new());
+            for second in 0..70 {
+                if second % 10 == 0 && !rest.is_on(clock.monotonic()) {
+                    rest.begin(clock.monotonic(), Duration::from_secs(10), stretch);
+                    times.push(second);
+                }
+                clock.advance(Duration::from_secs(1));
+            }
+            times
+        };
+        assert_eq!(visits(1.0), [0, 10, 20, 30, 40, 50, 60]);
+        assert_eq!(visits(1.05), [0, 10, 20, 30, 40, 50, 60]);
+        assert_eq!(visits(1.5), [0, 20, 40, 60]);
+        assert_eq!(visits(2.0), [0, 20, 40, 60]);
+        assert_eq!(visits(16.0), [0]);
+    }
 
     #[test]
     fn a_part_is_due_in_step_and_not_made_up_for() {

@@ -38,7 +38,7 @@ pub(super) struct ServerLoop {
     /// Fingerprint of the facts that the plans were last made for.
     facts: Option<u64>,
     /// On a standby, at the last poll.
-    replay_lag: Option<Duration>,
+    replay: distress::ReplayTrend,
     interval: Duration,
 }
 
@@ -66,7 +66,7 @@ impl ServerLoop {
             catalogue_due: Due::every(config.catalogue_interval),
             accepted: Accepted::default(),
             facts: None,
-            replay_lag: None,
+            replay: distress::ReplayTrend::default(),
             interval: statements
                 .map_or(config.collection_interval, |interval| interval.min(config.collection_interval)),
         }
@@ -135,8 +135,7 @@ impl ServerLoop {
         let ask = leased.ask(&shared.target, Purpose::Control, "distress");
         let reading = distress::read(&mut leased.connection, limits);
         let signs = shared.admitted(ask, reading, |_| 1).await?;
-        let rising = signs.replay_rises(self.replay_lag);
-        self.replay_lag = signs.replay_lag;
+        let rising = self.replay.rises(shared.clock.monotonic(), signs.replay_lag);
         let of_server = DistressSignals {
             free_connection_slots: signs.free_slots,
             replay_lag_rising_while_snapshot_open: rising,

@@ -79,6 +79,11 @@ impl World {
         self.idle_in_transaction.push(idle);
     }
 
+    /// Ends the transactions that hold something.
+    pub fn let_go(&mut self) {
+        self.idle_in_transaction.clear();
+    }
+
     /// Uses [`USED_IDS`] transaction ids.
     pub async fn use_ids(&self) {
         let mut client = self.primary.connect("postgres").await;

@@ -78,6 +78,22 @@ proptest! {
     }
 
     #[test]
+    fn a_part_that_is_written_has_the_blocks_of_its_places(
+        chosen in prop::collection::btree_set(0..HOURS_REACH, 0..60),
+        start in -1_000_i64..1_000,
+        from in -1_300_i64..1_300,
+        length in 0_i64..250,
+    ) {
+        let all = history(chosen.iter().map(|place| start + place));
+        let mut out = Writer::default();
+        all.write_part(&mut out, from..from + length);
+        let read = History::<Hour>::read(&mut Reader(&out.0), HOURS_MAX).unwrap();
+        let wanted: Vec<(i64, Sums)> =
+            all.iter().filter(|(place, _)| (from..from + length).contains(place)).collect();
+        prop_assert_eq!(read, wanted);
+    }
+
+    #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = History::<Hour>::read(&mut Reader(&bytes), HOURS_MAX);
         let _ = History::<Short>::read(&mut Reader(&bytes), SHORTS_MAX);
