@@ -204,3 +204,103 @@ async fn the_plan_function_that_is_printed_can_be_installed_and_removed() {
         assert_eq!(cluster.scalar::<i64>("postgres", held).await, functions);
     }
 }
+
+/// A configuration for this server, whose password is the one the test's role has.
+fn on(cluster: &Cluster, username: &str) -> String {
+    let port = cluster.port();
+    format!(
+        "receivers:\n  postgresql:\n    endpoint: 127.0.0.1:{port}\n    username: {username}\n    \
+         password: ${{env:PG_SECRET}}\n    tls: {{insecure: true}}\n    initial_delay: 0s\nexporters:\n  debug:\n\
+         service:\n  pipelines:\n    metrics:\n      receivers: [postgresql]\n      exporters: [debug]\n"
+    )
+}
+
+async fn doctor(config: &str, password: &str, arguments: &[&'static str]) -> Output {
+    let launch = Launch::command(&["doctor"]).env("PG_SECRET", password);
+    let file = launch.write_file("dbintel.yaml", config);
+    let launch = arguments.iter().copied().fold(launch, Launch::argument);
+    launch.argument("--config").argument(file).output().await
+}
+
+/// `doctor` says what works, what is missing and the SQL that gets it; what it says can be run as it is, and then it says so no more.
+#[tokio::test]
+async fn the_doctor_says_what_is_missing_and_its_sql_gets_it() {
+    let cluster = Cluster::start(Major::NEWEST, Options::new()).await;
+    let role = format!("CREATE ROLE newcomer LOGIN PASSWORD '{SECRET}'");
+    cluster.execute("postgres", &role).await;
+    let config = on(&cluster, "newcomer");
+    let mut asked = Vec::new();
+    // What one round of advice brings about can show what else is missing.
+    for _ in 0..3 {
+        let output = doctor(&config, SECRET, &[]).await;
+        let (said, told) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{said} {told}");
+        assert!(said.starts_with("postgresql\n  ok       connected to PostgreSQL "), "{said}");
+        assert!(!said.contains(SECRET) && !told.contains(SECRET));
+        let sql =
+            said.lines().filter(|line| line.starts_with("           ")).map(|line| line.trim().to_owned());
+        let sql: Vec<String> = sql.collect();
+        if asked.is_empty() {
+            assert!(said.contains("  missing  ") && said.contains("pg_stat_statements"), "{said}");
+            cluster.create_extension("postgres", "pg_stat_statements").await;
+        }
+        if sql.is_empty() {
+            assert!(said.contains("ms as the database measured it"), "{said}");
+            break;
+        }
+        for statement in &sql {
+            assert!(!asked.contains(statement), "{statement} is still asked for: {said}");
+            cluster.execute("postgres", statement).await;
+        }
+        cluster.execute("postgres", "SELECT pg_reload_conf()").await;
+        asked.extend(sql);
+    }
+    for beginning in ["GRANT pg_monitor", "ALTER ROLE", "ALTER SYSTEM"] {
+        assert!(asked.iter().any(|sql| sql.starts_with(beginning)), "{beginning}: {asked:?}");
+    }
+}
+
+/// A server that cannot be read is said to be so, in words and by the exit code.
+#[tokio::test]
+async fn the_doctor_fails_where_it_cannot_connect() {
+    let cluster = Cluster::start(Major::NEWEST, Options::new()).await;
+    for arguments in [&[][..], &["--statements"]] {
+        let output = doctor(&on(&cluster, "nobody"), SECRET, arguments).await;
+        let (said, told) = (text(&output.stdout), text(&output.stderr));
+        assert!(!output.status.success(), "{said}");
+        assert!(
+            said.contains("no connection: ") && told.contains("1 of the servers could not be read"),
+            "{told}"
+        );
+        assert!(!said.contains(SECRET) && !told.contains(SECRET));
+    }
+}
+
+/// `doctor --statements` lists what can be sent, each with its name, and the server takes every one that has no parameters as it is.
+#[tokio::test]
+async fn the_statements_that_the_doctor_lists_are_those_of_the_server() {
+    let cluster = Cluster::start(Major::NEWEST, Options::new()).await;
+    cluster.create_monitor_role(OwnStatements::Untracked).await;
+    cluster.create_extension("postgres", "pg_stat_statements").await;
+    let password = "monitor-of-the-test";
+    let output = doctor(&on(&cluster, "dbintel"), password, &["--statements"]).await;
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said} {}", text(&output.stderr));
+    assert!(said.starts_with("-- postgresql: every statement that can be sent to "), "{said}");
+    let templates: Vec<(&str, &str)> =
+        said.split("\n\n-- ").skip(1).filter_map(|template| template.split_once('\n')).collect();
+    let names: Vec<&str> = templates.iter().map(|(name, _)| *name).collect();
+    for name in ["node", "distress", "statements, all"] {
+        assert!(names.contains(&name), "{name} is not among {names:?}");
+    }
+    assert!(templates.len() > 20, "{names:?}");
+    let mut prepared = 0;
+    for (name, sql) in templates {
+        if sql.starts_with("SELECT") && !sql.contains('$') && !sql.contains('{') && !sql.contains('<') {
+            cluster.execute("postgres", &format!("EXPLAIN {sql}")).await;
+            prepared += 1;
+            assert!(sql.trim_end().ends_with(';'), "{name}: {sql}");
+        }
+    }
+    assert!(prepared > 10, "{prepared} of them could be planned");
+}

@@ -2,6 +2,7 @@
 
 mod estimate;
 mod lane;
+mod properties;
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use super::*;
 
 /// What the sampler said and what there was.
 #[derive(Default)]
-struct Sums {
+pub(super) struct Sums {
     estimated: f64,
     there: f64,
     /// Sum of the squares of how much each draw decides about, times `(1 - p) / p`.
@@ -18,7 +18,7 @@ struct Sums {
 }
 
 /// Runs both samplers over the same sessions. `pids` says which sessions are sampled in a second, some of them twice.
-fn run(json: &str, reference: &str, seconds: u64, mut pids: impl FnMut(u64) -> Vec<i64>) -> Sums {
+pub(super) fn run(json: &str, reference: &str, seconds: u64, mut pids: impl FnMut(u64) -> Vec<i64>) -> Sums {
     let length = config(json).time_bucket.as_secs();
     let (mut sampler, mut whole) = (Simulation::new(json), Simulation::new(reference));
     let mut sums = Sums::default();
@@ -47,6 +47,13 @@ fn run(json: &str, reference: &str, seconds: u64, mut pids: impl FnMut(u64) -> V
     sums
 }
 
+/// How many standard deviations the estimate is off. Where nothing is left to chance, it is not off at all.
+pub(super) fn deviations(sums: &Sums) -> f64 {
+    let error = (sums.estimated - sums.there).abs();
+    // Sums of doubles are off by less.
+    if error < 1e-6 * sums.there.max(1.0) { 0.0 } else { error / sums.variance.sqrt() }
+}
+
 /// `resolution`: a bias of one over this would show.
 fn check(sums: &Sums, resolution: f64) {
     let (error, deviation) = (sums.estimated - sums.there, sums.variance.sqrt());
@@ -54,7 +61,7 @@ fn check(sums: &Sums, resolution: f64) {
     assert!(deviation * 5.0 < sums.there / resolution, "not enough draws: {deviation} for {}", sums.there);
 }
 
-fn fixed(rate: f64, window: &str) -> String {
+pub(super) fn fixed(rate: f64, window: &str) -> String {
     format!(
         r#"{{{WIDE}, "time_bucket": "20s", "dedup": {{"window": "{window}", "max_entries": 1000000}},
             "rules": [{{"name": "all", "sample_rate": {rate}, "conditions": []}}]}}"#
