@@ -65,6 +65,8 @@ fn telemetry() -> String {
         dbintel_store::definitions::ALL,
     ];
     for metric in own.into_iter().flatten() {
+        let is_total = metric.name.ends_with("_total");
+        assert!(!is_total || matches!(metric.kind, SelfMetricKind::Counter), "{} only grows", metric.name);
         let kind = match metric.kind {
             SelfMetricKind::Counter => "counter",
             SelfMetricKind::Gauge => "gauge",
@@ -116,12 +118,13 @@ fn breakers() -> String {
          server speaks also then. Of a statement that failed, and of opening a connection, it says nothing: then our own \
          clock counts, which is longer. The label `source` says which. Each database has a budget per minute (`limits.budget`, by \
          default 300 ms: half a percent of one core), and so has what is asked of the server as a whole. From 80 % plans \
-         wait; at 100 % everything waits but one probe a minute; intervals are stretched, up to sixteen times, until what \
-         is left of the cadence fits. So in any minute a database is cost the budget and one statement at most, of execution. \
+         wait; at 100 % everything waits but one probe a minute; the intervals of that database, or of what is asked of the server, are \
+         stretched, up to sixteen times, until what is left of the cadence fits. So in any minute a database is cost the budget and one statement at most, of execution. \
          Parsing and planning come on top, of which the server says nothing: with them 2 to 2.7 times as much was measured \
          ([endurance.md](endurance.md)).\n\n\
          ## Signs of distress\n\nEvery poll looks at the free connection slots, at our own statements that wait for locks, and \
-         on a standby at replay that falls behind. With fewer free slots than `free_slots_min` nothing is sent, and each of our \
+         on a standby at replay that falls behind: by five seconds, and by half of the time, since it last kept pace, unless replay is \
+         paused or `recovery_min_apply_delay` is set. With fewer free slots than `free_slots_min` nothing is sent, and each of our \
          connections is closed when its turn comes. A wait for a lock opens the breaker of the database it is in.\n\n\
          Planning is a sign too, but no server tells how long it planned a statement unless it is asked, and to ask means to \
          plan once more. What our clock shows beyond the execution and two ways there and back holds the planning, and all \
@@ -130,8 +133,12 @@ fn breakers() -> String {
          latest, by at least 100 ms, twice in a row, is asked about with `EXPLAIN (SUMMARY)`, which runs nothing; when the \
          planning time in the answer is above `planning_time_max` the breaker of the database opens. Statements with \
          arguments (sessions, texts, changed statements) are not asked about.\n\n\
-         ## Time-outs\n\n`statement_timeout` of each transaction follows the measured 99th percentile of the queries in it, \
-         from the receiver's `timeout` up to `max_timeout`, by default three times as long and 60 s at most.\n\n\
+         ## The process itself\n\nWhen the collector runs short itself it gives up work in the order of what it costs: plans, sessions, sizes, \
+         statements, at 70, 80, 90 and 95 % of the CPU that it can use, which is its quota, or the machine, and no more than its two \
+         worker threads; plans above the soft mark of memory, and statements too above the hard one, where its door refuses what \
+         would be read. After 30 s without statements nothing is sent at all. Each level lasts 10 s at least.\n\n\
+         ## Time-outs\n\n`statement_timeout` of each transaction follows the longest of the measured 99th percentiles of our queries to that \
+         database, from the receiver's `timeout` up to `max_timeout`, by default three times as long and 60 s at most.\n\n\
          ## Settings\n\n```yaml\nprocessors:\n  circuit_breaker:\n    limits: {budget: 300ms, statements_per_second: 50, burst: 100}\n    \
          free_slots_min: 3\n    planning_time_max: 500ms\n    schedule:              # other limits at other times\n      time_zone: Europe/Berlin\n      \
          windows:\n        - {days: [monday, friday], from: \"08:00\", to: \"18:00\", limits: {budget: 100ms}}\n    \

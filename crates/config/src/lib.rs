@@ -37,6 +37,7 @@ mod component;
 mod document;
 mod environment;
 mod error;
+pub mod hosts;
 mod merge;
 mod node;
 mod overrides;

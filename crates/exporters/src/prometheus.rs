@@ -8,6 +8,7 @@
 //!   resource are on `target_info`, which has the same two labels;
 //! * there are at most `max_series` series; a point of a further one is counted as lost and as a limit reached;
 //! * a series without a point for `metric_expiration` is dropped, so that what is gone does not look alive;
+//! * bound to loopback, it answers requests only that name one of its own hosts ([`Hosts`]);
 //! * at most [`CONNECTIONS_MAX`] connections and [`PAGES_MAX`] pages at a time; only `GET` and `HEAD`, no request
 //!   bodies are read.
 //!
@@ -19,10 +20,12 @@ mod page;
 mod server;
 mod store;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dbintel_config::hosts::Hosts;
 use dbintel_model::Signal;
 use dbintel_pipeline::status::State;
 use dbintel_pipeline::telemetry::{Counter, definitions};
@@ -61,7 +64,8 @@ impl PrometheusExporter {
 #[async_trait]
 impl Exporter for PrometheusExporter {
     async fn run(self: Box<Self>, cx: ExporterContext) -> Result<(), ComponentError> {
-        let listener = bind(&self.config).await?;
+        let (listener, address) = bind(&self.config).await?;
+        let hosts = Hosts::of(address, &self.config.host);
         let _input = LeftInInput::new(&cx);
         let store = Arc::new(Mutex::new(Store::new(self.config.store.clone())));
         let pages = Arc::new(Pages::new(Arc::clone(&store), &self.config));
@@ -69,19 +73,21 @@ impl Exporter for PrometheusExporter {
         let intake = Intake::new(&cx, &store);
         tokio::select! {
             () = intake.run() => {}
-            () = server::serve(listener, pages) => {}
+            () = server::serve(listener, pages, hosts) => {}
             () = cx.abort.cancelled() => {}
         }
         Ok(())
     }
 }
 
-async fn bind(config: &Config) -> Result<TcpListener, ComponentError> {
-    let address = (config.host.as_str(), config.port);
-    TcpListener::bind(address).await.map_err(|error| {
-        let (host, port) = address;
-        ComponentError(format!("cannot listen on {host}:{port}: {error}").into())
-    })
+async fn bind(config: &Config) -> Result<(TcpListener, SocketAddr), ComponentError> {
+    let (host, port) = (config.host.as_str(), config.port);
+    let bound = async {
+        let listener = TcpListener::bind((host, port)).await?;
+        let address = listener.local_addr()?;
+        Ok::<_, std::io::Error>((listener, address))
+    };
+    bound.await.map_err(|error| ComponentError(format!("cannot listen on {host}:{port}: {error}").into()))
 }
 
 /// From the input to the store.

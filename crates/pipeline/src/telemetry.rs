@@ -136,7 +136,8 @@ impl Registry {
         self.source(metric, labels, make, take).unwrap_or_default()
     }
 
-    /// The gauge of this metric with these labels; the same one every time.
+    /// The gauge of this metric with these labels; the same one every time. A counter of fractions, seconds for instance, is kept in one
+    /// as well.
     #[must_use]
     pub fn gauge(&self, metric: &'static SelfMetric, labels: SeriesLabels) -> Gauge {
         let make = || Source::Gauge(Gauge::default());

@@ -155,7 +155,7 @@ pub static LEDGER_TIME: SelfMetric = SelfMetric {
     name: "collector_database_time_seconds_total",
     help: "Time our statements took, by database and purpose; source says whether the database measured it (statement) \
            or we did (wall).",
-    kind: Gauge,
+    kind: Counter,
 };
 
 /// Cost of the last minute as a share of the budget.

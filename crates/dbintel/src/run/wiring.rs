@@ -41,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use self::decisions::watch::StoreWatch;
 use self::exporter::{ABORT_GRACE, RunningExporter};
 use self::lane::{RunningLane, Source};
+use super::WORKER_THREADS;
 use crate::allocator;
 use crate::assembly::{Assembly, LanePlan};
 use crate::components::ProcessorPlan;
@@ -433,7 +434,7 @@ fn process_gate(clock: &Arc<dyn Clock>, monitor: &ResourceMonitor, memory: &Memo
     let read = move || {
         let cpus = monitor.limits().cpus.unwrap_or(machine);
         ProcessLoad {
-            cpu_share: monitor.sample().cpu_percent.map(|percent| percent / 100.0 / cpus.max(0.01)),
+            cpu_share: monitor.sample().cpu_percent.map(|percent| cpu_share(percent, cpus)),
             memory: match memory.pressure() {
                 Pressure::None => MemoryPressure::None,
                 Pressure::Soft => MemoryPressure::Soft,
@@ -442,6 +443,12 @@ fn process_gate(clock: &Arc<dyn Clock>, monitor: &ResourceMonitor, memory: &Memo
         }
     };
     ProcessGate::new(Arc::clone(clock), Arc::new(read))
+}
+
+/// The share of the processor time it can have that the process used: that of so many CPUs, but no more than its workers can use, or a large
+/// machine would never see it short.
+fn cpu_share(percent: f64, cpus: f64) -> f64 {
+    percent / 100.0 / cpus.clamp(0.01, WORKER_THREADS as f64)
 }
 
 /// The bound on our memory in the words of the limiter.

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dbintel_config::hosts::Hosts;
 use dbintel_otlp::compress::{Compression, Compressor, GzipLevel};
-use http::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -32,12 +35,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 struct Site {
     pages: Arc<Pages>,
+    hosts: Hosts,
     writing: Semaphore,
 }
 
 /// Serves until it is dropped, and its connections with it.
-pub(super) async fn serve(listener: TcpListener, pages: Arc<Pages>) {
-    let site = Arc::new(Site { pages, writing: Semaphore::new(PAGES_MAX) });
+pub(super) async fn serve(listener: TcpListener, pages: Arc<Pages>, hosts: Hosts) {
+    let site = Arc::new(Site { pages, hosts, writing: Semaphore::new(PAGES_MAX) });
     let mut connections = JoinSet::new();
     loop {
         if connections.len() >= CONNECTIONS_MAX {
@@ -73,6 +77,15 @@ impl Site {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
+        }
+        let of_target = request.uri().authority().map(|authority| Some(authority.as_str()));
+        let of_headers = request.headers().get_all(HOST).iter().map(|value| value.to_str().ok());
+        if !self.hosts.admit(of_target.into_iter().chain(of_headers), request.version() == Version::HTTP_10) {
+            return plain(
+                StatusCode::FORBIDDEN,
+                "this endpoint is bound to loopback and answers only requests that name localhost, 127.0.0.1, [::1] \
+                 or the configured host\n",
+            );
         }
         match request.uri().path() {
             "/metrics" => self.page(request).await,

@@ -42,7 +42,7 @@ async fn request(port: u16, request: &str) -> (String, Vec<u8>) {
 }
 
 fn get(path: &str, more: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n")
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n")
 }
 
 #[tokio::test]
@@ -72,6 +72,9 @@ async fn is_scraped() {
     assert!(
         request(port.get(), &get("/metrics", "").replace("GET", "POST")).await.0.starts_with("http/1.1 405")
     );
+    let rebound = get("/metrics", "").replace("localhost", "evil.example");
+    let (head, body) = request(port.get(), &rebound).await;
+    assert!(head.starts_with("http/1.1 403") && !String::from_utf8(body).unwrap().contains("postgresql"));
     let cx = exporter.finish().await;
     assert_eq!((counts(&cx).sent(), counts(&cx).lost()), (3, 0));
 }

@@ -92,7 +92,7 @@ self_metrics! {
         "Hard limit: above it, caches are emptied. Above the soft limit lanes refuse already.";
     STATEMENTS: Counter, "dbintel_database_statements_total",
         "Statements sent to the server, by purpose and outcome.";
-    DATABASE_TIME: Gauge, "dbintel_database_time_seconds_total",
+    DATABASE_TIME: Counter, "dbintel_database_time_seconds_total",
         "Time our statements took, by purpose; source says whether the database measured it (statement) or we did (wall).";
     POLL_DURATION: Gauge, "dbintel_poll_duration_seconds",
         "Duration of the last poll, by loop.";

@@ -151,6 +151,15 @@ impl World {
 const A: &str = "postgresql/a";
 const B: &str = "postgresql/b";
 
+/// What the process can use is bounded by its quota and by its workers, whichever is less; so a machine of any size sees it short.
+#[test]
+fn a_process_at_its_limit_is_short_of_cpu_on_any_machine() {
+    assert_eq!([0.5, 1.0, 2.0].map(|cpus| cpu_share(cpus * 100.0, cpus)), [1.0; 3]);
+    assert_eq!([4.0, 64.0].map(|cpus| cpu_share(200.0, cpus)), [1.0; 2]);
+    assert_eq!(cpu_share(50.0, 64.0), 0.25);
+    assert!(cpu_share(50.0, 0.0).is_finite());
+}
+
 #[tokio::test]
 async fn an_exporter_is_stopped_and_started_while_lanes_and_the_other_exporter_go_on() {
     let mut world = world(SILENT).await;
