@@ -229,7 +229,7 @@ async fn the_doctor_says_what_is_missing_and_its_sql_gets_it() {
     let role = format!("CREATE ROLE newcomer LOGIN PASSWORD '{SECRET}'");
     cluster.execute("postgres", &role).await;
     let config = on(&cluster, "newcomer");
-    let mut asked = Vec::new();
+    let (mut asked, mut is_well) = (Vec::new(), false);
     // What one round of advice brings about can show what else is missing.
     for _ in 0..3 {
         let output = doctor(&config, SECRET, &[]).await;
@@ -246,6 +246,7 @@ async fn the_doctor_says_what_is_missing_and_its_sql_gets_it() {
         }
         if sql.is_empty() {
             assert!(said.contains("ms as the database measured it"), "{said}");
+            is_well = true;
             break;
         }
         for statement in &sql {
@@ -255,6 +256,7 @@ async fn the_doctor_says_what_is_missing_and_its_sql_gets_it() {
         cluster.execute("postgres", "SELECT pg_reload_conf()").await;
         asked.extend(sql);
     }
+    assert!(is_well, "it still asks for more: {asked:?}");
     for beginning in ["GRANT pg_monitor", "ALTER ROLE", "ALTER SYSTEM"] {
         assert!(asked.iter().any(|sql| sql.starts_with(beginning)), "{beginning}: {asked:?}");
     }
@@ -296,7 +298,7 @@ async fn the_statements_that_the_doctor_lists_are_those_of_the_server() {
     assert!(templates.len() > 20, "{names:?}");
     let mut prepared = 0;
     for (name, sql) in templates {
-        if sql.starts_with("SELECT") && !sql.contains('$') && !sql.contains('{') && !sql.contains('<') {
+        if sql.starts_with("SELECT") && !sql.contains('$') {
             cluster.execute("postgres", &format!("EXPLAIN {sql}")).await;
             prepared += 1;
             assert!(sql.trim_end().ends_with(';'), "{name}: {sql}");

@@ -124,7 +124,7 @@ fn breakers() -> String {
          ([endurance.md](endurance.md)).\n\n\
          ## Signs of distress\n\nEvery poll looks at the free connection slots, at our own statements that wait for locks, and \
          on a standby at replay that falls behind: by five seconds, and by half of the time, since it last kept pace, unless replay is \
-         paused or `recovery_min_apply_delay` is set. With fewer free slots than `free_slots_min` nothing is sent, and each of our \
+         paused or `recovery_min_apply_delay` is set, or what is there is replayed. With fewer free slots than `free_slots_min` nothing is sent, and each of our \
          connections is closed when its turn comes. A wait for a lock opens the breaker of the database it is in.\n\n\
          Planning is a sign too, but no server tells how long it planned a statement unless it is asked, and to ask means to \
          plan once more. What our clock shows beyond the execution and two ways there and back holds the planning, and all \
@@ -135,8 +135,8 @@ fn breakers() -> String {
          arguments (sessions, texts, changed statements) are not asked about.\n\n\
          ## The process itself\n\nWhen the collector runs short itself it gives up work in the order of what it costs: plans, sessions, sizes, \
          statements, at 70, 80, 90 and 95 % of the CPU that it can use, which is its quota, or the machine, and no more than its two \
-         worker threads; plans above the soft mark of memory, and statements too above the hard one, where its door refuses what \
-         would be read. After 30 s without statements nothing is sent at all. Each level lasts 10 s at least.\n\n\
+         worker threads; plans above the soft mark of memory, above which its door refuses, and everything up to statements above the hard one. \
+         After 30 s without statements nothing is sent at all. A level is kept for 10 s at least before the next lower one.\n\n\
          ## Time-outs\n\n`statement_timeout` of each transaction follows the longest of the measured 99th percentiles of our queries to that \
          database, from the receiver's `timeout` up to `max_timeout`, by default three times as long and 60 s at most.\n\n\
          ## Settings\n\n```yaml\nprocessors:\n  circuit_breaker:\n    limits: {budget: 300ms, statements_per_second: 50, burst: 100}\n    \

@@ -28,6 +28,8 @@ const BEGINS: Timestamp = Timestamp::from_nanos(1_795_427_980_000_000_000);
 /// After the lane has begun to tick by the second. What came before has settled then, and each batch is offered at the same distance from
 /// a tick in every run.
 const OFFERED_AFTER: Duration = Duration::from_millis(3_010);
+/// After its clock was set, a lane begins.
+const READY_AFTER: Duration = Duration::from_secs(2);
 /// What a lane needs until it waits for its first batch.
 const BEGINNING: Duration = Duration::from_millis(1);
 
@@ -126,10 +128,14 @@ pub fn measure(asked: f64, runs: u32, length: Duration) -> Again {
 fn run(records_per_second: f64, length: Duration) -> (Run, Vec<f64>) {
     let stolen_before = stolen_seconds();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let clock = SystemClock::default();
+    let (clock, set_at) = (SystemClock::default(), Instant::now());
     let clock: Arc<dyn Clock> = Arc::new(SetClock { since: clock.monotonic(), clock });
     let mut feed = Feed::new(Kind::TopLeaves, Arc::clone(&clock));
     let (mut batch, plans) = (feed.batch(), feed.plans());
+    // How long it takes to make all this differs; from here on each run is in step with the hours as well.
+    let ready = set_at + READY_AFTER;
+    assert!(Instant::now() < ready, "the machine was not ready in time");
+    std::thread::sleep(ready - Instant::now());
     let (running, began) = runtime.block_on(async {
         let began = Instant::now();
         let running = Running::start(clock);

@@ -16,9 +16,9 @@ pub enum MemoryPressure {
     /// Not at all, or not known.
     #[default]
     None,
-    /// Above the soft mark.
+    /// Above the soft mark: the door refuses.
     Soft,
-    /// Above the hard mark: the door refuses, so that what is read is read for nothing.
+    /// Above the hard mark: caches are emptied.
     Hard,
 }
 

@@ -14,8 +14,10 @@ impl Hosts {
     /// Those of an endpoint that listens at `address`; `configured` is how its host was written.
     #[must_use]
     pub fn of(address: SocketAddr, configured: &str) -> Self {
-        Self(address.ip().is_loopback().then(|| {
-            let own = ["localhost", "127.0.0.1", "::1", &address.ip().to_string(), configured];
+        // What listens at ::ffff:127.0.0.1 listens at 127.0.0.1.
+        let ip = address.ip().to_canonical();
+        Self(ip.is_loopback().then(|| {
+            let own = ["localhost", "127.0.0.1", "::1", &ip.to_string(), configured];
             own.map(str::to_ascii_lowercase).into()
         }))
     }
@@ -94,5 +96,11 @@ mod tests {
     fn beyond_loopback_any_host_is_answered() {
         let hosts = hosts("0.0.0.0", "0.0.0.0");
         assert!(hosts.admit([Some("dbintel.monitoring.svc")], false) && hosts.admit([], false));
+    }
+
+    #[test]
+    fn loopback_in_the_clothes_of_the_other_family_is_loopback() {
+        let hosts = hosts("::ffff:127.0.0.1", "[::ffff:127.0.0.1]");
+        assert!(hosts.admit([Some("127.0.0.1:8889")], false) && !hosts.admit([Some("evil.example")], false));
     }
 }

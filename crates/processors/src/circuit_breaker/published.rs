@@ -36,8 +36,11 @@ impl Published {
         Self { registry, receiver, server, outcomes, times, denials, counted, shown }
     }
 
-    /// A statement that ended.
+    /// A statement that ended, if it was sent.
     pub(super) fn outcome(&mut self, purpose: Purpose, outcome: &Outcome) {
+        if outcome.error == Some(StatementError::NotSent) {
+            return;
+        }
         let result = outcome.error.as_ref().map_or("success", StatementError::as_str);
         let labels = |name, value| labels(&self.receiver, purpose, name, value);
         find_or_insert(&mut self.outcomes, (purpose, result), || {

@@ -192,7 +192,6 @@ fn a_process_that_runs_short_gives_up_work_in_order() {
     world.pass(2);
     assert!(!is_admitted(Purpose::Sizes) && !is_admitted(Purpose::Sessions));
     assert!(is_admitted(Purpose::Statements));
-    // The door refuses what would be read.
     *world.load.lock() = ProcessLoad { cpu_share: None, memory: MemoryPressure::Hard };
     world.pass(2);
     assert!(!is_admitted(Purpose::Statements));

@@ -19,8 +19,10 @@ pub(super) const DISTRESS: &str = "SELECT \
          FILTER (WHERE a.wait_event_type = 'Lock' AND a.usesysid = to_regrole(quote_ident(current_user))), \
        CASE WHEN pg_is_in_recovery() THEN \
          CASE WHEN NOT pg_is_wal_replay_paused() AND current_setting('recovery_min_apply_delay') = '0' \
-             AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn() \
-           THEN (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::int8 END END \
+             AND pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn() \
+           THEN ARRAY[(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::int8, \
+             pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::int8, \
+             pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::int8] END END \
      FROM pg_stat_get_activity(NULL) a";
 
 /// By how much replay must have fallen behind to count as rising.
@@ -35,31 +37,47 @@ pub struct Distress {
     pub free_slots: Option<u32>,
     /// Statements of our role that wait for a lock, by the database they wait in. Their number is that of our connections.
     pub own_lock_waits: BTreeMap<Text, u32>,
-    /// On a standby that has WAL to replay, and to which nobody has said that it is to wait with it: how far behind it is.
-    pub replay_lag: Option<Duration>,
+    /// On a standby that has streamed WAL to replay, and to which nobody has said that it is to wait with it.
+    pub replay: Option<Replay>,
+}
+
+/// How far a standby has replayed what it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// How long ago the last transaction that was replayed was committed on the primary.
+    pub lag: Duration,
+    /// Bytes of WAL that were replayed, since the beginning of all WAL.
+    pub replayed: i64,
+    /// Bytes of WAL that were received.
+    pub received: i64,
 }
 
 /// How far behind replay is, from poll to poll.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReplayTrend {
+    last: Option<Replay>,
     /// When replay last kept pace, and how far behind it was.
-    kept_pace: Option<(Monotonic, Duration)>,
+    kept_pace: (Monotonic, Duration),
 }
 
 impl ReplayTrend {
     /// Whether replay falls behind, however often it is looked at: since it last kept pace by [`REPLAY_RISES_BY`], and by
-    /// [`REPLAY_RISES_SHARE`] of the time. Unknown without two lags.
-    pub fn rises(&mut self, now: Monotonic, lag: Option<Duration>) -> Option<bool> {
-        let Some(lag) = lag else {
-            self.kept_pace = None;
-            return None;
-        };
-        let before = self.kept_pace.map(|(since, before)| (now.since(since), lag.saturating_sub(before)));
-        if before.is_none_or(|(passed, fallen)| fallen < passed.mul_f64(REPLAY_RISES_SHARE)) {
-            self.kept_pace = Some((now, lag));
+    /// [`REPLAY_RISES_SHARE`] of the time. Replay keeps pace as well where its lag gets less, and where it has replayed since the last look
+    /// as much as there is left: a long WAL without commits has a lag that rises while it is replayed. Unknown without two looks.
+    pub fn rises(&mut self, now: Monotonic, replay: Option<Replay>) -> Option<bool> {
+        let before = std::mem::replace(&mut self.last, replay);
+        let replay = replay?;
+        let (since, lag) = self.kept_pace;
+        let (passed, fallen) = (now.since(since), replay.lag.saturating_sub(lag));
+        let keeps_pace = before.is_none_or(|before| {
+            let left = replay.received.saturating_sub(replay.replayed);
+            replay.lag <= before.lag || replay.replayed.saturating_sub(before.replayed) >= left
+        });
+        if keeps_pace || fallen < passed.mul_f64(REPLAY_RISES_SHARE) {
+            self.kept_pace = (now, replay.lag);
+            return before.map(|_| false);
         }
-        let (passed, fallen) = before?;
-        Some(fallen >= REPLAY_RISES_BY && fallen >= passed.mul_f64(REPLAY_RISES_SHARE))
+        Some(fallen >= REPLAY_RISES_BY)
     }
 }
 
@@ -76,9 +94,16 @@ pub async fn read(connection: &mut Connection, limits: Limits) -> Result<Distres
         for database in waits.into_iter().flatten().flatten() {
             *own_lock_waits.entry(Text::from(database)).or_default() += 1;
         }
-        let lag: Option<i64> = row.try_get(2)?;
-        let replay_lag = lag.and_then(|lag| u64::try_from(lag).ok()).map(Duration::from_millis);
-        Ok(Distress { free_slots, own_lock_waits, replay_lag })
+        let replay: Option<Vec<Option<i64>>> = row.try_get(2)?;
+        let replay = replay.and_then(|numbers| match *numbers {
+            [Some(lag), Some(replayed), Some(received)] => {
+                // The primary's clock may be ahead of ours.
+                let lag = Duration::from_millis(u64::try_from(lag).unwrap_or(0));
+                Some(Replay { lag, replayed, received })
+            }
+            _ => None,
+        });
+        Ok(Distress { free_slots, own_lock_waits, replay })
     };
     Ok(connection.first("distress", limits, DISTRESS, take).await?.unwrap_or_default())
 }
@@ -87,14 +112,22 @@ pub async fn read(connection: &mut Connection, limits: Limits) -> Result<Distres
 mod tests {
     use super::*;
 
-    /// What each of the polls says, `every` seconds apart, of these lags in seconds.
+    /// What each of the polls says, `every` seconds apart, of a standby whose replay stands still, with these lags in seconds.
     fn said(every: u64, lags: &[Option<u64>]) -> Vec<Option<bool>> {
+        let of = |lag: &Option<u64>| lag.map(|lag| (lag, 0, 1));
+        said_of(every, &lags.iter().map(of).collect::<Vec<_>>())
+    }
+
+    /// The same with what was replayed and received.
+    fn said_of(every: u64, looks: &[Option<(u64, i64, i64)>]) -> Vec<Option<bool>> {
         let mut trend = ReplayTrend::default();
-        let polls = lags.iter().enumerate();
+        let polls = looks.iter().enumerate();
         polls
-            .map(|(number, lag)| {
-                let now = Monotonic::default().plus(Duration::from_secs(every * number as u64));
-                trend.rises(now, lag.map(Duration::from_secs))
+            .map(|(number, look)| {
+                let now = Monotonic::default().plus(Duration::from_secs(100 + every * number as u64));
+                let replay =
+                    |(lag, replayed, received)| Replay { lag: Duration::from_secs(lag), replayed, received };
+                trend.rises(now, look.map(replay))
             })
             .collect()
     }
@@ -116,5 +149,18 @@ mod tests {
         // Six seconds behind in a minute is slow, and no stall.
         assert_eq!(said(60, &[Some(0), Some(6), Some(12), Some(18)])[1..], [Some(false); 3]);
         assert_eq!(said(10, &[Some(1), None, Some(50), Some(51)]), [None, None, None, Some(false)]);
+    }
+
+    #[test]
+    fn replay_that_catches_up_does_not_rise_any_more() {
+        let lags = [Some(0), Some(10), Some(20), Some(18), Some(12), Some(22)];
+        assert_eq!(said(10, &lags)[1..], [true, true, false, false, true].map(Some));
+    }
+
+    /// An index is built on the primary: nothing is committed, and all of it is replayed.
+    #[test]
+    fn wal_without_commits_that_is_replayed_is_no_stall() {
+        let looks = [(0, 0, 10), (10, 1_000, 1_010), (20, 2_000, 2_400), (30, 2_010, 4_000)].map(Some);
+        assert_eq!(said_of(10, &looks), [None, Some(false), Some(false), Some(true)]);
     }
 }

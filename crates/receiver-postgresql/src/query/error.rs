@@ -25,8 +25,8 @@ pub struct QueryError {
     pub connection_usable: bool,
     /// When to ask again, where it is only a rate that stands against it.
     pub retry_after: Option<Duration>,
-    /// Nothing was sent, so that it says nothing about the server.
-    pub is_not_sent: bool,
+    /// It is of our making, before anything was sent, and says nothing about the server.
+    pub is_ours: bool,
 }
 
 impl QueryError {
@@ -38,13 +38,13 @@ impl QueryError {
             message: message.into(),
             connection_usable: true,
             retry_after: None,
-            is_not_sent: false,
+            is_ours: false,
         }
     }
 
-    /// An error on our side, before anything was sent.
+    /// An error of our making, before anything was sent, that says nothing about the server.
     pub fn not_sent(reason: GapReason, message: impl Into<Text>) -> Self {
-        Self { is_not_sent: true, ..Self::new(reason, message) }
+        Self { is_ours: true, ..Self::new(reason, message) }
     }
 
     /// The server did not answer in time; the connection must be given up.
@@ -59,7 +59,7 @@ impl QueryError {
             .into(),
             connection_usable: false,
             retry_after: None,
-            is_not_sent: false,
+            is_ours: false,
         }
     }
 
@@ -78,7 +78,7 @@ impl QueryError {
     /// The error as admission wants it reported.
     #[must_use]
     pub fn for_admission(&self) -> StatementError {
-        if self.is_not_sent {
+        if self.is_ours {
             return StatementError::NotSent;
         }
         match (&self.sqlstate, self.reason) {
@@ -102,7 +102,7 @@ impl From<sqlx::Error> for QueryError {
                     reason,
                     connection_usable: !sqlstate.starts_with("57P") && !sqlstate.starts_with("08"),
                     retry_after: None,
-                    is_not_sent: false,
+                    is_ours: false,
                     sqlstate: Some(sqlstate.into()),
                     message: message.into(),
                 }
@@ -131,7 +131,7 @@ impl QueryError {
             message: format!("{what}: {}{hint}", cut(&source.to_string())).into(),
             connection_usable: false,
             retry_after: None,
-            is_not_sent: false,
+            is_ours: false,
         }
     }
 }

@@ -16,7 +16,7 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::password;
+use super::password::PasswordCommand;
 use super::shared::{Ask, Shared};
 use crate::config::Config;
 use crate::query::connection::{Connection, Limits, UNTRACKED};
@@ -36,6 +36,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) struct Connections {
     config: Arc<Config>,
     clock: Arc<dyn Clock>,
+    password: PasswordCommand,
     slots: Arc<Semaphore>,
     held: Mutex<HeldConnections>,
     /// For all that look at what a database has.
@@ -83,7 +84,8 @@ impl Connections {
     ) -> Self {
         let slots = Arc::new(Semaphore::new(config.max_connections));
         let (held, seen) = (Mutex::default(), SeenFacts::default());
-        Self { config, clock, slots, held, seen, open_gauge, held_gauge }
+        let password = PasswordCommand::default();
+        Self { config, clock, password, slots, held, seen, open_gauge, held_gauge }
     }
 
     /// Opens a connection and looks at what the database has. `took` becomes the time that the server may have spent on
@@ -93,7 +95,7 @@ impl Connections {
         let slot = self.slot(database).await?;
         let mut settings = self.config.connect.clone();
         if let Some(command) = &self.config.password_command {
-            settings.password = Some(password::run(command).await?);
+            settings.password = Some(self.password.run(command, &*self.clock).await?);
         }
         let mut opening = Box::pin(Connection::open(settings, database.clone()));
         let started = self.clock.monotonic();

@@ -123,6 +123,12 @@ impl Poll for DatabasesLoop {
             let start = shared.clock.monotonic();
             let Some(database) = self.databases.get_mut(&name) else { continue };
             if database.rest.is_on(start) {
+                // Others need its slot more than we do, and its turn is far off.
+                if shared.are_slots_wanted()
+                    && let Some(leased) = database.leased.take()
+                {
+                    shared.connections.close(leased).await;
+                }
                 continue;
             }
             if let Some((stuck, reason)) = &self.stuck

@@ -4,7 +4,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use dbintel_config::values::Secret;
-use dbintel_model::GapReason;
+use dbintel_model::{Clock, GapReason, Monotonic};
+use parking_lot::Mutex;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
@@ -15,8 +16,40 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of output that are read, the password or token and what follows it.
 const OUTPUT_MAX_BYTES: u64 = 16 * 1024;
 
+/// How long a command that failed is not run again: at first, and after it has failed again and again.
+const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Runs the command, and knows when it failed: what it asks may be in trouble itself, and every connection needs it.
+#[derive(Debug, Default)]
+pub(super) struct PasswordCommand(Mutex<Option<Failed>>);
+
+#[derive(Debug)]
+struct Failed {
+    error: QueryError,
+    wait: Duration,
+    until: Monotonic,
+}
+
+impl PasswordCommand {
+    /// The first line the command prints; until the wait after a failure is over, that failure.
+    pub(super) async fn run(&self, command: &[String], clock: &dyn Clock) -> Result<Secret, QueryError> {
+        if let Some(failed) = &*self.0.lock()
+            && clock.monotonic() < failed.until
+        {
+            return Err(failed.error.clone());
+        }
+        let result = run(command).await;
+        let mut failed = self.0.lock();
+        *failed = result.as_ref().err().map(|error| {
+            let wait = failed.as_ref().map_or(WAITS.0, |before| (before.wait * 2).min(WAITS.1));
+            Failed { error: error.clone(), wait, until: clock.monotonic().plus(wait) }
+        });
+        result
+    }
+}
+
 /// The first line a command prints. What it prints never appears in a log or an error.
-pub(super) async fn run(command: &[String]) -> Result<Secret, QueryError> {
+async fn run(command: &[String]) -> Result<Secret, QueryError> {
     let running = tokio::time::timeout(TIMEOUT, output(command)).await;
     let text = running.unwrap_or_else(|_elapsed| Err("did not end within 10 s".to_owned()));
     let secret = text.and_then(|text| {
@@ -56,6 +89,7 @@ async fn output(command: &[String]) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use dbintel_model::{ManualClock, Timestamp};
     use dbintel_pipeline::admission::StatementError;
 
     use super::*;
@@ -76,6 +110,30 @@ mod tests {
         assert!(error.to_string().contains("could not be started"), "{error}");
         assert_eq!(error.for_admission(), StatementError::NotSent);
         assert!(sh("true").await.unwrap_err().to_string().contains("no password"));
+    }
+
+    #[tokio::test]
+    async fn a_command_that_failed_is_left_alone_for_a_while() {
+        let place = tempfile::tempdir().unwrap();
+        let (runs, works) = (place.path().join("runs"), place.path().join("works"));
+        let script = format!("echo run >> {}; test -f {} && echo token", runs.display(), works.display());
+        let command: Vec<String> = ["sh", "-c", &script].map(str::to_owned).into();
+        let (clock, of_command) = (ManualClock::at(Timestamp::default()), PasswordCommand::default());
+        let mut ran_at = Vec::new();
+        for second in 0..200 {
+            let before = std::fs::read_to_string(&runs).unwrap_or_default().lines().count();
+            assert!(of_command.run(&command, &clock).await.is_err());
+            if std::fs::read_to_string(&runs).unwrap().lines().count() > before {
+                ran_at.push(second);
+            }
+            clock.advance(Duration::from_secs(1));
+        }
+        assert_eq!(ran_at, [0, 1, 3, 7, 15, 31, 63, 123, 183]);
+        std::fs::write(&works, "").unwrap();
+        clock.advance(Duration::from_secs(60));
+        for _ in 0..2 {
+            assert_eq!(of_command.run(&command, &clock).await.unwrap().expose(), "token");
+        }
     }
 
     #[tokio::test]

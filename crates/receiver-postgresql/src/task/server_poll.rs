@@ -37,7 +37,7 @@ pub(super) struct ServerLoop {
     accepted: Accepted,
     /// Fingerprint of the facts that the plans were last made for.
     facts: Option<u64>,
-    /// On a standby, at the last poll.
+    /// Of a standby.
     replay: distress::ReplayTrend,
     interval: Duration,
 }
@@ -135,7 +135,7 @@ impl ServerLoop {
         let ask = leased.ask(&shared.target, Purpose::Control, "distress");
         let reading = distress::read(&mut leased.connection, limits);
         let signs = shared.admitted(ask, reading, |_| 1).await?;
-        let rising = self.replay.rises(shared.clock.monotonic(), signs.replay_lag);
+        let rising = self.replay.rises(shared.clock.monotonic(), signs.replay);
         let of_server = DistressSignals {
             free_connection_slots: signs.free_slots,
             replay_lag_rising_while_snapshot_open: rising,
@@ -186,6 +186,7 @@ impl ServerLoop {
                 shared.durations.lock().change_node();
                 shared.timed_plans.lock().clear();
                 held_plans::forget(shared);
+                self.replay = distress::ReplayTrend::default();
             }
         }
         seen.accepted.node = Some(Arc::clone(&seen.node));

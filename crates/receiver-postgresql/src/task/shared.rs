@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dbintel_model::{Batch, Clock, GapReason, Node, Record, Server, Target, Text, Timestamp};
@@ -51,6 +52,8 @@ pub(super) struct Shared {
     pub(super) databases: Databases,
     /// Held while the server loop polls.
     pub(super) server_poll: tokio::sync::Mutex<()>,
+    /// Whether the last request was denied because the server is short of slots for connections.
+    are_slots_wanted: AtomicBool,
     /// What the database has that the server loop is connected to, for the other loop that visits it.
     pub(super) facts_of_server: Mutex<Option<Facts>>,
     /// Statements whose plans are wanted.
@@ -152,6 +155,7 @@ impl Shared {
             durations: Mutex::default(),
             timed_plans: Mutex::default(),
             server_poll: tokio::sync::Mutex::default(),
+            are_slots_wanted: AtomicBool::default(),
             facts_of_server: Mutex::default(),
             held_plans: Mutex::default(),
             failed_statements: Arc::default(),
@@ -212,7 +216,15 @@ impl Shared {
     }
 
     fn permit(&self, ask: &Ask<'_>) -> Result<Permit, QueryError> {
-        self.admission.admit(&ask.request).map_err(|denied| not_admitted(&denied))
+        let admitted = self.admission.admit(&ask.request);
+        let wants_slots = |denied: &Denied| denied.class.is_some_and(FailureClass::wants_slots);
+        self.are_slots_wanted.store(admitted.as_ref().is_err_and(wants_slots), Ordering::Relaxed);
+        admitted.map_err(|denied| not_admitted(&denied))
+    }
+
+    /// Whether the server is short of slots for connections, as the last request that was made has it.
+    pub(super) fn are_slots_wanted(&self) -> bool {
+        self.are_slots_wanted.load(Ordering::Relaxed)
     }
 
     /// Limits of the target's next transaction: its time-out follows what its statements usually take.
@@ -417,6 +429,6 @@ fn not_admitted(denied: &Denied) -> QueryError {
     QueryError {
         connection_usable: !wants_slots,
         retry_after: denied.class.is_none().then_some(denied.retry_after),
-        ..QueryError::new(GapReason::NotAdmitted, denied.to_string())
+        ..QueryError::not_sent(GapReason::NotAdmitted, denied.to_string())
     }
 }
