@@ -10,7 +10,7 @@ HISTORIES ?=
 PLACEBO ?= 0
 MAJORS ?= measured
 
-.PHONY: demo test regressions setup build gate lint unit docs bench endurance evidence record fuzz deploy-test advisories clean
+.PHONY: demo test regressions setup build gate lint unit docs bench trials endurance evidence record fuzz deploy-test advisories clean
 
 ## A private PostgreSQL with a live workload, the collector beside it, a live summary. Ends with SECONDS=60.
 demo: setup
@@ -42,6 +42,10 @@ docs:
 ## Micro-benches and the whole process on a private PostgreSQL; prints machine and table, writes target/bench.json.
 bench: setup
 	bash scripts/bench.sh
+
+## Servers in trouble, what the guard did and what it cost; writes docs/trials.md.
+trials: setup
+	bash scripts/trials.sh
 
 ## The budget of database time over MINUTES on PostgreSQL MAJOR under load; writes docs/endurance.md.
 endurance: setup

@@ -160,6 +160,41 @@ async fn a_breaker_is_held_open_over_a_restart_and_released() {
     assert_eq!(world.done(&["bypass", "list"]).await, "no override is in force\n");
 }
 
+/// Somebody knows better than the breaker: what is held closed goes on asking although every try fails, until it is released.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_breaker_is_held_closed_and_released() {
+    let world = World::new().await;
+    let program = world.start().await;
+    world.goes_on(&program).await;
+    // What it cost is on the page of the pipelines, by purpose.
+    let (_, page) = program.http_get(world.ports.pages(), "/debug/pipelinez").await.unwrap();
+    assert!(
+        page.contains("of 60000 ms database time in the last minute") && page.contains("statements "),
+        "{page}"
+    );
+    let trips = async || world.metric(&program, "circuit_breaker_trips_total", &[]).await;
+    let told = world
+        .done(&["circuits", "close", "postgresql", "--reason", "the role is about to be back", "--for", "2h"])
+        .await;
+    assert!(told.starts_with("held: postgresql (server) closed, for 1h 59m"), "{told}");
+    let lock_out = "ALTER ROLE dbintel NOLOGIN; \
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'dbintel'";
+    world.cluster.execute("postgres", lock_out).await;
+    // One failure opens a breaker that nobody holds, and the second comes half a minute later.
+    world
+        .until_metric(&program, "dbintel_gaps_total", &["authentication_failed"], |failed| failed >= 5.0)
+        .await;
+    assert_eq!(trips().await, 0.0);
+    let list = world.done(&["circuits", "list"]).await;
+    let first = list.lines().nth(1).unwrap();
+    assert!(first.contains("closed") && first.contains("the role is about to be back"), "{list}");
+    world.done(&["circuits", "release", "postgresql"]).await;
+    world.until_metric(&program, "circuit_breaker_trips_total", &[], |trips| trips >= 1.0).await;
+    world.cluster.execute("postgres", "ALTER ROLE dbintel LOGIN").await;
+    world.done(&["circuits", "close", "postgresql", "--reason", "it works again", "--for", "2h"]).await;
+    world.goes_on(&program).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_level_of_bypass_takes_away_what_it_names_and_ends_by_itself() {
     let world = World::new().await;

@@ -15,6 +15,7 @@ use dbintel_admission::{CLASSES, Limits, TreeConfig};
 use dbintel_model::Instrument;
 use dbintel_model::catalogue::{EVENTS, METRICS};
 use dbintel_pipeline::telemetry::{SelfMetricKind, definitions};
+use dbintel_processors::circuit_breaker::{STATEMENT_BURST, STATEMENTS_PER_SECOND};
 
 fn telemetry() -> String {
     let mut text = String::from(
@@ -136,7 +137,18 @@ fn breakers() -> String {
          ## The process itself\n\nWhen the collector runs short itself it gives up work in the order of what it costs: plans, sessions, sizes, \
          statements, at 70, 80, 90 and 95 % of the CPU that it can use, which is its quota, or the machine, and no more than its two \
          worker threads; plans above the soft mark of memory, above which its door refuses, and everything up to statements above the hard one. \
-         After 30 s without statements nothing is sent at all. A level is kept for 10 s at least before the next lower one.\n\n\
+         After 30 s without statements nothing is sent at all. A level is kept for 10 s at least before the next lower one.",
+    );
+    let TreeConfig { server_statements_per_second, server_statement_burst, .. } = TreeConfig::default();
+    write!(
+        text,
+        " Besides, a server is sent {server_statements_per_second} statements a second and {server_statement_burst} at once at most, whatever its \
+         databases may be sent, and all servers of a process {STATEMENTS_PER_SECOND} and {STATEMENT_BURST}: no settings, but a stop for \
+         mistakes in those.",
+    )
+    .unwrap();
+    text.push_str(
+        "\n\n\
          ## Time-outs\n\n`statement_timeout` of each transaction follows the longest of the measured 99th percentiles of our queries to that \
          database, from the receiver's `timeout` up to `max_timeout`, by default three times as long and 60 s at most.\n\n\
          ## Settings\n\n```yaml\nprocessors:\n  circuit_breaker:\n    limits: {budget: 300ms, statements_per_second: 50, burst: 100}\n    \
@@ -165,8 +177,16 @@ fn breaker_settings(text: &mut String) {
             ms(limits.budget.per_minute),
             "database time we may cost one database in a minute",
         ),
-        ("`limits.statements_per_second`, `limits.burst`", rates, "statements, on average and at once"),
-        ("`limits.plans_per_minute`", number(limits.plans_per_minute), "EXPLAINs"),
+        (
+            "`limits.statements_per_second`, `limits.burst`",
+            rates,
+            "statements, on average and at once; half of it, and of the EXPLAINs, at each sign of trouble, and half a statement a second more every ten seconds without one",
+        ),
+        (
+            "`limits.plans_per_minute`",
+            number(limits.plans_per_minute),
+            "EXPLAINs while the server answers as usual",
+        ),
         (
             "`success_threshold`",
             number(breaker.success_threshold.into()),

@@ -119,6 +119,12 @@ impl Aimd {
         self.rate
     }
 
+    /// The part of the ceiling that is left, from 0 to 1.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        if self.ceiling > 0.0 { self.rate / self.ceiling } else { 0.0 }
+    }
+
     /// The ceiling wins over the floor: it is what a person allowed.
     fn clamp(&mut self) {
         self.rate = self.rate.max(self.config.floor).min(self.ceiling);

@@ -20,7 +20,7 @@ use dbintel_pipeline::{Command, Context, Output, Processor, Reply};
 pub use circuits::Circuits;
 pub use config::{CircuitBreakerConfig, CircuitBreakerSettings, validate};
 pub use guard::{Guard, GuardContext};
-pub use process::{ProcessGate, ReadLoad};
+pub use process::{ProcessGate, ReadLoad, STATEMENT_BURST, STATEMENTS_PER_SECOND};
 
 /// The processor.
 #[derive(Debug)]

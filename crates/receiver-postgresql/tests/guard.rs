@@ -31,7 +31,7 @@ use tokio::time::Instant;
 const ORDERS: [(&str, &str); 2] = [("db.namespace", "postgres|public"), ("db.collection.name", "orders")];
 const SHOP: [(&str, &str); 2] = [("db.namespace", "shop|public"), ("db.collection.name", "orders")];
 /// Waits of minutes, as by default.
-const PATIENT: &str = "{limits: {budget: 60s}, success_threshold: 1}";
+const PATIENT: &str = "{limits: {budget: 6s}, success_threshold: 1}";
 
 /// A second database of the server.
 async fn with_shop(cluster: &Cluster) {
@@ -168,6 +168,7 @@ async fn a_revoked_privilege_disables_one_query_only_until_it_is_granted() {
     let waits = opened.iter().find_map(|done| done.transition.wait).unwrap();
     let closed = opened.iter().find_map(|done| done.transition.open_for).unwrap();
     assert!(closed < waits, "after {closed:?}, without the GRANT after {waits:?}");
+    ["postgres", "shop"].into_iter().for_each(|database| trial.keeps_cadence(database));
     trial.end().await;
 }
 
@@ -191,6 +192,7 @@ async fn a_privilege_granted_in_another_database_is_noticed_there() {
     cluster.execute("shop", "GRANT SELECT ON pg_catalog.pg_sequences TO PUBLIC").await;
     trial.watched.still_delivers("postgresql.sequence.used", &[]).await;
     trial.others_go_on().await;
+    ["postgres", "shop"].into_iter().for_each(|database| trial.keeps_cadence(database));
     trial.end().await;
 }
 
@@ -210,6 +212,7 @@ async fn an_extension_that_is_dropped_takes_only_its_statements() {
     trial.watched.forget();
     cluster.create_extension("postgres", "pg_stat_statements").await;
     trial.watched.baseline().await;
+    ["postgres", "shop"].into_iter().for_each(|database| trial.keeps_cadence(database));
     trial.end().await;
 }
 
@@ -237,6 +240,7 @@ async fn a_view_that_goes_and_comes_back_is_looked_for() {
     trial.watched.still_delivers("postgresql.bgwriter.maxwritten", &[]).await;
     trial.until_server(State::Closed).await;
     trial.others_go_on().await;
+    trial.keeps_cadence("postgres");
     trial.end().await;
 }
 
@@ -283,7 +287,7 @@ async fn our_connections_are_closed_at_the_configured_number_of_free_slots() {
     let mut trial = Trial::start(
         "fewer free slots than configured",
         &yaml(cluster.port(), &[]),
-        "{limits: {budget: 60s}, free_slots_min: 12, max_backoff: 20s}",
+        "{limits: {budget: 6s}, free_slots_min: 12, max_backoff: 20s}",
     )
     .await;
     trial.watched.still_delivers("postgresql.rows", &ORDERS).await;
@@ -345,6 +349,83 @@ async fn slow_planning_opens_the_breaker_of_its_database_only() {
     trial.watched.still_delivers("postgresql.rows", &SHOP).await;
     // The breaker may have opened once more for what was planned before.
     trial.until(|watched| shop(watched).breaker.state == State::Closed).await;
+    trial.keeps_cadence("postgres");
+    trial.end().await;
+}
+
+/// A statement of ours that waits for a lock is a sign that its database has trouble with locks: nothing more is sent there,
+/// long before it would fail, and the other databases are read as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_own_wait_for_a_lock_opens_the_breaker_of_its_database_only() {
+    let cluster = cluster(Major::V17, Options::new()).await;
+    with_shop(&cluster).await;
+    let metrics = ("metrics", "{postgresql.sequence.used: {enabled: true}}");
+    // The wait is to be seen, so it is longer than two polls.
+    let config = yaml(cluster.port(), &[("lock_timeout", "5s"), metrics]);
+    let mut trial = Trial::start("our own statement waits for a lock", &config, IMPATIENT).await;
+    trial.watched.still_delivers("postgresql.rows", &SHOP).await;
+    let mut holder = cluster.connect("shop").await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE pg_catalog.pg_sequence IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    trial.until(|watched| has_opened(watched, FailureClass::DistressLocks)).await;
+    assert!(trial.wide().iter().all(|done| done.database.as_deref() == Some("shop")), "{:#?}", trial.wide());
+    trial.watched.still_delivers("postgresql.commits", &[("db.namespace", "postgres")]).await;
+    trial.others_go_on().await;
+    sqlx::raw_sql("COMMIT").execute(&mut holder).await.unwrap();
+    trial.until(|watched| watched.guard.view().nodes.iter().all(|n| n.breaker.state == State::Closed)).await;
+    trial.watched.still_delivers("postgresql.rows", &SHOP).await;
+    trial.watched.still_delivers("postgresql.rows", &ORDERS).await;
+    trial.end().await;
+}
+
+/// A query that has come to take longer is given more time by the server itself, up to the maximum, and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_out_on_the_server_follows_what_a_query_takes() {
+    const BASE_MS: u64 = 400;
+    const MAX_MS: u64 = 900;
+    let options = Options::new().setting("allow_system_table_mods", "on").setting("log_statement", "all");
+    let cluster = cluster(Major::V17, options).await;
+    let metrics = ("metrics", "{postgresql.sequence.used: {enabled: true}}");
+    let config = yaml(cluster.port(), &[("timeout", "400ms"), metrics]);
+    let guard = "{limits: {budget: 60s}, max_timeout: 900ms, max_backoff: 2s}";
+    let mut trial = Trial::start("a query takes longer", &config, guard).await;
+    trial.watched.still_delivers("postgresql.rows", &ORDERS).await;
+    let set = |log: &str| -> Vec<u64> {
+        let values = log.split("SET LOCAL statement_timeout = '").skip(1);
+        values
+            .map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap())
+            .collect()
+    };
+    assert!(set(&cluster.log()).iter().all(|ms| *ms <= BASE_MS), "{:?}", set(&cluster.log()));
+    let definition: String =
+        cluster.scalar("postgres", "SELECT pg_get_viewdef('pg_catalog.pg_sequences'::regclass)").await;
+    let definition = definition.trim_end().trim_end_matches(';').to_owned();
+    let slower = |seconds: f64| {
+        format!(
+            "CREATE OR REPLACE VIEW pg_catalog.pg_sequences AS SELECT v.* FROM ({definition}) v, \
+             (SELECT pg_sleep({seconds}) AS slept) s WHERE slept::text = ''"
+        )
+    };
+    let sequence = "CREATE SEQUENCE s MAXVALUE 10; SELECT setval('s', 8); GRANT SELECT ON s TO PUBLIC";
+    cluster.execute("postgres", sequence).await;
+    trial.watched.still_delivers("postgresql.sequence.used", &[]).await;
+    cluster.execute("postgres", &slower(0.25)).await;
+    // Three times a quarter of a second, by the measured percentile.
+    let risen = async {
+        while !set(&cluster.log()).iter().any(|ms| *ms >= 750) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), risen).await.expect("it follows");
+    // Longer than the maximum: the server ends it.
+    cluster.execute("postgres", &slower(5.0)).await;
+    trial.watched.gap_because("sequence", GapReason::StatementTimeout).await;
+    assert!(set(&cluster.log()).iter().all(|ms| *ms <= MAX_MS), "{:?}", set(&cluster.log()));
+    cluster.execute("postgres", &slower(0.0)).await;
+    trial.until(|watched| watched.guard.view().nodes.iter().all(|n| n.breaker.state == State::Closed)).await;
+    trial.watched.still_delivers("postgresql.rows", &ORDERS).await;
     trial.end().await;
 }
 
@@ -489,6 +570,7 @@ async fn a_database_over_its_budget_is_visited_less_often() {
     let most = LOOK.as_secs_f64() * 0.75;
     assert!(tried <= most, "{tried} visits of shop at a stretch of {stretch}");
     assert!(visits("postgres") >= 10, "{} visits of postgres", visits("postgres"));
+    trial.keeps_cadence("postgres");
     trial.end().await;
 }
 

@@ -1,4 +1,8 @@
 //! The sockets of control and their connections: gRPC, so HTTP/2 without TLS.
+//!
+//! The service is tonic's; what carries it is hyper, which tonic's own server uses too. That server bounds the requests of a
+//! connection, but neither how many connections there are nor how long one may last whatever goes on in it, and it has no place
+//! to count who had to wait: here both bounds have a name and a counter, and one loop serves both kinds of socket.
 
 use std::fmt;
 use std::io;

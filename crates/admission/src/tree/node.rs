@@ -28,6 +28,8 @@ pub(super) struct Node {
     pub(super) breaker: Breaker,
     pub(super) statements: RateLimiter,
     pub(super) plans: RateLimiter,
+    /// EXPLAINs a minute while the database answers as usual.
+    plans_per_minute: f64,
     pub(super) aimd: Aimd,
     pub(super) ledger: Ledger,
     /// At most [`TreeConfig::max_features`].
@@ -68,6 +70,7 @@ impl Node {
             breaker: Breaker::new(config.breaker.clone(), now),
             statements: RateLimiter::new(now, Rate::per_second(aimd.rate()), limits.statement_burst),
             plans: RateLimiter::new(now, Rate::per_minute(limits.plans_per_minute), limits.plan_burst),
+            plans_per_minute: limits.plans_per_minute,
             aimd,
             ledger: Ledger::new(config.ledger, limits.budget, now),
             features: BTreeMap::new(),
@@ -156,7 +159,8 @@ impl Node {
     pub(super) fn set_limits(&mut self, now: Monotonic, limits: &Limits) {
         let rate = self.aimd.set_ceiling(limits.statements_per_second);
         self.statements.set_rate(now, Rate::per_second(rate), limits.statement_burst);
-        self.plans.set_rate(now, Rate::per_minute(limits.plans_per_minute), limits.plan_burst);
+        self.plans_per_minute = limits.plans_per_minute;
+        self.plans.set_rate(now, self.plan_rate(), limits.plan_burst);
         self.ledger.set_budget(limits.budget);
     }
 
@@ -164,7 +168,13 @@ impl Node {
     pub(super) fn observe(&mut self, now: Monotonic, signal: Signal) {
         if let Some(rate) = self.aimd.observe(now, signal) {
             self.statements.set_rate(now, Rate::per_second(rate), self.statements.burst());
+            self.plans.set_rate(now, self.plan_rate(), self.plans.burst());
         }
+    }
+
+    /// A database that presses the rate of statements down presses that of EXPLAINs down as far.
+    fn plan_rate(&self) -> Rate {
+        Rate::per_minute(self.plans_per_minute * self.aimd.share())
     }
 
     /// A statement ended, or was given up.

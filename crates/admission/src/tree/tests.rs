@@ -370,8 +370,20 @@ fn the_rate_follows_the_database_and_not_what_we_reject() {
     tree = self::tree();
     run(&mut tree, at(0), &request("a", "x"), &sqlstate("42501"));
     assert_eq!(rate(&tree), 50.0, "a privilege is not the database's health");
+    let plans = |tree: &ServerTree| {
+        let node = tree.databases.values().next().unwrap();
+        (node.plans.rate().as_per_second() * 60.0 * 1e3).round() / 1e3
+    };
+    let usual = TreeConfig::default().limits.plans_per_minute;
+    assert_eq!(plans(&tree), usual);
     run(&mut tree, at(0), &request("a", "y"), &sqlstate("57014"));
-    assert_eq!(rate(&tree), 25.0);
+    assert_eq!((rate(&tree), plans(&tree)), (25.0, usual / 2.0));
+    // Half a statement a second comes back every ten seconds, and of the EXPLAINs as large a part.
+    run(&mut tree, at(10), &request("a", "z"), &ok(0));
+    assert_eq!((rate(&tree), plans(&tree)), (25.5, usual * 0.51));
+    let other = Limits { plans_per_minute: 60.0, ..TreeConfig::default().limits };
+    tree.databases.values_mut().for_each(|node| node.set_limits(at(10), &other));
+    assert_eq!(plans(&tree), 30.6, "a schedule changes what the part is of");
 }
 
 #[test]

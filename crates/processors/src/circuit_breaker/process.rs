@@ -8,9 +8,11 @@ use dbintel_admission::{ProcessLoad, ProcessVerdict, Rate, RateLimiter, ShedConf
 use dbintel_model::{Clock, Monotonic};
 use parking_lot::Mutex;
 
-/// Statements a second of the whole process, and at once.
-const STATEMENTS_PER_SECOND: f64 = 1_000.0;
-const STATEMENT_BURST: u32 = 2_000;
+/// Statements a second of the whole process: those of five servers at the limit of a server. It is there for a mistake in what
+/// goes before it, so it is no setting.
+pub const STATEMENTS_PER_SECOND: u32 = 1_000;
+/// Statements of the whole process at once.
+pub const STATEMENT_BURST: u32 = 2_000;
 /// How often the load is read at most.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
@@ -42,7 +44,11 @@ impl ProcessGate {
         let state = State {
             shedder: Shedder::new(ShedConfig::default(), now),
             level: ShedLevel::Nothing,
-            limiter: RateLimiter::new(now, Rate::per_second(STATEMENTS_PER_SECOND), STATEMENT_BURST),
+            limiter: RateLimiter::new(
+                now,
+                Rate::per_second(f64::from(STATEMENTS_PER_SECOND)),
+                STATEMENT_BURST,
+            ),
             read_at: None,
         };
         Self(Arc::new(Inner { clock, read, state: Mutex::new(state) }))

@@ -33,8 +33,17 @@ fn config(settings: Value) -> Result<CircuitBreakerConfig, Vec<String>> {
 
 fn world(settings: Value) -> World {
     let clock = Arc::new(ManualClock::at(Timestamp::from_nanos(FRIDAY_AT_EIGHT)));
-    let (registry, load) = (Registry::default(), Arc::new(Mutex::new(ProcessLoad::default())));
+    let load = Arc::new(Mutex::new(ProcessLoad::default()));
     let read = Arc::clone(&load);
+    let of_gate: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+    let process = ProcessGate::new(of_gate, Arc::new(move || *read.lock()));
+    World { load, ..of_process(settings, &clock, &process) }
+}
+
+/// A server of a process that has others.
+fn of_process(settings: Value, clock: &Arc<ManualClock>, process: &ProcessGate) -> World {
+    let clock = Arc::clone(clock);
+    let (registry, load) = (Registry::default(), Arc::new(Mutex::new(ProcessLoad::default())));
     let of_guard: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
     let cx = GuardContext {
         receiver: "postgresql".into(),
@@ -43,7 +52,7 @@ fn world(settings: Value) -> World {
         registry: registry.clone(),
         overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(&clock) as Arc<dyn Clock>),
         accounts: MemoryAccounts::new(registry.clone()),
-        process: ProcessGate::new(of_guard, Arc::new(move || *read.lock())),
+        process: process.clone(),
         seed: 7,
     };
     let guard = Guard::new(&config(settings).unwrap(), Duration::from_secs(5), cx);
@@ -195,6 +204,28 @@ fn a_process_that_runs_short_gives_up_work_in_order() {
     *world.load.lock() = ProcessLoad { cpu_share: None, memory: MemoryPressure::Hard };
     world.pass(2);
     assert!(!is_admitted(Purpose::Statements));
+}
+
+/// All servers together have one rate, whatever those of each are; it is theirs again as time goes by.
+#[test]
+fn the_process_has_a_rate_of_its_own() {
+    let settings = || json!({"limits": {"statements_per_second": 1_000.0, "burst": 1_000, "budget": "60s"}});
+    let first = world(settings());
+    let now: Arc<dyn Clock> = Arc::<ManualClock>::clone(&first.clock);
+    let shared = ProcessGate::new(now, Arc::new(ProcessLoad::default));
+    let guards: Vec<World> = (0..20).map(|_| of_process(settings(), &first.clock, &shared)).collect();
+    let until_refused = || {
+        let admitted = |world: &World| {
+            let admitted = std::iter::from_fn(|| world.admit(Purpose::Server, "some", false).ok());
+            admitted.map(|permit| permit.report(&took(0))).count()
+        };
+        guards.iter().map(admitted).sum::<usize>()
+    };
+    assert_eq!(until_refused(), STATEMENT_BURST as usize);
+    let refused = guards[19].admit(Purpose::Server, "some", false).map(drop).unwrap_err();
+    assert!(refused.contains("process"), "{refused}");
+    first.pass(1);
+    assert_eq!(until_refused(), STATEMENTS_PER_SECOND as usize);
 }
 
 #[test]

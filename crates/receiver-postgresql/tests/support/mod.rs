@@ -12,13 +12,14 @@ pub mod trial;
 pub mod workload;
 pub mod world;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dbintel_admission::ProcessLoad;
 use dbintel_model::{
     Batch, Clock, Gap, GapReason, MetricPoint, Monotonic, Number, PlanObservation, Query, QueryKey, Record,
-    Session, SystemClock, Text,
+    Session, SystemClock, Text, Timestamp,
 };
 use dbintel_pipeline::memory::{MemoryAccounts, MemoryLimits, MemoryState};
 use dbintel_pipeline::status::{ComponentKind, Missing, State, StatusBoard};
@@ -48,8 +49,11 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// Plans that the lane got.
 pub type Plans = Arc<Mutex<Vec<PlanObservation>>>;
 
-/// A processor that notes plans and lets everything go on.
-struct Tap(Plans);
+/// When each database was read.
+pub type Visits = Arc<Mutex<BTreeMap<Text, BTreeSet<Timestamp>>>>;
+
+/// A processor that notes plans and when databases were read, and lets everything go on.
+struct Tap(Plans, Visits);
 
 impl Processor for Tap {
     fn id(&self) -> &str {
@@ -62,12 +66,16 @@ impl Processor for Tap {
             _ => None,
         });
         self.0.lock().extend(plans);
+        if let Some(database) = &batch.target.database {
+            self.1.lock().entry(database.clone()).or_default().insert(batch.observed_at);
+        }
         out.emit(batch);
     }
 }
 
-fn tap(plans: Plans) -> ProcessorFactory {
-    ProcessorFactory { id: "tap".into(), build: Arc::new(move || Box::new(Tap(Arc::clone(&plans)))) }
+fn tap(plans: Plans, visits: Visits) -> ProcessorFactory {
+    let build = move || -> Box<dyn Processor> { Box::new(Tap(Arc::clone(&plans), Arc::clone(&visits))) };
+    ProcessorFactory { id: "tap".into(), build: Arc::new(build) }
 }
 
 fn extractor(clock: &Arc<dyn Clock>, registry: &Registry, accounts: &MemoryAccounts) -> ProcessorFactory {
@@ -93,6 +101,8 @@ pub struct Watched {
     pub started: Monotonic,
     /// Plans do not leave the lane: a processor of the test sees them.
     pub plans: Plans,
+    /// When each database was read, since the start.
+    pub visits: Visits,
     requests: mpsc::Sender<Request>,
     input: Arc<WeightedQueue<Delivery>>,
     seen: Vec<Arc<Batch>>,
@@ -126,9 +136,9 @@ impl Watched {
         let supervisor = Supervisor::new(Arc::clone(&clock), registry.clone());
         let input = Arc::new(WeightedQueue::new(QueueLimits { max_bytes: 1 << 30, max_items: 1 << 20 }));
         let (requests, receiver_requests) = mpsc::channel(16);
-        let (plans, asking) = (Plans::default(), requests.clone());
+        let (plans, visits, asking) = (Plans::default(), Visits::default(), requests.clone());
         let id = Text::from("postgresql");
-        let mut chain = vec![tap(Arc::clone(&plans))];
+        let mut chain = vec![tap(Arc::clone(&plans), Arc::clone(&visits))];
         chain.extend(extracting.then(|| extractor(&clock, &registry, &accounts)));
         let lane = Lane::start(
             LaneContext {
@@ -195,6 +205,7 @@ impl Watched {
             guard: of_watched,
             started,
             plans,
+            visits,
             requests: asking,
             input,
             seen: Vec::new(),

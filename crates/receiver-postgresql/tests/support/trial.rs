@@ -1,10 +1,11 @@
 //! A receiver whose server gets into trouble, and one whose server does not: what the guard of the first did and when,
-//! what it cost, and that the second took no notice.
+//! what it cost, and that the second took no notice. `make trials` keeps the tables in `docs/trials.md`.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use dbintel_admission::{FailureClass, Level, NodeTransition, Purpose, State};
+use dbintel_model::{Clock as _, SystemClock, Timestamp};
 use dbintel_receiver_postgresql::query::connection::DEADLINE_MARGIN;
 use dbintel_testkit::postgres::{Cluster, Major, Options};
 
@@ -12,14 +13,28 @@ use super::Watched;
 use super::settings::{cluster, yaml};
 
 /// A guard with waits that a test can wait for.
-pub const IMPATIENT: &str = "{limits: {budget: 60s}, max_backoff: 2s}";
+pub const IMPATIENT: &str = "{limits: {budget: 12s}, max_backoff: 2s}";
 /// Polls of the server in no trouble while the other one is in it.
 const POLLS_MEANWHILE: f64 = 3.0;
+/// How often each database is read (`object_collection`).
+const INTERVAL: Duration = Duration::from_secs(1);
+/// A database that keeps its cadence is read at least every other time: the rest is for a machine that is busy.
+const CADENCE_KEPT: f64 = 0.5;
+/// Where the tables go, a file each, if it is set.
+const DIRECTORY: &str = "DBINTEL_TRIALS";
 /// Tenths of a second that something may take; the budget alone looks back for a minute.
 const PATIENCE_TENTHS: u32 = 1_200;
 /// Statements under way in one database at most, and a probe.
 const PLACES: u32 = 5;
 const POLLS: (&str, [(&str, &str); 1]) = ("dbintel_polls_total", [("loop", "server")]);
+
+/// How often a database was read from its first reading on.
+struct Cadence {
+    readings: usize,
+    over: Duration,
+    /// Between two readings, or since the last one.
+    longest: Duration,
+}
 
 /// See the module.
 pub struct Trial {
@@ -62,6 +77,11 @@ impl Trial {
         self.bystander.still_delivers("postgresql.rows", &orders).await;
     }
 
+    /// A database of the server in trouble was read as often as it should be, from the beginning until now.
+    pub fn keeps_cadence(&self, database: &str) {
+        Cadence::of(&self.watched, database).is_kept(database);
+    }
+
     /// Changes of state of the breakers that concern more than one query.
     pub fn wide(&self) -> Vec<NodeTransition> {
         self.watched.guard.transitions().into_iter().filter(|done| done.level != Level::Feature).collect()
@@ -83,7 +103,13 @@ impl Trial {
     /// Prints what happened and what it cost, checks what must hold of any trouble, and stops.
     #[allow(clippy::print_stdout, reason = "the table is for people to read, and shown when a test fails")]
     pub async fn end(self) {
-        println!("{}", self.table());
+        let table = self.table();
+        println!("{table}");
+        if let Some(directory) = std::env::var_os(DIRECTORY) {
+            let file =
+                std::path::Path::new(&directory).join(self.name.replace(' ', "-")).with_extension("md");
+            std::fs::write(file, table).expect("the directory is there");
+        }
         let done = self.watched.guard.transitions();
         let mut breakers: Vec<_> =
             done.iter().map(|done| (done.level, done.database.clone(), done.feature.clone())).collect();
@@ -112,6 +138,7 @@ impl Trial {
             let spent = node.spent.saturating_sub(connecting.map_or(Duration::ZERO, |(_, spent)| *spent));
             assert!(spent <= node.budget + (longest + DEADLINE_MARGIN) * PLACES, "{node:#?}");
         }
+        Cadence::of(&self.bystander, "postgres").is_kept("of the other server");
         let theirs = self.bystander.guard.view();
         assert!(self.bystander.guard.transitions().is_empty(), "{:#?}", self.bystander.guard.transitions());
         assert!(theirs.nodes.iter().all(|node| node.pressure.stretch <= 1.0), "{theirs:#?}");
@@ -148,15 +175,46 @@ impl Trial {
                 let _ = writeln!(text, "| {name} | {purpose} | {source} | {ms:.1} |");
             }
         }
-        let (name, labels) = POLLS;
-        let polls = |watched: &Watched| watched.own(name, &labels).unwrap_or(0.0);
-        let _ = write!(
-            text,
-            "\npolls of the server in trouble: {}; of the other one: {}, its breakers changed state {} times",
-            polls(&self.watched),
-            polls(&self.bystander),
-            self.bystander.guard.transitions().len()
-        );
+        text.push_str("\n| server | database | readings | seconds | longest without one, s |\n|---|---|---:|---:|---:|\n");
+        for (server, watched) in [("in trouble", &self.watched), ("the other", &self.bystander)] {
+            let databases: Vec<_> = watched.visits.lock().keys().cloned().collect();
+            for database in databases {
+                let Cadence { readings, over, longest } = Cadence::of(watched, &database);
+                let (over, longest) = (over.as_secs_f64(), longest.as_secs_f64());
+                let _ = writeln!(text, "| {server} | {database} | {readings} | {over:.0} | {longest:.1} |");
+            }
+        }
         text
+    }
+}
+
+// === impl Cadence ===
+
+impl Cadence {
+    /// Of a database that has been read.
+    fn of(watched: &Watched, database: &str) -> Self {
+        let visits = watched.visits.lock();
+        let visits: Vec<Timestamp> = visits
+            .get(database)
+            .into_iter()
+            .flatten()
+            .copied()
+            .chain([SystemClock::default().now()])
+            .collect();
+        let pauses = visits.windows(2).map(|pair| pair[1].since(pair[0]));
+        Self {
+            readings: visits.len() - 1,
+            over: visits[visits.len() - 1].since(visits[0]),
+            longest: pauses.max().unwrap_or_default(),
+        }
+    }
+
+    fn is_kept(&self, of: &str) {
+        let Self { readings, over, .. } = *self;
+        let due = over.as_secs_f64() / INTERVAL.as_secs_f64();
+        assert!(
+            readings > 0 && readings as f64 >= due * CADENCE_KEPT,
+            "{of}: {readings} of {due:.0} readings"
+        );
     }
 }
