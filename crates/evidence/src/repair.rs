@@ -5,7 +5,7 @@
 //! that is only the evening is not taken for a repair.
 
 use crate::case::{Block, Case, ControlPoint};
-use crate::locks::Category;
+use crate::locks::{Category, LockName};
 use crate::ratio::Bounds;
 use crate::rule::Judge;
 use crate::scale::TimeScale;
@@ -28,7 +28,7 @@ const MEASURED_TO_HOURS: i64 = 72;
 /// A repair with the three periods around it.
 #[derive(Clone, Copy, Debug)]
 pub struct Repair<'a> {
-    /// The blocks of the week before the regression; empty where they are not known any more.
+    /// The blocks of the week before the regression. Where they are not known, nothing is `Confirmed`.
     pub baseline: &'a [Block],
     /// The blocks between the regression and the repair.
     pub regressed: &'a [Block],
@@ -66,7 +66,7 @@ pub struct Confirmation {
     pub against_baseline: Option<Verdict>,
     /// The ratio of time per call since the repair to that of the regressed period.
     pub ratio: Option<Bounds>,
-    /// The share of the regression's step that is left, where the baseline is known.
+    /// The share of the regression's step that is left, where enough of the baseline is known.
     pub step_left: Option<f64>,
 }
 
@@ -94,7 +94,10 @@ pub fn confirm(repair: &Repair<'_>, thresholds: &Thresholds) -> Confirmation {
     let baseline = Case { before: repair.baseline, ..regressed };
     let usable = !repair.baseline.is_empty();
     let against_baseline = usable.then(|| judge.judge(&baseline));
-    let step_left = against_baseline.as_ref().and_then(|verdict| left(verdict, &against_regressed));
+    let step_left = against_baseline
+        .as_ref()
+        .filter(|verdict| lacks_hours(verdict).is_none())
+        .and_then(|verdict| left(verdict, &against_regressed));
     let ratio = untouched(&against_regressed);
     let outcome = outcome(&against_regressed, ratio.as_ref(), step_left);
     Confirmation { outcome, against_regressed, against_baseline, ratio, step_left }
@@ -128,11 +131,10 @@ pub fn gone(recent: &Case<'_>, regression: &Verdict, thresholds: &Thresholds) ->
 }
 
 fn outcome(against_regressed: &Verdict, ratio: Option<&Bounds>, step_left: Option<f64>) -> RepairOutcome {
-    let clear = against_regressed.category >= Category::Careful;
-    let returned = step_left.is_none_or(|left| left <= STEP_LEFT_MAX);
+    let returned = step_left.is_some_and(|left| left <= STEP_LEFT_MAX);
     match against_regressed.direction {
-        Direction::Slower if clear => RepairOutcome::Harmful,
-        Direction::Faster if clear && returned => RepairOutcome::Confirmed,
+        Direction::Slower if is_clear(against_regressed) => RepairOutcome::Harmful,
+        Direction::Faster if is_clear(against_regressed) && returned => RepairOutcome::Confirmed,
         _ if ratio.is_some_and(|ratio| ratio.low >= NO_EFFECT.0 && ratio.high <= NO_EFFECT.1) => {
             RepairOutcome::NoEffect
         }
@@ -140,7 +142,17 @@ fn outcome(against_regressed: &Verdict, ratio: Option<&Bounds>, step_left: Optio
     }
 }
 
-/// The share of the step that is left: how far it is from the baseline now, of how far it was.
+fn is_clear(against_regressed: &Verdict) -> bool {
+    against_regressed.category >= Category::Careful
+}
+
+/// How many blocks of the baseline at these hours of day there are, and how many it takes to say where it was, where they are too few.
+fn lacks_hours(against_baseline: &Verdict) -> Option<(usize, f64)> {
+    let lock = against_baseline.lock(LockName::SameHourBlocks).filter(|lock| lock.failed())?;
+    Some((against_baseline.numbers.same_hour_blocks, lock.threshold?))
+}
+
+/// The share of the step that is left: how far it is from the baseline now, of how far it was. `None` where it was nowhere.
 fn left(against_baseline: &Verdict, against_regressed: &Verdict) -> Option<f64> {
     let now = untouched(against_baseline)?.estimate.ln();
     let returned = -untouched(against_regressed)?.estimate.ln();
@@ -188,6 +200,31 @@ impl Confirmation {
     pub fn is_final(&self, hours: i64) -> bool {
         hours >= MEASURED_FROM_HOURS
             && (self.outcome != RepairOutcome::Inconclusive || hours >= MEASURED_TO_HOURS)
+    }
+
+    /// Why a repair since which the statement is faster and does less work is not confirmed, in a plain sentence.
+    #[must_use]
+    pub fn why_not_confirmed(&self) -> Option<String> {
+        let is_faster = self.against_regressed.direction == Direction::Faster;
+        if self.outcome != RepairOutcome::Inconclusive || !is_faster || !is_clear(&self.against_regressed) {
+            return None;
+        }
+        if let Some(left) = self.step_left {
+            let (left, most) = (left * 100.0, STEP_LEFT_MAX * 100.0);
+            return Some(format!(
+                "It is faster, but {left:.0} % of the way back to the time before the regression is left, at most {most:.0} % may be."
+            ));
+        }
+        let lacks = match &self.against_baseline {
+            None => "nothing is known of the time before the regression".to_owned(),
+            Some(verdict) => match lacks_hours(verdict) {
+                Some((have, need)) => format!(
+                    "of the time before the regression only {have} of {need} blocks at the same hours of day are known"
+                ),
+                None => "the regression was no slower than what is known of the time before it".to_owned(),
+            },
+        };
+        Some(format!("It is faster, but {lacks}: whether it is back there cannot be said."))
     }
 
     /// Whether too little was seen for any outcome.

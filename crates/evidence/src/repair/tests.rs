@@ -62,6 +62,49 @@ fn outcomes() {
     check(1.0, 6.0, RepairOutcome::Inconclusive);
 }
 
+/// Faster and doing less work beyond doubt, after a regression of which more or less is known.
+#[test]
+fn without_a_known_return_nothing_is_confirmed() {
+    let check = |baseline: &[Block], expected: RepairOutcome, why: Option<&str>| {
+        let regressed = blocks(REPAIR - 10..REPAIR, 4.0, 6.0);
+        let after = blocks(REPAIR..REPAIR + 10, 1.0, 1.0);
+        let found = confirm(
+            &Repair {
+                baseline,
+                regressed: &regressed,
+                repaired: &after,
+                repair_at: REPAIR,
+                control: &[],
+                scale: TimeScale::HOURLY,
+            },
+            &Thresholds { lost_ms_per_day_min: 0.0, ..Thresholds::default() },
+        );
+        assert_eq!(found.against_regressed.direction, Direction::Faster);
+        assert!(found.against_regressed.category >= Category::Careful);
+        assert_eq!(found.outcome, expected, "{:?}", found.step_left);
+        assert_eq!(found.why_not_confirmed().as_deref(), why);
+    };
+    let week = blocks(REPAIR - 178..REPAIR - 10, 1.0, 1.0);
+    check(&week, RepairOutcome::Confirmed, None);
+    let none = "It is faster, but nothing is known of the time before the regression: whether it is back there cannot be said.";
+    check(&[], RepairOutcome::Inconclusive, Some(none));
+    // A day has each hour of day once; of two days ten hours are known twice.
+    let day = blocks(REPAIR - 34..REPAIR - 10, 1.0, 1.0);
+    let few = "It is faster, but of the time before the regression only 10 of 20 blocks at the same hours of day are known: \
+               whether it is back there cannot be said.";
+    check(&day, RepairOutcome::Inconclusive, Some(few));
+    check(&blocks(REPAIR - 58..REPAIR - 10, 1.0, 1.0), RepairOutcome::Confirmed, None);
+    // The time before was slower than the regression.
+    let slower = blocks(REPAIR - 178..REPAIR - 10, 8.0, 9.0);
+    let nowhere = "It is faster, but the regression was no slower than what is known of the time before it: \
+                   whether it is back there cannot be said.";
+    check(&slower, RepairOutcome::Inconclusive, Some(nowhere));
+    // A fifth of the time before: there is a way back, and it is not gone.
+    let far = blocks(REPAIR - 178..REPAIR - 10, 0.2, 0.2);
+    let left = "It is faster, but 53 % of the way back to the time before the regression is left, at most 50 % may be.";
+    check(&far, RepairOutcome::Inconclusive, Some(left));
+}
+
 #[test]
 fn the_share_of_the_step_that_is_left_is_told() {
     assert!(repaired(1.0, 1.0).step_left.unwrap() < 0.05);

@@ -259,6 +259,7 @@ fn outcome(found: &Confirmation, now: Timestamp, (from, to): (Timestamp, Timesta
     let by = ratio.map_or_else(String::new, |ratio| {
         format!(", at {:.2} times the time per call before it", ratio.estimate)
     });
+    let why = found.why_not_confirmed().map_or_else(String::new, |why| format!(" {why}"));
     let lost = found.against_regressed.numbers.lost_ms_per_day;
     let sign = match found.against_regressed.direction {
         dbintel_evidence::Direction::Faster => -1e-3,
@@ -274,6 +275,6 @@ fn outcome(found: &Confirmation, now: Timestamp, (from, to): (Timestamp, Timesta
         ratio_high: ratio.map(|ratio| ratio.high).filter(|high| high.is_finite()),
         time_lost: lost
             .map(|lost| TimeLost { seconds_per_day: Some(lost.estimate * sign), ..TimeLost::default() }),
-        sentence: format!("{said}{by}.").into(),
+        sentence: format!("{said}{by}.{why}").into(),
     }
 }

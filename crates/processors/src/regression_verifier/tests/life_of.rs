@@ -48,6 +48,23 @@ fn what_is_done_about_it_is_noticed_and_measured() {
     }
 }
 
+/// Nothing is known of the time before, as where what was kept is damaged: it is faster, and nobody knows whether it is as fast as it was.
+#[test]
+fn a_repair_of_what_has_no_known_past_is_not_confirmed() {
+    let mut world = regressed("{}");
+    let statement = world.verifier.trials.statements()[0];
+    world.verifier.trials.get_mut(statement).unwrap().before = Default::default();
+    world.index("created");
+    world.statements[7].ms /= 5.0;
+    world.statements[7].blocks /= 5.0;
+    world.hours(80);
+    let last = &world.found.last().unwrap().finding;
+    let outcome = last.outcome.as_ref().unwrap();
+    assert_eq!((last.state.as_str(), outcome.verdict), ("inconclusive", Verdict::Inconclusive));
+    let why = "It is faster, but nothing is known of the time before the regression: whether it is back there cannot be said.";
+    assert!(outcome.sentence.ends_with(why) && outcome.ratio.unwrap() < 0.3, "{outcome:?}");
+}
+
 /// The index is dropped by a migration, created by hand, and dropped again by the same migration two days later.
 #[test]
 fn a_regression_that_was_repaired_and_comes_back_is_told_again() {
