@@ -2,6 +2,8 @@
 
 use crate::scale::{Acceleration, TimeScale};
 use crate::side_by_side::SideBySide;
+use crate::verdict::Direction;
+use crate::waits::Waited;
 
 /// What one statement did in one block of time. Sums, never averages.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
@@ -73,15 +75,15 @@ pub struct Overlap {
     pub other_change_in_the_block: bool,
 }
 
-/// What the sampled sessions of the statement waited for after the change, compared with before.
+/// Whether the statement waits more after the change than before: [`Waited::waits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Waits {
-    /// Not enough sessions were sampled to tell.
+    /// Too few sessions were sampled to tell, or as much of it is waiting as is not.
     #[default]
-    NotSampled,
-    /// No more for locks or input and output than before, or the processor time per call was seen to rise.
+    Unclear,
+    /// Most of what a call takes more is not waiting for locks, input or output.
     NoRise,
-    /// More for locks or input and output than before.
+    /// Most of what a call takes more is waiting for locks, input or output.
     Rose,
 }
 
@@ -119,8 +121,8 @@ pub struct Case<'a> {
     pub plan: PlanEvidence,
     /// Whether both plans were seen side by side.
     pub overlap: Overlap,
-    /// What the sessions waited for.
-    pub waits: Waits,
+    /// How long a call waited before and since, where enough sessions were sampled.
+    pub waited: Option<Waited>,
     /// What executions took with either plan, where they are timed plan by plan.
     pub side_by_side: Option<SideBySide>,
     /// Shorter blocks, for an early verdict on a large step.
@@ -162,10 +164,15 @@ impl<'a> Case<'a> {
             scale: TimeScale::HOURLY,
             plan: PlanEvidence::default(),
             overlap: Overlap::default(),
-            waits: Waits::NotSampled,
+            waited: None,
             side_by_side: None,
             trial: None,
         }
+    }
+
+    /// Whether the statement waits more, in a verdict of this direction.
+    pub(crate) fn waits(&self, direction: Direction) -> Waits {
+        self.waited.map_or(Waits::Unclear, |waited| waited.waits(direction))
     }
 
     /// The acceleration of its time scale.

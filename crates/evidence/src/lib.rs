@@ -30,7 +30,7 @@
 //! per day `(1−1/R)·m₂·calls per day`; more work per call; as many rows per call; not parameter-sensitive; never nearly as
 //! far by itself in as many neighbouring blocks of the week; usual before the change and new right after it; patience; old
 //! and new plan seen side by side; the plan itself known. A statement that is slower without more work is
-//! [`Conclusion::CpuBound`] where its sessions do not wait more, and not separable otherwise.
+//! [`Conclusion::CpuBound`] where most of the added time is not waiting ([`Waited`]), and not separable otherwise.
 //!
 //! **Beside the change.** What wanders slowly is the same on both sides of the change, a step is not. Where short blocks are given
 //! ([`ShortBlocks`]), the jump between the mean of the six right after and that of the six right before must hold half of
@@ -69,6 +69,7 @@ pub mod student;
 mod thresholds;
 pub mod unprompted;
 mod verdict;
+mod waits;
 
 pub use arms::Pairing;
 pub use attribution::{Attribution, attribute};
@@ -80,3 +81,4 @@ pub use scale::{Acceleration, TimeScale};
 pub use side_by_side::{SideBySide, TIMED_EXECUTIONS_MIN};
 pub use thresholds::{Thresholds, TrialThresholds};
 pub use verdict::{Conclusion, Direction, Missing, Numbers, Path, Verdict};
+pub use waits::{TypicalWaits, WAIT_HOURS_MAX, WaitCounts, WaitHours, WaitShares, Waited, WaitingCall};

@@ -14,7 +14,7 @@ use crate::case::Case;
 use crate::locks::{Category, Lock, LockName};
 use crate::measure::{Measured, measure};
 use crate::thresholds::Thresholds;
-use crate::verdict::{Direction, Path, Verdict};
+use crate::verdict::{Direction, Numbers, Path, Verdict};
 
 /// What is asked once there is enough data.
 const ASKED_OF_ENOUGH_DATA: [LockName; 18] = [
@@ -112,7 +112,7 @@ impl Judge {
             attribution: decides.attribution,
             locks: decides.locks,
             other_path: other.map(|other| other.locks).unwrap_or_default(),
-            numbers: decides.measured.numbers,
+            numbers: Numbers { waited: case.waited, ..decides.measured.numbers },
             missing,
             scale,
         }

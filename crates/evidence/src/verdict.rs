@@ -6,6 +6,7 @@ use crate::locks::{Category, Lock, LockName};
 use crate::ratio::Bounds;
 use crate::scale::TimeScale;
 use crate::side_by_side::SideBySide;
+use crate::waits::Waited;
 
 /// Hours after which a statement that got no slower is no longer under trial.
 const SETTLED_HOURS: i64 = 24;
@@ -186,6 +187,8 @@ pub struct Numbers {
     pub near_jumps: Option<(f64, f64)>,
     /// What executions took with either plan, where they are timed plan by plan.
     pub side_by_side: Option<SideBySide>,
+    /// How long a typical call waited before the change and since, where enough sessions were sampled.
+    pub waited: Option<Waited>,
     /// Calls per day since the change.
     pub calls_per_day: Option<f64>,
     /// Time lost (or saved) per day.

@@ -88,7 +88,6 @@ pub use self::show::{
     FINDINGS_BYTES_MAX, FINDINGS_IN_FULL_MAX, STATEMENTS_SHOWN_MAX, TEXT_SHOWN_BYTES_MAX, WATCHED_MAX,
 };
 pub use self::trial::{CAUSE_BYTES_MAX, DIFFERENCE_BYTES_MAX, TRIAL_BYTES_MAX};
-pub use self::waits::WAIT_HOURS_MAX;
 
 use self::clock::{BlockClock, Places};
 use self::control::Controls;
@@ -323,7 +322,7 @@ impl RegressionVerifier {
         if statement.is_under_trial
             && let Some(trial) = self.trials.get_mut(id)
         {
-            trial.waits.note(session, hour);
+            trial.waits.note(hour, waits::counted(session));
         }
     }
 

@@ -18,7 +18,7 @@ pub mod vanished;
 
 use dbintel_evidence::{
     Acceleration, Block, Case, Category, ControlPoint, EvidenceClass, Judge, Overlap, PlanEvidence,
-    ShortBlocks, Thresholds, TimeScale, Verdict, Waits,
+    ShortBlocks, Thresholds, TimeScale, Verdict, WaitCounts, WaitHours, Waited, WaitingCall,
 };
 
 use self::unprompted::Watch;
@@ -27,17 +27,8 @@ use crate::rule::{Level, Repaired, Rule};
 
 /// Hours before the flip of which the rule gets the blocks themselves.
 const SHORT_HOURS: usize = 24;
-/// Sampled sessions after the flip below which nothing is said about waiting.
-const SAMPLED_MIN: u32 = 30;
-/// Sampled sessions of an hour below which its share is no sample of what is usual, and such hours that make a usual share.
-const SAMPLED_HOUR_MIN: u32 = 5;
-const SHARES_MIN: usize = 12;
-/// Errors of a share that are added to it before it counts as no higher, and taken from it before it counts as higher.
-const WAITING_ERRORS: f64 = 2.0;
-/// How much higher the share of waiting sessions may be and still be no rise.
-const WAITING_SLACK: f64 = 0.1;
-/// How many times its usual length the time in which a call does not wait must have to have risen.
-const BUSY_RISE: f64 = 1.2;
+/// Sampled sessions of one hour that are counted at most; the rule counts a few more.
+const COUNTED_MAX: u32 = 60_000;
 
 /// The rule, and what it was given of the history at hand.
 #[derive(Debug)]
@@ -47,12 +38,10 @@ pub struct Ours {
     short: Arms,
     short_scale: TimeScale,
     per_hour: usize,
-    /// The usual share of waiting sessions before the flip, where enough were sampled.
-    waiting_before: Option<f64>,
-    /// The usual time of a call before the flip.
-    usual_ms: Option<f64>,
-    /// Of each hour after the flip: sessions, calls and their time.
-    after: Vec<(history::Waits, u64, f64)>,
+    /// A typical call before the flip, where enough sessions were sampled.
+    waiting_before: Option<WaitingCall>,
+    /// Of each hour after the flip, the sampled sessions.
+    sampled_after: Vec<(i64, WaitCounts)>,
     /// Of a statement without a flip.
     watch: Watch,
 }
@@ -77,8 +66,7 @@ impl Default for Ours {
             short_scale: TimeScale::HOURLY,
             per_hour: 1,
             waiting_before: None,
-            usual_ms: None,
-            after: Vec::new(),
+            sampled_after: Vec::new(),
             watch: Watch::default(),
         }
     }
@@ -102,14 +90,11 @@ impl Rule for Ours {
         }
         let seconds = f64::from(case.block_minutes) * 60.0;
         self.short_scale = TimeScale::try_new(seconds, Acceleration::NONE).unwrap_or(TimeScale::HOURLY);
-        self.waiting_before = usual_share(hours.before.iter().map(waits_of));
-        self.usual_ms = median(hours.before.iter().flatten().filter_map(history::Block::mean_ms).collect());
-        let sums = |hour: &Option<history::Block>| {
-            hour.map_or_else(Default::default, |hour| {
-                (hour.waits.unwrap_or_default(), hour.calls, hour.total_ms)
-            })
-        };
-        self.after = hours.after.iter().map(sums).collect();
+        let mut sampled_before = WaitHours::default();
+        let first = -(hours.before.len() as i64);
+        sampled(first, &hours.before).for_each(|(hour, counts)| sampled_before.note(hour, counts));
+        self.waiting_before = WaitingCall::of(&sampled_before, &self.hours.before);
+        self.sampled_after = sampled(0, &hours.after).collect();
         self.watch = if case.flipped { Watch::default() } else { Watch::new(&self.hours) };
     }
 
@@ -147,56 +132,34 @@ impl Ours {
             control: self.hours.control_until(now),
             plan: PlanEvidence::clear(EvidenceClass::Actual),
             overlap: Overlap::default(),
-            waits: self.waits_until(now_hour),
+            waited: self.waited_until(now_hour),
             trial: Some(short),
             ..Case::new(&self.hours.before, self.hours.after_until(now), 0)
         };
         self.judge.judge(&case)
     }
 
-    /// Whether more of the sessions wait than before: only a clear answer is one. A call that waits for others, however long,
-    /// is busy no longer than usual; that has to be seen as well before waiting is ruled out.
-    fn waits_until(&self, now_hour: usize) -> Waits {
-        let (mut waits, mut calls, mut total_ms) = (history::Waits::default(), 0, 0.0);
-        for hour in self.after.iter().take(now_hour) {
-            waits = added(waits, hour.0);
-            calls += hour.1;
-            total_ms += hour.2;
-        }
-        let Some(usual_ms) = self.usual_ms.filter(|_| waits.sampled >= SAMPLED_MIN && calls > 0) else {
-            return Waits::NotSampled;
-        };
-        let share = share(waits);
-        // A share of none or all has an error too: as if one more session of each kind had been seen.
-        let smooth = (f64::from(waits.waiting) + 1.0) / (f64::from(waits.sampled) + 2.0);
-        let error = WAITING_ERRORS * (smooth * (1.0 - smooth) / f64::from(waits.sampled)).sqrt();
-        let usual_busy_ms = usual_ms * (1.0 - self.waiting_before.unwrap_or(0.0));
-        let busy_ms = total_ms / calls as f64 * (1.0 - share - error);
-        let no_higher = self.waiting_before.is_none_or(|before| share + error <= before + WAITING_SLACK);
-        if no_higher && busy_ms >= BUSY_RISE * usual_busy_ms {
-            Waits::NoRise
-        } else if self.waiting_before.is_some_and(|before| share - error > before) {
-            Waits::Rose
-        } else {
-            Waits::NotSampled
-        }
+    /// How long a call waits before the flip and since, by the same functions as in the product.
+    fn waited_until(&self, now_hour: usize) -> Option<Waited> {
+        let mut sampled = WaitHours::default();
+        let known = self.sampled_after.iter().take_while(|(hour, _)| *hour < now_hour as i64);
+        known.for_each(|(hour, counts)| sampled.note(*hour, *counts));
+        let since = WaitingCall::of(&sampled, self.hours.after_until(now_hour as i64))?;
+        Some(Waited { before: self.waiting_before?, since })
     }
 }
 
-/// The median share of the hours in which enough sessions were sampled. The share of a whole week in which there was a storm of
-/// locks is that of the storm: most sessions are sampled while they wait.
-fn usual_share(hours: impl Iterator<Item = history::Waits>) -> Option<f64> {
-    let shares: Vec<f64> = hours.filter(|waits| waits.sampled >= SAMPLED_HOUR_MIN).map(share).collect();
-    if shares.len() < SHARES_MIN { None } else { median(shares) }
+/// The sampled sessions of hours, the first of which is `first`.
+fn sampled(first: i64, hours: &[Option<history::Block>]) -> impl Iterator<Item = (i64, WaitCounts)> + '_ {
+    let waits = |block: &history::Block| block.waits.map(counted);
+    (first..).zip(hours).filter_map(move |(hour, block)| Some((hour, block.as_ref().and_then(waits)?)))
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
-fn share(waits: history::Waits) -> f64 {
-    f64::from(waits.waiting) / f64::from(waits.sampled)
+/// A history does not say what was waited for. Where there are more than the rule counts, the same share of fewer.
+fn counted(waits: history::Waits) -> WaitCounts {
+    let most = waits.sampled.div_ceil(COUNTED_MAX).max(1);
+    let part = |count: u32| u16::try_from(count / most).unwrap_or(u16::MAX);
+    WaitCounts { samples: part(waits.sampled), locks: 0, io: part(waits.waiting) }
 }
 
 fn level(category: Category) -> Level {
@@ -205,17 +168,6 @@ fn level(category: Category) -> Level {
         Category::Careful => Level::Careful,
         Category::Manual => Level::Manual,
         Category::Auto => Level::Auto,
-    }
-}
-
-fn waits_of(block: &Option<history::Block>) -> history::Waits {
-    block.and_then(|block| block.waits).unwrap_or_default()
-}
-
-fn added(sum: history::Waits, waits: history::Waits) -> history::Waits {
-    history::Waits {
-        sampled: sum.sampled.saturating_add(waits.sampled),
-        waiting: sum.waiting.saturating_add(waits.waiting),
     }
 }
 

@@ -107,10 +107,10 @@ impl<'a> Inquiry<'a> {
         if self.processor { &self.channels.time } else { &self.channels.work }
     }
 
-    /// The control is divided out, the plan changed, and the sessions do not wait more.
+    /// The control is divided out, the plan changed, and most of the added time is not waiting.
     pub(super) fn only_the_processor_is_left(&self) -> bool {
         self.case.plan.class != EvidenceClass::None
-            && self.case.waits == Waits::NoRise
+            && self.case.waits(self.measured.direction) == Waits::NoRise
             && self.measured.numbers.controlled
             && self.executions_are_alike()
     }

@@ -61,7 +61,7 @@ pub(super) fn conclude(seen: &Examination, case: &Case<'_>, thresholds: &Thresho
 }
 
 fn other_time_at_the_same_work(seen: &Examination, case: &Case<'_>) -> Conclusion {
-    if case.waits == Waits::Rose && seen.measured.direction == Direction::Slower {
+    if case.waits(seen.measured.direction) == Waits::Rose {
         Conclusion::WaitingMore
     } else {
         Conclusion::CauseNotSeparable

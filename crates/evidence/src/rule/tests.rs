@@ -4,6 +4,7 @@ use crate::locks::Outcome;
 use crate::scale::{Acceleration, TimeScale};
 use crate::side_by_side::SideBySide;
 use crate::verdict::{Conclusion, Direction};
+use crate::waits::{TypicalWaits, Waited, WaitingCall};
 
 mod near;
 mod properties;
@@ -55,7 +56,7 @@ impl World {
             control_statements: 50,
             plan: PlanEvidence { expected_ratio: Some(4.0), ..PlanEvidence::clear(EvidenceClass::Actual) },
             overlap: Overlap { interleaved_blocks: 4, ..Overlap::default() },
-            waits: Waits::NotSampled,
+            waits: Waits::Unclear,
             server_ratio: 1.0,
             side_by_side: None,
             minimum: false,
@@ -124,7 +125,7 @@ impl World {
                 scale: self.scale,
                 plan: self.plan,
                 overlap: self.overlap,
-                waits: self.waits,
+                waited: waited(self.waits, self.time_ratio),
                 side_by_side: self.side_by_side,
                 ..Case::new(&before, &after, FLIP)
             },
@@ -135,6 +136,20 @@ impl World {
     fn judge(&self) -> Verdict {
         self.judge_with(&Thresholds::default())
     }
+}
+
+/// Calls that go the way of the statement, of which nothing waits, or all that was added.
+fn waited(waits: Waits, time_ratio: f64) -> Option<Waited> {
+    let call = |call_ms: f64, share: f64| WaitingCall {
+        call_ms,
+        waits: TypicalWaits { share, error: 0.0, locks: share, io: 0.0 },
+    };
+    let share = match waits {
+        Waits::Unclear => return None,
+        Waits::NoRise => 0.0,
+        Waits::Rose => 1.0,
+    };
+    Some(Waited { before: call(1.0, 0.0), since: call(time_ratio, share) })
 }
 
 fn minutes(length: f64) -> TimeScale {
@@ -164,7 +179,7 @@ fn judge_early(world: &World, hours: i64) -> Verdict {
         &Case {
             control: &control,
             plan: world.plan,
-            waits: world.waits,
+            waited: waited(world.waits, world.time_ratio),
             trial: Some(trial),
             ..Case::new(&before, &after, FLIP)
         },

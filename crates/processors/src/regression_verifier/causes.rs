@@ -5,14 +5,13 @@
 
 use std::time::Duration;
 
-use dbintel_evidence::{Conclusion, Verdict, Waits};
+use dbintel_evidence::{Conclusion, Verdict, Waited, Waits};
 use dbintel_model::finding::Cause;
 use dbintel_model::{ChangeKind, PlanCause, Text, Timestamp};
 
 use super::events::{Event, Events};
 use super::statement::About;
 use super::trial::{Flip, Trial};
-use super::waits::waits;
 
 /// A table that grew by this factor between two analyses may have made the planner choose anew.
 const GROWTH_MIN: f64 = 1.5;
@@ -51,7 +50,7 @@ pub(super) fn ranked<'a>(
         happened_then(trial, about, verdict, events, &mut all);
     }
     forget_what_was_analysed(events, &mut all);
-    measured_since(trial, verdict, &mut all);
+    measured_since(verdict, &mut all);
     sort(&mut all);
     all
 }
@@ -258,7 +257,7 @@ fn happened_then<'a>(
     }
 }
 
-fn measured_since<'a>(trial: &Trial, verdict: &Verdict, all: &mut Vec<Ranked<'a>>) {
+fn measured_since<'a>(verdict: &Verdict, all: &mut Vec<Ranked<'a>>) {
     let mut push = |kind: &'static str, score: f64, sentence: String| {
         let cause = Cause {
             kind: kind.into(),
@@ -270,17 +269,20 @@ fn measured_since<'a>(trial: &Trial, verdict: &Verdict, all: &mut Vec<Ranked<'a>
         all.push(Ranked { cause, event: None });
     };
     let numbers = &verdict.numbers;
-    let (before, now) = (trial.waits_before.typical(), trial.waits.typical());
-    if let Some((usual, since)) = before.zip(now).filter(|_| waits(before, now) == Waits::Rose) {
-        let (kind, what) =
-            if since.locks > since.io { ("locks", "locks") } else { ("cache_and_io", "input and output") };
+    let rose = |waited: &Waited| waited.waits(verdict.direction) == Waits::Rose;
+    if let Some(Waited { before, since }) = numbers.waited.filter(rose) {
+        let is_locks = since.waits.locks > since.waits.io;
+        let (kind, what) = if is_locks { ("locks", "locks") } else { ("cache_and_io", "input and output") };
         push(
             kind,
             0.55,
             format!(
-                "Sampled sessions wait more, mostly for {what}: {:.0} % of them in a typical hour before, {:.0} % since.",
-                usual.waiting * 100.0,
-                since.waiting * 100.0
+                "Most of the added time is waiting, mostly for {what}: by the sampled sessions, {:.2} of the {:.2} ms of a typical call \
+                 before, {:.2} of {:.2} ms since.",
+                before.waiting_ms(),
+                before.call_ms,
+                since.waiting_ms(),
+                since.call_ms
             ),
         );
     }

@@ -2,7 +2,7 @@
 
 use dbintel_evidence::{
     Block, Case, Confirmation, EvidenceClass, Gone, Judge, Numbers, Overlap, PlanEvidence, Repair,
-    ShortBlocks, Thresholds, Verdict, confirm, gone,
+    ShortBlocks, Thresholds, Verdict, Waited, WaitingCall, confirm, gone,
 };
 use dbintel_model::{PlanRung, PlanTimes, PlanTimesSource};
 
@@ -10,7 +10,6 @@ use super::clock::BlockClock;
 use super::control::Controls;
 use super::statement::Statement;
 use super::trial::{Flip, Repaired, Trial};
-use super::waits::waits;
 
 /// Kinds of causes that, in the same block, keep a verdict from being `auto`.
 const OTHER_CHANGES: [&str; 7] =
@@ -64,13 +63,16 @@ impl Court {
             control: controls.shorts(),
             scale: clock.shorts(),
         };
+        let waited = WaitingCall::of(&trial.waits_before, &self.before)
+            .zip(WaitingCall::of(&trial.waits, &self.after))
+            .map(|(before, since)| Waited { before, since });
         let is_early = trial.flip.is_some() && !self.shorts_after.is_empty();
         let case = Case {
             control: controls.hours(),
             scale: clock.hours(),
             plan: plan_evidence(trial),
             overlap: overlap(trial),
-            waits: waits(trial.waits_before.typical(), trial.waits.typical()),
+            waited,
             side_by_side: trial.side_by_side(self.judge.thresholds().z),
             trial: is_early.then_some(short),
             ..Case::new(&self.before, &self.after, trial.hour)

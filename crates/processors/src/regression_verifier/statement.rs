@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dbintel_evidence::WaitHours;
 use dbintel_evidence::unprompted::{PlanSeen, PlansSeen, TimedOut};
 use dbintel_model::{PlanRung, QueryKey, QueryText, Session, Timestamp};
 
@@ -10,7 +11,7 @@ use super::clock::Places;
 use super::cured::Cured;
 use super::hours::{HOURS_MAX, HOURS_REACH, History, Hour, Open, Packed, SHORTS_MAX, SHORTS_REACH, Short};
 use super::sums::Sums;
-use super::waits::WaitHours;
+use super::waits;
 
 /// One statement.
 #[derive(Debug)]
@@ -156,7 +157,7 @@ impl Statement {
 
     /// One of its sessions was seen running it in this hour.
     pub(super) fn note_session(&mut self, session: &Session, hour: i64) {
-        self.waits.get_or_insert_default().note(session, hour);
+        self.waits.get_or_insert_default().note(hour, waits::counted(session));
     }
 
     /// Everything it takes; the text is shared with the records.

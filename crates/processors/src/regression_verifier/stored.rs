@@ -15,8 +15,8 @@
 //! A statement's intervals change its `about` never, but for the first time-out of an hour, and its day always, so that what is written after each interval is a day's hours at most,
 //! half a kilobyte.
 
-use dbintel_evidence::ControlPoint;
 use dbintel_evidence::unprompted::{PlansSeen, TimedOut};
+use dbintel_evidence::{ControlPoint, WaitHours};
 use dbintel_model::finding::FindingKind;
 use dbintel_model::{
     ChangeKind, FindingId, PlanCause, PlanFingerprint, PlanRung, PlanTimes, PlanTimesSource, QueryKey, Text,
@@ -33,7 +33,7 @@ use super::hours::{
 use super::statement::{About, Plans, Statement};
 use super::sums::Sums;
 use super::trial::{Flip, Repaired, Trial};
-use super::waits::WaitHours;
+use super::waits;
 use crate::codec::{Damaged, Reader, Writer};
 
 /// First byte of every value; another layout gets another one.
@@ -106,7 +106,7 @@ pub(super) fn about(statement: &Statement) -> Vec<u8> {
     out.maybe(changed_at, Writer::time);
     out.i64(seen.day);
     seen.changes.iter().for_each(|changes| out.u32(*changes));
-    out.maybe(statement.waits.as_deref(), |out, waits| waits.write(out));
+    out.maybe(statement.waits.as_deref(), |out, hours| waits::write(hours, out));
     out.maybe(statement.plan_changes.as_deref(), |out, changes| changes.write(out));
     out.maybe(statement.cured.as_deref(), |out, cured| cured.write(out));
     out.maybe(statement.timed_out.as_deref(), write_timed_out);
@@ -131,7 +131,7 @@ pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
         }
         return Ok(statement);
     }
-    statement.waits = from.maybe(WaitHours::read)?.map(Box::new);
+    statement.waits = from.maybe(waits::read)?.map(Box::new);
     statement.plan_changes = from.maybe(ChangeTimes::read)?.map(Box::new);
     statement.cured = from.maybe(Cured::read)?.map(Box::new);
     // The first values of this layout end here.
@@ -216,8 +216,8 @@ pub(super) fn trial(trial: &Trial) -> Vec<u8> {
     trial.shorts_before.write(&mut out);
     trial.shorts_after.write(&mut out);
     trial.seen.into_iter().for_each(|count| out.u32(count));
-    trial.waits_before.write(&mut out);
-    trial.waits.write(&mut out);
+    waits::write(&trial.waits_before, &mut out);
+    waits::write(&trial.waits, &mut out);
     out.f64(trial.lost_ms);
     out.maybe(trial.finding, |out, id| out.u128(id.as_u128()));
     out.maybe(trial.regression, |out, (step, work)| {
@@ -233,8 +233,8 @@ pub(super) fn trial(trial: &Trial) -> Vec<u8> {
 pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged> {
     let (mut from, is_former) = enter_with_hours(bytes)?;
     let from = &mut from;
-    let waits = |from: &mut Reader<'_>| {
-        if is_former { skip_sums(from).map(|()| WaitHours::default()) } else { WaitHours::read(from) }
+    let wait_hours = |from: &mut Reader<'_>| {
+        if is_former { skip_sums(from).map(|()| WaitHours::default()) } else { waits::read(from) }
     };
     let mut trial = Trial {
         statement,
@@ -246,8 +246,8 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
         shorts_before: read_history(from, SHORTS_MAX, SHORTS_REACH)?,
         shorts_after: read_history(from, TRIAL_SHORTS_MAX, SHORTS_REACH)?,
         seen: [from.u32()?, from.u32()?],
-        waits_before: waits(from)?,
-        waits: waits(from)?,
+        waits_before: wait_hours(from)?,
+        waits: wait_hours(from)?,
         lost_ms: sound(from.f64()?)?,
         last: None,
         judged: None,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use dbintel_evidence::moments::Moments;
-use dbintel_evidence::{Category, Conclusion, Direction, SideBySide, TIMED_EXECUTIONS_MIN, Verdict};
+use dbintel_evidence::{
+    Category, Conclusion, Direction, SideBySide, TIMED_EXECUTIONS_MIN, Verdict, WaitHours,
+};
 use dbintel_model::finding::{Effect, TimeLost};
 use dbintel_model::{
     FindingId, PlanCause, PlanChange, PlanFingerprint, PlanIdentity, PlanRung, PlanTimes, Text, Timestamp,
@@ -13,7 +15,6 @@ use super::hours::{HOURS_MAX, History, Hour, SHORTS_REACH, Short, TRIAL_SHORTS_M
 use super::report;
 use super::statement::Statement;
 use super::sums::Sums;
-use super::waits::WaitHours;
 
 /// Bytes of the difference between two plans that are kept.
 pub const DIFFERENCE_BYTES_MAX: usize = 2_048;

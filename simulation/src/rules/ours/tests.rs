@@ -56,6 +56,23 @@ fn a_large_step_is_seen_within_hours_in_the_short_blocks() {
 fn waiting_tells_the_processor_from_locks() {
     assert_eq!(level_at(&history(4.0, 1.0, 4), 24), Level::Careful);
     assert_eq!(level_at(&history(4.0, 1.0, 80), 24), Level::Insufficient);
+    // Of a share that was high before, hardly any is added, and all of the added time is waiting.
+    let high = |waiting: u32| {
+        let mut high = history(2.5, 1.0, waiting);
+        let waits = Some(history::Waits { sampled: 100, waiting: 85 });
+        let before = high.flip;
+        high.blocks.iter_mut().take(before).flatten().for_each(|block| block.waits = waits);
+        high
+    };
+    assert_eq!(level_at(&high(94), 24), Level::Insufficient);
+    assert_eq!(level_at(&high(34), 24), Level::Careful);
+}
+
+#[test]
+fn more_samples_than_the_rule_counts_keep_their_share() {
+    let counted = counted(history::Waits { sampled: 1_000_000, waiting: 250_000 });
+    assert!(counted.samples > 50_000, "{counted:?}");
+    assert_eq!(counted.samples / counted.io, 4);
 }
 
 #[test]

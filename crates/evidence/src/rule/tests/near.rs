@@ -36,7 +36,7 @@ fn judge_wandering(world: &World, wander: impl Fn(f64) -> f64 + Copy, with_short
     let case = Case {
         control: &control,
         plan: world.plan,
-        waits: world.waits,
+        waited: waited(world.waits, world.time_ratio),
         trial: with_short.then_some(trial),
         ..Case::new(&before, &after, FLIP)
     };
@@ -105,7 +105,7 @@ fn an_early_verdict_on_the_processor_needs_waits_and_a_control() {
         found.sentences()
     );
     for without in [
-        World { waits: Waits::NotSampled, ..flat.clone() },
+        World { waits: Waits::Unclear, ..flat.clone() },
         World { waits: Waits::Rose, ..flat.clone() },
         World { control_statements: 3, ..flat },
     ] {

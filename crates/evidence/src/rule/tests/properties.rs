@@ -12,7 +12,7 @@ fn world() -> impl Strategy<Value = World> {
     (sizes, noise, ratios, known).prop_map(|(sizes, noise, ratios, known)| {
         let classes =
             [EvidenceClass::None, EvidenceClass::Generic, EvidenceClass::Actual, EvidenceClass::PerPlan];
-        let waits = [Waits::NotSampled, Waits::NoRise, Waits::Rose];
+        let waits = [Waits::Unclear, Waits::NoRise, Waits::Rose];
         World {
             days_before: sizes.0,
             blocks_after: sizes.1,

@@ -208,7 +208,7 @@ fn the_processor_is_not_blamed_without_evidence() {
         let verdict = world.judge();
         assert_eq!((verdict.category, verdict.conclusion), (Category::Insufficient, conclusion));
     };
-    check(World { waits: Waits::NotSampled, ..flat.clone() }, Conclusion::CauseNotSeparable);
+    check(World { waits: Waits::Unclear, ..flat.clone() }, Conclusion::CauseNotSeparable);
     check(World { control_statements: 0, ..flat.clone() }, Conclusion::CauseNotSeparable);
     check(World { plan: PlanEvidence::default(), ..flat.clone() }, Conclusion::CauseNotSeparable);
     check(World { variation: 5.5, ..flat.clone() }, Conclusion::CauseNotSeparable);

@@ -211,7 +211,15 @@ fn about_the_change(verdict: &Verdict, trial: &Trial, all: &mut Vec<Evidence>) {
     for (name, hours) in [("waiting_before", &trial.waits_before), ("waiting_after", &trial.waits)] {
         let detail =
             "share of the sampled sessions that waited for locks, input or output, in a typical hour";
-        add(name, hours.typical().map(|typical| typical.waiting), "1", Measured, detail);
+        add(name, hours.typical().map(|typical| typical.share), "1", Measured, detail);
+    }
+    if let Some(waited) = &numbers.waited {
+        let detail = "that share of the time of a typical call, the median of the hours' means";
+        add("waiting_time_before", Some(waited.before.waiting_ms()), "ms", Computed, detail);
+        add("waiting_time_after", Some(waited.since.waiting_ms()), "ms", Computed, detail);
+        let detail = "part of the added time that is waiting, at two errors of the shares";
+        add("waiting_part_low", waited.part().map(|part| part.low), "1", Computed, detail);
+        add("waiting_part_high", waited.part().map(|part| part.high), "1", Computed, detail);
     }
     if verdict.is_accelerated() {
         let factor = verdict.scale.acceleration().factor();

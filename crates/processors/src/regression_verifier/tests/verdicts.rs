@@ -180,18 +180,23 @@ fn a_slow_server_is_not_the_fault_of_a_plan() {
 
 #[test]
 fn slower_at_the_same_work_is_not_the_plan_unless_only_the_processor_is_left() {
-    for (waits, expected) in [(None, 0), (Some("Lock"), 0), (Some(""), 1)] {
+    // Sampled sessions of twenty that wait before, and since if any are sampled. In the last case nearly all waited before, so that
+    // the share hardly rises, and yet all of the added time is waiting.
+    let cases = [(0, None, 5.0, 0), (0, Some(20), 5.0, 0), (0, Some(0), 5.0, 1), (17, Some(19), 2.5, 0)];
+    for (before, waits, factor, expected) in cases {
         let mut world = World::after_a_week("{}");
-        for _ in 0..4 {
-            world.sessions(7, 10, None);
+        let sample = |world: &mut World, waiting: usize| {
+            world.sessions(7, waiting, Some("Lock"));
+            world.sessions(7, 20 - waiting, None);
             world.hours(1);
-        }
-        world.flip(7, 5.0, 1.0, &[]);
+        };
+        (0..4).for_each(|_| sample(&mut world, before));
+        world.flip(7, factor, 1.0, &[]);
         for _ in 0..24 {
-            if let Some(waits) = waits {
-                world.sessions(7, 10, Some(waits).filter(|waits| !waits.is_empty()));
+            match waits {
+                Some(waiting) => sample(&mut world, waiting),
+                None => world.hours(1),
             }
-            world.hours(1);
         }
         // It is told once more when whole hours say what short blocks said before.
         let opened = world.found.iter().filter(|event| event.news == FindingNews::Opened).count();
