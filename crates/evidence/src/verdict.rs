@@ -286,7 +286,7 @@ impl Conclusion {
             Self::Unchanged => "No change worth a verdict.",
             Self::Regressed => "Slower and doing more work since the plan changed.",
             Self::CpuBound => {
-                "Slower at the same work since the plan changed, and not waiting more: processor time."
+                "Slower at the same work since the plan changed, and most of it is not waiting: processor time."
             }
             Self::RegressedWithoutPlanChange => "Slower and doing more work; no change of plan is known.",
             Self::Improved => "Faster and doing less work since the plan changed.",

@@ -207,6 +207,33 @@ fn slower_at_the_same_work_is_not_the_plan_unless_only_the_processor_is_left() {
     }
 }
 
+/// More work is a reason of its own; that most of the added time is waiting is named beside it.
+#[test]
+fn waiting_that_explains_most_of_the_added_time_is_named_as_a_cause() {
+    for (since, is_named) in [(18, true), (2, false)] {
+        let mut world = World::after_a_week("{}");
+        let sample = |world: &mut World, waiting: usize| {
+            world.sessions(7, waiting, Some("Lock"));
+            world.sessions(7, 20 - waiting, None);
+            world.hours(1);
+        };
+        (0..12).for_each(|_| sample(&mut world, 2));
+        world.flip(7, 5.0, 5.0, &[]);
+        (0..12).for_each(|_| sample(&mut world, since));
+        let finding = &world.found.last().unwrap().finding;
+        let said = finding.causes.iter().find(|cause| &*cause.kind == "locks");
+        assert_eq!(said.is_some(), is_named, "{:?}", finding.causes);
+        let what = "Most of the added time is waiting, mostly for locks: by the sampled sessions, ";
+        assert!(said.is_none_or(|cause| cause.sentence.starts_with(what)), "{said:?}");
+        let number =
+            |name: &str| finding.evidence.iter().find(|one| *one.name == *name).unwrap().value.unwrap();
+        let (before, after) = (number("waiting_time_before"), number("waiting_time_after"));
+        assert!(before < 2.0 && after > 5.0 * f64::from(u8::from(is_named)) * before, "{before} {after}");
+        assert_eq!(number("waiting_part_low") > 0.5, is_named);
+        assert_eq!(number("waiting_part_high") > 0.5, is_named);
+    }
+}
+
 #[test]
 fn a_better_plan_is_told_once_and_leaves_nothing_open() {
     let mut world = World::after_a_week("{}");
