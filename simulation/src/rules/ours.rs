@@ -25,8 +25,13 @@ use self::unprompted::Watch;
 use crate::history::{self, History};
 use crate::rule::{Level, Repaired, Rule};
 
-/// Hours before the flip of which the rule gets the blocks themselves.
+/// Hours before the flip of which the rule gets the blocks themselves, and how many of those in which the statement ran: as many as the
+/// processor keeps.
 const SHORT_HOURS: usize = 24;
+const SHORTS_MAX: usize = 78;
+/// The new plan is seen in the first block after the flip. That block and the clock hour it lies in may hold both plans, so the processor
+/// counts them to neither side; here the hours are counted from the flip, so that it is always a whole one that is lost.
+const FIRST_AFTER: i64 = 1;
 /// Sampled sessions of one hour that are counted at most; the rule counts a few more.
 const COUNTED_MAX: u32 = 60_000;
 
@@ -38,6 +43,8 @@ pub struct Ours {
     short: Arms,
     short_scale: TimeScale,
     per_hour: usize,
+    /// The first hour and the first block wholly after the flip.
+    first_after: i64,
     /// A typical call before the flip, where enough sessions were sampled.
     waiting_before: Option<WaitingCall>,
     /// Of each hour after the flip, the sampled sessions.
@@ -65,6 +72,7 @@ impl Default for Ours {
             short: Arms::default(),
             short_scale: TimeScale::HOURLY,
             per_hour: 1,
+            first_after: 0,
             waiting_before: None,
             sampled_after: Vec::new(),
             watch: Watch::default(),
@@ -84,10 +92,17 @@ impl Rule for Ours {
         let (before, after) = case.blocks.split_at(case.flip.min(case.blocks.len()));
         let known = before.len().saturating_sub(SHORT_HOURS * self.per_hour);
         self.short = Arms::new(before.get(known..).unwrap_or_default(), after);
+        self.first_after = if case.flipped { FIRST_AFTER } else { 0 };
         if case.flipped {
             // The last block before the flip may hold both plans.
             self.short.before.retain(|block| block.start < -1);
+            for arms in [&mut self.hours, &mut self.short] {
+                arms.after.retain(|block| block.start >= FIRST_AFTER);
+            }
         }
+        let ran = &mut self.short.before;
+        ran.retain(|block| block.calls > 0.0);
+        ran.drain(..ran.len().saturating_sub(SHORTS_MAX));
         let seconds = f64::from(case.block_minutes) * 60.0;
         self.short_scale = TimeScale::try_new(seconds, Acceleration::NONE).unwrap_or(TimeScale::HOURLY);
         let mut sampled_before = WaitHours::default();
@@ -123,7 +138,7 @@ impl Ours {
         let short = ShortBlocks {
             before: &self.short.before,
             after: self.short.after_until(end),
-            flip: 0,
+            flip: self.first_after,
             control: self.short.control_until(end),
             scale: self.short_scale,
         };
@@ -134,7 +149,7 @@ impl Ours {
             overlap: Overlap::default(),
             waited: self.waited_until(now_hour),
             trial: Some(short),
-            ..Case::new(&self.hours.before, self.hours.after_until(now), 0)
+            ..Case::new(&self.hours.before, self.hours.after_until(now), self.first_after)
         };
         self.judge.judge(&case)
     }

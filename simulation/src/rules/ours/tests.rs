@@ -52,6 +52,26 @@ fn a_large_step_is_seen_within_hours_in_the_short_blocks() {
     assert!(level_at(&history(8.0, 8.0, 10), 3) >= Level::Careful);
 }
 
+/// The hour in which the plan was seen first, and the blocks beyond those the processor keeps, are on neither side.
+#[test]
+fn the_rule_knows_no_more_than_the_processor_does() {
+    let mut rule = Ours::default();
+    let mut story = history(4.0, 4.0, 10);
+    rule.start(&story);
+    let first = |arms: &Arms| (arms.before.first().unwrap().start, arms.after.first().unwrap().start);
+    assert_eq!((first(&rule.short), first(&rule.hours)), ((-79, 1), (-168, 1)));
+    // Of a statement that runs every half hour they reach further back, and a day at most.
+    let before = story.flip;
+    story.blocks.iter_mut().take(before).enumerate().filter(|(at, _)| at % 3 > 0).for_each(|(_, block)| {
+        *block = block.map(|block| history::Block { calls: 0, ..block });
+    });
+    rule.start(&story);
+    assert_eq!((first(&rule.short), rule.short.before.len()), ((-144, 1), 48));
+    story.flipped = false;
+    rule.start(&story);
+    assert_eq!(rule.hours.after.first().unwrap().start, 0);
+}
+
 #[test]
 fn waiting_tells_the_processor_from_locks() {
     assert_eq!(level_at(&history(4.0, 1.0, 4), 24), Level::Careful);
