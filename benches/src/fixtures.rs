@@ -8,8 +8,9 @@ use dbintel_model::{
     Attribute, Batch, Counters, Exactness, Interval, Labels, MetricPoint, Moments, Node, Number, Query,
     QueryKey, Record, Server, Session, Target, Text, Timestamp,
 };
-use dbintel_receiver_postgresql::state::moments::Cumulative;
-use dbintel_receiver_postgresql::state::statements::{Entry, Extent, Shape, Snapshot, StatementKey};
+use dbintel_receiver_postgresql::state::statements::{
+    Cumulative, Entry, Extent, Shape, Snapshot, StatementKey,
+};
 use dbintel_receiver_postgresql::state::texts::query_text;
 
 /// Records per batch.

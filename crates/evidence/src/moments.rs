@@ -5,12 +5,16 @@
 //! numbers are subtracted, so it comes with a bound of what rounding alone can make, and counts only where it is ten times
 //! that bound.
 //!
+//! The receiver of PostgreSQL asks [`interval`] for each entry that changed between two readings. Whether the statistics were reset, or the entry
+//! evicted or begun anew, it knows from the whole of both readings and what the server tells beside them (`state/statements.rs` there); what two rows
+//! by themselves betray is asked here ([`Discontinuity`]).
+//!
 //! Source of the merge: Chan, Golub, LeVeque, *Algorithms for computing the sample variance* (1983), solved here for the part
 //! that is not known.
 
 mod identity;
 
-pub use identity::{Discontinuity, Surroundings};
+pub use identity::Discontinuity;
 
 /// Relative distance between 1 and the next number.
 const EPSILON: f64 = f64::EPSILON;
@@ -18,27 +22,23 @@ const EPSILON: f64 = f64::EPSILON;
 /// A variance counts where rounding can have made at most this share of it.
 const ROUNDING_SHARE_MAX: f64 = 0.1;
 
-/// One row of `pg_stat_statements`, as far as it takes part in the arithmetic.
+/// One row of `pg_stat_statements`, as far as it takes part in the arithmetic. NaN stands for an extreme or another counter that is not known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading<'a> {
     /// `calls`.
-    pub calls: u64,
+    pub calls: f64,
     /// `total_exec_time`.
     pub total_ms: f64,
     /// `mean_exec_time`.
     pub mean_ms: f64,
     /// `stddev_exec_time`, the deviation of the population.
     pub stddev_ms: f64,
-    /// `min_exec_time`.
+    /// `min_exec_time`; not known as well where extremes can be reset by themselves (17 and later).
     pub min_ms: f64,
-    /// `max_exec_time`.
+    /// `max_exec_time`; the same.
     pub max_ms: f64,
     /// All other cumulative counters of the row, in the same order in both readings.
     pub counters: &'a [f64],
-    /// `stats_since` (17 and later), in any unit.
-    pub stats_since: Option<i64>,
-    /// `minmax_stats_since` (17 and later), in any unit.
-    pub minmax_stats_since: Option<i64>,
 }
 
 /// Number, mean and sum of squared deviations of some executions.
@@ -73,24 +73,19 @@ pub struct Interval {
 ///
 /// # Errors
 /// The first sign that the second reading does not continue the first.
-pub fn interval(
-    first: &Reading<'_>,
-    second: &Reading<'_>,
-    around: &Surroundings,
-) -> Result<Interval, Discontinuity> {
-    identity::counters_continue(first, second, around)?;
-    let new_calls = second.calls.saturating_sub(first.calls);
-    if new_calls == 0 {
+pub fn interval(first: &Reading<'_>, second: &Reading<'_>) -> Result<Interval, Discontinuity> {
+    identity::counters_continue(first, second)?;
+    let new_calls = second.calls - first.calls;
+    if new_calls == 0.0 {
         return Ok(Interval::NOTHING);
     }
-    let interval = difference(first, second, new_calls as f64);
-    identity::interval_is_plausible(first, second, &interval)?;
-    identity::not_a_reborn_entry(around, interval.moments.count)?;
+    let interval = difference(first, second, new_calls);
+    identity::interval_is_plausible(second, &interval)?;
     Ok(interval)
 }
 
 fn difference(first: &Reading<'_>, second: &Reading<'_>, count: f64) -> Interval {
-    let (calls_1, calls_2) = (first.calls as f64, second.calls as f64);
+    let (calls_1, calls_2) = (first.calls, second.calls);
     let total_ms = second.total_ms - first.total_ms;
     let mean = total_ms / count;
     let squares_1 = calls_1 * first.stddev_ms * first.stddev_ms;

@@ -7,7 +7,7 @@
     reason = "tests, which clippy sees only in functions marked as such"
 )]
 
-use dbintel_evidence::moments::{Moments, Reading, Surroundings, interval};
+use dbintel_evidence::moments::{Moments, Reading, interval};
 use dbintel_evidence::ratio::{self, Mean};
 use dbintel_evidence::series::{self, Sums};
 use dbintel_evidence::student::{self, MeanError};
@@ -72,19 +72,17 @@ fn merged_moments() {
 #[test]
 fn interval_moments() {
     let reading = |row: &Value| Reading {
-        calls: row["calls"].as_u64().unwrap(),
+        calls: number(&row["calls"]),
         total_ms: number(&row["total"]),
         mean_ms: number(&row["mean"]),
         stddev_ms: number(&row["stddev"]),
         min_ms: number(&row["min"]),
         max_ms: number(&row["max"]),
         counters: &[],
-        stats_since: None,
-        minmax_stats_since: None,
     };
     for case in cases("interval") {
         let (first, second) = (reading(&case["first"]), reading(&case["second"]));
-        let found = interval(&first, &second, &Surroundings::default()).unwrap();
+        let found = interval(&first, &second).unwrap();
         same(found.total_ms, &case["total"]);
         same(found.moments.mean, &case["mean"]);
         same(found.moments.variance().unwrap(), &case["variance"]);

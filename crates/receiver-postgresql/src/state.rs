@@ -5,7 +5,6 @@ pub mod changes;
 pub mod gaps;
 pub mod held_plans;
 pub mod log_errors;
-pub mod moments;
 pub mod plan_log;
 pub mod plan_times;
 pub mod plans;

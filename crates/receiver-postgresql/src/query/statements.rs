@@ -14,8 +14,7 @@ use super::error::QueryError;
 use super::facts::Facts;
 use super::meter::{Rows, Select};
 use super::sql::{arguments, micros, text_bytes};
-use crate::state::moments::Cumulative;
-use crate::state::statements::{Entry, Extent, Shape, Snapshot, StatementDeltas, StatementKey};
+use crate::state::statements::{Cumulative, Entry, Extent, Shape, Snapshot, StatementDeltas, StatementKey};
 use crate::state::texts::{TextKey, query_text};
 
 /// Statements held per server, twice while two readings are compared. `pg_stat_statements.max` is 5,000 by default.

@@ -20,10 +20,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use dbintel_evidence::moments::{self, Discontinuity, Reading};
 use dbintel_model::catalogue::STATEMENT_COUNTERS;
 use dbintel_model::{Exactness, Interval, Moments, Node, Timestamp};
-
-use super::moments::{self, Cumulative};
 
 /// At least one reading in so many is whole: every ten minutes, if one is taken every ten seconds.
 pub const WHOLE_READING_EVERY: u32 = 60;
@@ -39,6 +38,19 @@ pub struct StatementKey {
     pub query_id: i64,
     /// Sent by a client, or run inside a function; `None` before PostgreSQL 14.
     pub toplevel: Option<bool>,
+}
+
+/// Executions and their times since an entry began.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cumulative {
+    /// Executions.
+    pub calls: f64,
+    /// Sum of times, in milliseconds.
+    pub total_ms: f64,
+    /// Mean time, in milliseconds.
+    pub mean_ms: f64,
+    /// Population standard deviation, in milliseconds.
+    pub stddev_ms: f64,
 }
 
 /// One entry of a reading: cumulative counters.
@@ -60,9 +72,6 @@ pub struct Entry {
     /// because roles share a statement that was only ever planned, the difference is told with the next change.
     pub mark: i64,
 }
-
-/// By how much a sum of many times can be off, as a share of it.
-const MAX_RELATIVE_ROUNDING: f64 = 1e-9;
 
 /// One reading.
 #[derive(Clone, Debug)]
@@ -336,31 +345,25 @@ impl Delta {
 }
 
 impl Entry {
-    /// Whether no counter of `self` is below that of an earlier reading, and minimum and maximum moved only as they may.
+    /// Whether the numbers of `self` can be those of an earlier reading of the entry and what was run since.
     fn may_continue(&self, earlier: &Self) -> bool {
-        let pairs = self.counters.iter().zip(&earlier.counters);
-        let counters_grew =
-            pairs.fold(true, |grew, (now, before)| grew && (before.is_nan() || now >= before));
-        let extremes_held = self.stats_since.is_some()
-            || earlier.times.calls == 0.0
-            || (self.min_ms <= earlier.min_ms
-                && self.max_ms >= earlier.max_ms
-                && self.extremes_hold_the_mean_since(earlier));
-        counters_grew
-            && extremes_held
-            && self.times.calls >= earlier.times.calls
-            && self.times.total_ms >= earlier.times.total_ms
+        match moments::interval(&earlier.numbers(), &self.numbers()) {
+            // Moments that contradict each other are told of without them: `subtract`.
+            Ok(_) | Err(Discontinuity::NegativeVariance) => true,
+            Err(_) => false,
+        }
     }
 
-    /// Whether the executions since took no less in the mean than the shortest of all, and no more than the longest.
-    fn extremes_hold_the_mean_since(&self, earlier: &Self) -> bool {
-        let executions = self.times.calls - earlier.times.calls;
-        if executions <= 0.0 {
-            return true;
-        }
-        let mean_ms = (self.times.total_ms - earlier.times.total_ms) / executions;
-        let rounding = MAX_RELATIVE_ROUNDING * self.times.total_ms / executions;
-        mean_ms >= self.min_ms - rounding && mean_ms <= self.max_ms + rounding
+    /// Everything that the entry has seen since it began.
+    fn whole(&self) -> moments::Moments {
+        let Cumulative { calls, total_ms, stddev_ms, .. } = self.times;
+        moments::Moments::from_average(calls, total_ms / calls, stddev_ms)
+    }
+
+    fn numbers(&self) -> Reading<'_> {
+        let Cumulative { calls, total_ms, mean_ms, stddev_ms } = self.times;
+        let (min_ms, max_ms, counters) = (self.min_ms, self.max_ms, &self.counters);
+        Reading { calls, total_ms, mean_ms, stddev_ms, min_ms, max_ms, counters }
     }
 }
 
@@ -417,7 +420,7 @@ fn delta(key: StatementKey, entry: &Entry, incarnation: &Incarnation<'_>) -> Opt
             key,
             calls: entry.times.calls,
             total_ms: entry.times.total_ms,
-            moments: moments::whole(&entry.times),
+            moments: known(entry.whole()),
             counters: entry.counters.clone(),
             exactness: Exactness::LowerBound,
         }),
@@ -428,7 +431,7 @@ fn delta(key: StatementKey, entry: &Entry, incarnation: &Incarnation<'_>) -> Opt
 /// The difference of two readings of one entry; `exactness` is `None` if the incarnation is only suspected to be the
 /// same, and moments would mix two of them.
 fn subtract(key: StatementKey, entry: &Entry, earlier: &Entry, exactness: Option<Exactness>) -> Delta {
-    let moments = moments::between(&earlier.times, &entry.times);
+    let moments = moments::interval(&earlier.numbers(), &entry.numbers());
     // Numbers that contradict each other betray another incarnation that happens to lie above the old counters.
     let exactness = exactness.filter(|_| moments.is_ok());
     let counters = entry.counters.iter().zip(&earlier.counters);
@@ -436,11 +439,16 @@ fn subtract(key: StatementKey, entry: &Entry, earlier: &Entry, exactness: Option
         key,
         calls: entry.times.calls - earlier.times.calls,
         total_ms: entry.times.total_ms - earlier.times.total_ms,
-        moments: moments.ok().flatten().filter(|_| exactness.is_some()),
+        moments: moments.ok().filter(|_| exactness.is_some()).and_then(|interval| known(interval.moments)),
         // A column that appeared since (an extension update) has no difference yet.
         counters: counters.map(|(now, before)| now - before).collect(),
         exactness: exactness.unwrap_or(Exactness::LowerBound),
     }
+}
+
+/// Nothing where nothing was run.
+fn known(moments: moments::Moments) -> Option<Moments> {
+    (moments.count > 0.0).then(|| Moments { mean_ms: moments.mean, variance_ms2: moments.variance() })
 }
 
 #[cfg(test)]
