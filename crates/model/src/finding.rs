@@ -35,7 +35,9 @@ pub use self::evidence::{
 pub use self::identity::{
     FindingId, FindingIds, IDENTITY_BUCKET, IDENTITY_TOLERANCE, Identity, ParseFindingIdError,
 };
-pub use self::life::{Applied, Decision, DecisionAction, DecisionError, MAX_REASON_BYTES, Outcome};
+pub use self::life::{
+    Applied, Decision, DecisionAction, DecisionError, MAX_REASON_BYTES, Outcome, TrackRecord,
+};
 pub use self::similar::{
     CASE_SENTENCE_BYTES_MAX, CASE_TEXT_BYTES_MAX, MAX_CASE_TOKENS, MAX_SIMILAR, PastCase, SIMILAR_MIN,
     SimilarCase, similar_cases,

@@ -1,8 +1,8 @@
-//! Baselines and observations: written in batches, read back as a stream.
+//! Baselines: written in batches, read back as a stream.
 
 use std::sync::Arc;
 
-use dbintel_model::{Text, Timestamp};
+use dbintel_model::Timestamp;
 use dbintel_pipeline::StateChange;
 use futures_util::TryStreamExt as _;
 use sqlx::{QueryBuilder, Row as _};
@@ -10,8 +10,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::StoreError;
 use crate::database::{Database, Durability, reading, transaction};
-use crate::pending::{Batch, Key, Observation};
-use crate::time::{nanos, timestamp};
+use crate::pending::{Batch, Key};
+use crate::time::nanos;
 
 /// How values are stored: as they were given.
 const VERSION_PLAIN: i64 = 1;
@@ -19,8 +19,6 @@ const VERSION_PLAIN: i64 = 1;
 const ROWS_PER_STATEMENT: usize = 100;
 /// Values that are handed out together.
 const RESTORE_BATCH: usize = 256;
-/// Observations that one question gives back, at most.
-pub const MAX_OBSERVATIONS: i64 = 10_000;
 
 /// What a restore has read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,20 +69,6 @@ pub(crate) async fn write(database: Arc<Database>, batch: &Batch, now: Timestamp
                 .execute(&mut *connection)
                 .await?;
         }
-        for rows in batch.observations.chunks(ROWS_PER_STATEMENT) {
-            let mut query =
-                QueryBuilder::new("INSERT INTO dbintel_observations (server, key, at, bytes, checksum) ");
-            query.push_values(rows, |mut row, seen| {
-                row.push_bind(seen.server.as_str().to_owned())
-                    .push_bind(seen.key.as_bytes().to_vec())
-                    .push_bind(nanos(seen.at))
-                    .push_bind(seen.value.clone())
-                    .push_bind(checksum(seen.key.as_bytes(), &seen.value));
-            });
-            // Two collectors that see the same at the same time need one row of it.
-            query.push(" ON CONFLICT (server, key, at) DO NOTHING");
-            query.build().persistent(false).execute(&mut *connection).await?;
-        }
     });
     Ok(())
 }
@@ -129,39 +113,4 @@ fn change(key: Vec<u8>, value: Vec<u8>, sum: i64) -> Option<StateChange> {
     (checksum(&key, &value) == sum).then_some(())?;
     let key = String::from_utf8(key).ok()?;
     Some(StateChange { key: key.into(), value: Some(value) })
-}
-
-/// Observations of one key since a time, the oldest first, and how many rows could not be read.
-pub(crate) async fn observations(
-    database: Arc<Database>,
-    server: &Text,
-    key: &Text,
-    since: Timestamp,
-) -> Result<(Vec<Observation>, usize), StoreError> {
-    let (mut seen, mut unreadable) = (Vec::new(), 0);
-    reading!(database, pool => {
-        let query = sqlx::query(
-            "SELECT at, bytes, checksum FROM dbintel_observations \
-             WHERE server = $1 AND key = $2 AND at >= $3 ORDER BY at LIMIT $4",
-        );
-        let rows = query
-            .bind(server.as_str())
-            .bind(key.as_bytes())
-            .bind(nanos(since))
-            .bind(MAX_OBSERVATIONS)
-            .fetch_all(pool)
-            .await?;
-        for row in rows {
-            let parts: (Result<i64, _>, Result<Vec<u8>, _>, Result<i64, _>) =
-                (row.try_get(0), row.try_get(1), row.try_get(2));
-            match parts {
-                (Ok(at), Ok(value), Ok(sum)) if checksum(key.as_bytes(), &value) == sum => {
-                    let at = timestamp(at);
-                    seen.push(Observation { server: server.clone(), key: key.clone(), at, value });
-                }
-                _ => unreadable += 1,
-            }
-        }
-    });
-    Ok((seen, unreadable))
 }

@@ -57,7 +57,7 @@ pub struct StoreTlsSettings {
 pub struct RetentionSettings {
     /// Findings that are closed, since their last change. Default: 2160h (90 days). Open findings are kept.
     pub findings: Option<values::Duration>,
-    /// Baselines and observations, since they were written last. Default: 720h (30 days).
+    /// Baselines, since they were written last. Default: 720h (30 days).
     pub baselines: Option<values::Duration>,
     /// Decisions and outcomes. Default: 9600h (400 days).
     pub audit: Option<values::Duration>,
@@ -114,7 +114,7 @@ pub enum StoreTls {
 pub struct Retention {
     /// Closed findings.
     pub findings: Duration,
-    /// Baselines and observations.
+    /// Baselines.
     pub baselines: Duration,
     /// Decisions and outcomes.
     pub audit: Duration,

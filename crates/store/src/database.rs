@@ -11,13 +11,13 @@ use crate::StoreError;
 use crate::config::{Place, StoreConfig};
 
 /// The schema, in the order in which it came about. A released file is never changed.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_no_observations.sql")];
 
 /// Statements that name every column, to see whether the schema is ours.
-const PROBES: [&str; 6] = [
+const PROBES: [&str; 5] = [
     "SELECT id, server, host, started_at, last_seen FROM dbintel_instances LIMIT 1",
     "SELECT server, key, version, bytes, checksum, updated_at FROM dbintel_baselines LIMIT 1",
-    "SELECT server, key, at, bytes, checksum FROM dbintel_observations LIMIT 1",
     "SELECT id, revision, server, kind, category, state, closed, opened_at, updated_at, document, checksum FROM dbintel_findings LIMIT 1",
     "SELECT finding, revision, kind, action, decided_by, decided_at, reason FROM dbintel_decisions LIMIT 1",
     "SELECT finding, kind, category, verdict, at, ratio, ratio_low, ratio_high FROM dbintel_outcomes LIMIT 1",
@@ -45,7 +45,7 @@ pub(crate) enum Database {
 pub(crate) enum Durability {
     /// It is on the disk when it has returned: findings, decisions, outcomes.
     Durable,
-    /// It outlives the process, and is on the disk soon after: baselines and observations, which can be measured again.
+    /// It outlives the process, and is on the disk soon after: baselines, which can be measured again.
     Soon,
 }
 

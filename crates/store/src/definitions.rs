@@ -20,7 +20,7 @@ pub static FINDINGS: SelfMetric = SelfMetric {
 /// Entries that wait.
 pub static PENDING: SelfMetric = SelfMetric {
     name: "dbintel_store_pending_entries",
-    help: "Baselines and observations that wait to be written to the store.",
+    help: "Baselines that wait to be written to the store.",
     kind: Gauge,
 };
 
@@ -31,14 +31,14 @@ pub static PENDING_BYTES: SelfMetric =
 /// Entries that were refused.
 pub static REFUSED: SelfMetric = SelfMetric {
     name: "dbintel_store_refused_total",
-    help: "Baselines and observations the store did not take, or could not write before the end, by reason: store_full, too_large, no_store, shutdown.",
+    help: "Baselines the store did not take, or could not write before the end, by reason: store_full, too_large, no_store, shutdown.",
     kind: Counter,
 };
 
 /// Entries written.
 pub static WRITTEN: SelfMetric = SelfMetric {
     name: "dbintel_store_written_total",
-    help: "Baselines and observations written to the store.",
+    help: "Baselines written to the store.",
     kind: Counter,
 };
 

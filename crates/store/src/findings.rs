@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dbintel_model::finding::{
     Category, Decision, DecisionAction, Finding, FindingId, FindingIds, FindingKind, FindingState, PastCase,
-    ServerIdentity, Verdict,
+    ServerIdentity, TrackRecord, Verdict,
 };
 use dbintel_model::{Text, Timestamp};
 use futures_util::TryStreamExt as _;
@@ -91,17 +91,6 @@ pub struct Decided {
     pub entries: Vec<AuditEntry>,
     /// Whether there are older ones that found no room.
     pub more: bool,
-}
-
-/// How often findings of one kind came to one verdict after they were applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VerdictCount {
-    /// Kind.
-    pub kind: FindingKind,
-    /// Verdict.
-    pub verdict: Verdict,
-    /// How often.
-    pub count: u64,
 }
 
 /// Open findings of one kind and category.
@@ -429,26 +418,32 @@ fn audit_entry(
     })
 }
 
-/// How applied findings turned out, by kind.
-pub(crate) async fn verdicts(
-    database: Arc<Database>,
-    since: Timestamp,
-) -> Result<Vec<VerdictCount>, StoreError> {
-    Ok(reading!(database, pool => {
+/// What came of what was done, by kind.
+pub(crate) async fn track_records(database: Arc<Database>) -> Result<Vec<TrackRecord>, StoreError> {
+    let counts: Vec<(FindingKind, Verdict, u64)> = reading!(database, pool => {
         let query = sqlx::query(
-            "SELECT kind, verdict, COUNT(*) FROM dbintel_outcomes WHERE at >= $1 GROUP BY kind, verdict \
-             ORDER BY kind, verdict",
+            "SELECT kind, verdict, COUNT(*) FROM dbintel_outcomes GROUP BY kind, verdict ORDER BY kind, verdict",
         );
-        let rows = query.bind(nanos(since)).fetch_all(pool).await?;
+        let rows = query.fetch_all(pool).await?;
         let counts = rows.iter().filter_map(|row| {
-            Some(VerdictCount {
-                kind: FindingKind::from_name(&row.try_get::<String, _>(0).ok()?)?,
-                verdict: Verdict::from_name(&row.try_get::<String, _>(1).ok()?)?,
-                count: u64::try_from(row.try_get::<i64, _>(2).ok()?).ok()?,
-            })
+            let kind = FindingKind::from_name(&row.try_get::<String, _>(0).ok()?)?;
+            let verdict = Verdict::from_name(&row.try_get::<String, _>(1).ok()?)?;
+            Some((kind, verdict, u64::try_from(row.try_get::<i64, _>(2).ok()?).ok()?))
         });
         counts.collect()
-    }))
+    });
+    let mut records: Vec<TrackRecord> = Vec::new();
+    for (kind, verdict, count) in counts {
+        match records.last_mut().filter(|record| record.kind == kind) {
+            Some(record) => record.add(verdict, count),
+            None => {
+                let mut record = TrackRecord::new(kind);
+                record.add(verdict, count);
+                records.push(record);
+            }
+        }
+    }
+    Ok(records)
 }
 
 /// Open findings, by kind and category.

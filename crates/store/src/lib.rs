@@ -1,11 +1,11 @@
-//! What the collector keeps over a restart: baselines, observations, findings, decisions, outcomes.
+//! What the collector keeps over a restart: baselines, findings, decisions, outcomes.
 //!
 //! It is an SQLite file that needs no set-up, or a PostgreSQL database that many collectors share; the schema and the
 //! statements are the same. All SQL of our own state is here.
 //!
 //! Promises:
 //! * a finding or a decision is durable when the call that made it has returned; killing the process at any moment loses
-//!   none of them, and at most [`FLUSH_EVERY`] of baselines and observations;
+//!   none of them, and at most [`FLUSH_EVERY`] of baselines;
 //! * nothing waits for the store but who asks it: lanes put values into a buffer of [`MAX_PENDING_ENTRIES`] and
 //!   [`MAX_PENDING_BYTES`], of each key the latest, and what does not fit is refused and counted;
 //! * two processes that change a finding at once both learn what became of it ([`StoreError::Step`]); neither overwrites the
@@ -36,7 +36,7 @@ mod tests;
 mod time;
 mod writer;
 
-pub use bulk::{MAX_OBSERVATIONS, Restored};
+pub use bulk::Restored;
 pub use config::{
     Place, PostgresPlace, Retention, RetentionSettings, StoreConfig, StoreSettings, StoreTls,
     StoreTlsSettings,
@@ -44,13 +44,12 @@ pub use config::{
 pub use error::{StoreError, StoreTrouble};
 pub use findings::{
     AuditEntry, Changed, Decided, Filter, Listed, MAX_DOCUMENT_BYTES, MAX_LISTED, MAX_PAST_CASES,
-    MIN_PREFIX_DIGITS, Opened, VerdictCount,
+    MIN_PREFIX_DIGITS, Opened,
 };
 pub use instances::{Instance, MAX_SERVERS, OtherInstance};
 pub use past::PastCases;
 pub use pending::{
     BATCH_BYTES, BATCH_ENTRIES, MAX_KEY_BYTES, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, MAX_VALUE_BYTES,
-    Observation,
 };
 pub use record::MAX_PENDING_FINDINGS;
 pub use store::{OnDamage, ServerState, Store, StoreContext};

@@ -1,9 +1,10 @@
-//! The findings that ended last, as pages compare others with them: read when another one has ended, so that no page waits for it.
+//! The findings that ended last, as pages compare others with them, and what came of what was done: read when another one has ended, so that no
+//! page waits for it.
 
 use std::sync::Arc;
 
 use dbintel_model::Timestamp;
-use dbintel_model::finding::PastCase;
+use dbintel_model::finding::{PastCase, TrackRecord};
 use dbintel_pipeline::memory::{MemoryAccount, MemoryAccounts};
 use parking_lot::Mutex;
 
@@ -19,6 +20,8 @@ pub struct PastCases {
 #[derive(Debug, Default)]
 struct Held {
     cases: Arc<[PastCase]>,
+    /// At most one of each kind.
+    records: Vec<TrackRecord>,
     /// When the last of them ended; `None` before they were read, and where there is none.
     last: Option<Timestamp>,
 }
@@ -43,6 +46,12 @@ impl PastCases {
         Arc::clone(&self.held.lock().cases)
     }
 
+    /// What came of what was done, by kind.
+    #[must_use]
+    pub fn records(&self) -> Vec<TrackRecord> {
+        self.held.lock().records.clone()
+    }
+
     /// Reads them if another finding has ended since.
     ///
     /// # Errors
@@ -51,7 +60,8 @@ impl PastCases {
         let last = store.last_ended().await?;
         if last != self.held.lock().last {
             let cases = store.past_cases().await?.into();
-            *self.held.lock() = Held { cases, last };
+            let records = store.track_records().await?;
+            *self.held.lock() = Held { cases, records, last };
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! What waits to be written: bounded, and of each key only the latest value.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use dbintel_model::{Text, Timestamp};
+use dbintel_model::Text;
 use dbintel_pipeline::StateRefused;
 
-/// Entries that may wait, of baselines and observations together.
+/// Baselines that may wait.
 pub const MAX_PENDING_ENTRIES: usize = 131_072;
 /// Bytes that may wait.
 pub const MAX_PENDING_BYTES: usize = 64 << 20;
@@ -20,19 +20,6 @@ pub const BATCH_BYTES: usize = 4 << 20;
 /// What an entry costs beside its key and value.
 const ENTRY_BYTES: usize = 96;
 
-/// Something that was seen at a time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observation {
-    /// The server, as in the baselines.
-    pub server: Text,
-    /// What was seen.
-    pub key: Text,
-    /// When, by the server's clock.
-    pub at: Timestamp,
-    /// The value.
-    pub value: Vec<u8>,
-}
-
 /// A baseline: server and key.
 pub(crate) type Key = (Text, Text);
 
@@ -40,7 +27,6 @@ pub(crate) type Key = (Text, Text);
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     baselines: BTreeMap<Key, Option<Vec<u8>>>,
-    observations: VecDeque<Observation>,
     bytes: usize,
     /// Entries and bytes of the batch that is being written.
     in_flight: (usize, usize),
@@ -52,8 +38,6 @@ pub(crate) struct Pending {
 pub(crate) struct Batch {
     /// Values to write; `None` removes.
     pub(crate) baselines: Vec<(Key, Option<Vec<u8>>)>,
-    /// What was seen.
-    pub(crate) observations: Vec<Observation>,
     bytes: usize,
 }
 
@@ -71,15 +55,6 @@ impl Pending {
         Ok(())
     }
 
-    /// Takes an observation.
-    pub(crate) fn observe(&mut self, observation: Observation) -> Result<(), StateRefused> {
-        let bytes = observation_bytes(&observation);
-        self.admit((observation.key.len(), observation.value.len()), bytes, None)?;
-        self.observations.push_back(observation);
-        self.bytes += bytes;
-        Ok(())
-    }
-
     /// The next entries to write. They count as held until [`Self::written`] or [`Self::put_back`].
     pub(crate) fn take(&mut self) -> Option<Batch> {
         let mut batch = Batch::default();
@@ -88,12 +63,6 @@ impl Pending {
         {
             batch.bytes += baseline_bytes(&key, value.as_deref());
             batch.baselines.push((key, value));
-        }
-        while batch.has_room()
-            && let Some(observation) = self.observations.pop_front()
-        {
-            batch.bytes += observation_bytes(&observation);
-            batch.observations.push(observation);
         }
         if batch.is_empty() {
             return None;
@@ -117,10 +86,6 @@ impl Pending {
                 self.baselines.insert(key, value);
             }
         }
-        for observation in batch.observations.into_iter().rev() {
-            self.bytes += observation_bytes(&observation);
-            self.observations.push_front(observation);
-        }
     }
 
     /// Takes nothing more.
@@ -130,7 +95,7 @@ impl Pending {
 
     /// Entries held, those being written included.
     pub(crate) fn len(&self) -> usize {
-        self.baselines.len() + self.observations.len() + self.in_flight.0
+        self.baselines.len() + self.in_flight.0
     }
 
     /// Bytes held, those being written included.
@@ -162,7 +127,7 @@ impl Pending {
 
 impl Batch {
     pub(crate) fn len(&self) -> usize {
-        self.baselines.len() + self.observations.len()
+        self.baselines.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -178,10 +143,6 @@ fn baseline_bytes((server, key): &Key, value: Option<&[u8]>) -> usize {
     ENTRY_BYTES + server.len() + key.len() + value.map_or(0, <[u8]>::len)
 }
 
-fn observation_bytes(observation: &Observation) -> usize {
-    ENTRY_BYTES + observation.server.len() + observation.key.len() + observation.value.len()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -195,7 +156,6 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Put(u8, Option<usize>),
-        Observe(u8),
         Take,
         Written,
         PutBack,
@@ -204,7 +164,6 @@ mod tests {
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             6 => (any::<u8>(), prop::option::of(0..MAX_VALUE_BYTES / 4)).prop_map(|(key, value)| Step::Put(key, value)),
-            2 => any::<u8>().prop_map(Step::Observe),
             2 => Just(Step::Take),
             1 => Just(Step::Written),
             1 => Just(Step::PutBack),
@@ -220,7 +179,6 @@ mod tests {
             let (mut pending, mut stored, mut expected) =
                 (Pending::default(), BTreeMap::new(), BTreeMap::new());
             let mut batch: Option<Batch> = None;
-            let (mut seen, mut taken) = (0, 0);
             for (number, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Put(name, length) => {
@@ -229,16 +187,10 @@ mod tests {
                             expected.insert(key(name), value);
                         }
                     }
-                    Step::Observe(name) => {
-                        let (server, key) = key(name);
-                        let at = Timestamp::from_nanos(number as u64);
-                        taken += usize::from(pending.observe(Observation { server, key, at, value: vec![1] }).is_ok());
-                    }
                     Step::Take if batch.is_none() => batch = pending.take(),
                     Step::Take => {}
                     Step::Written => {
                         if let Some(batch) = batch.take() {
-                            seen += batch.observations.len();
                             stored.extend(batch.baselines);
                             pending.written();
                         }
@@ -256,12 +208,10 @@ mod tests {
             }
             while let Some(batch) = pending.take() {
                 prop_assert!(batch.len() <= BATCH_ENTRIES);
-                seen += batch.observations.len();
                 stored.extend(batch.baselines);
                 pending.written();
             }
             prop_assert_eq!(stored, expected);
-            prop_assert_eq!(seen, taken);
             prop_assert_eq!((pending.len(), pending.bytes()), (0, 0));
         }
     }

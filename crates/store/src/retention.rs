@@ -26,7 +26,7 @@ pub(crate) struct Rule {
 }
 
 /// In the order in which they are looked at.
-pub(crate) const RULES: [Rule; 6] = [
+pub(crate) const RULES: [Rule; 5] = [
     Rule {
         table: "findings",
         text: "DELETE FROM dbintel_findings WHERE id IN \
@@ -37,12 +37,6 @@ pub(crate) const RULES: [Rule; 6] = [
         table: "baselines",
         text: "DELETE FROM dbintel_baselines WHERE (server, key) IN \
                (SELECT server, key FROM dbintel_baselines WHERE updated_at < $1 LIMIT $2)",
-        kept: |retention| retention.baselines,
-    },
-    Rule {
-        table: "observations",
-        text: "DELETE FROM dbintel_observations WHERE (server, key, at) IN \
-               (SELECT server, key, at FROM dbintel_observations WHERE at < $1 LIMIT $2)",
         kept: |retention| retention.baselines,
     },
     Rule {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dbintel_model::finding::{
     Applied, Decision, Finding, FindingEvent, FindingId, FindingIds, FindingState, Outcome, PastCase,
-    ServerIdentity,
+    ServerIdentity, TrackRecord,
 };
 use dbintel_model::{Clock, Text, Timestamp};
 use dbintel_pipeline::memory::{MemoryAccount, MemoryAccounts};
@@ -23,9 +23,9 @@ use crate::bulk::{self, Restored};
 use crate::config::StoreConfig;
 use crate::database::Database;
 use crate::error::StoreTrouble;
-use crate::findings::{self, AuditEntry, Changed, Decided, Filter, Listed, Opened, VerdictCount};
+use crate::findings::{self, AuditEntry, Changed, Decided, Filter, Listed, Opened};
 use crate::instances::{Instance, Instances, OtherInstance};
-use crate::pending::{BATCH_ENTRIES, Observation, Pending};
+use crate::pending::{BATCH_ENTRIES, Pending};
 use crate::record::Waiting;
 use crate::telemetry::Telemetry;
 use crate::{StoreError, Writer};
@@ -137,20 +137,12 @@ impl Store {
         Ok((store, writer))
     }
 
-    // === baselines and observations ===
+    // === baselines ===
 
     /// Where the state changes of the lane of `server` go. The name has to be the same after a restart.
     #[must_use]
     pub fn state_of(&self, server: Text) -> ServerState {
         ServerState { store: self.clone(), server }
-    }
-
-    /// Takes an observation, to be written soon.
-    ///
-    /// # Errors
-    /// [`StateRefused`] if it will not be written.
-    pub fn observe(&self, observation: Observation) -> Result<(), StateRefused> {
-        self.take_in(|pending| pending.observe(observation))
     }
 
     /// Hands out all baselines of a server, in batches. What is not written yet is not among them.
@@ -173,22 +165,6 @@ impl Store {
             Err(error) => self.0.telemetry.failed(error.kind()),
         }
         restored
-    }
-
-    /// Observations of one key since a time, the oldest first, at most [`MAX_OBSERVATIONS`](crate::MAX_OBSERVATIONS).
-    ///
-    /// # Errors
-    /// [`StoreError`] if the store cannot be read.
-    pub async fn observations(
-        &self,
-        server: &Text,
-        key: &Text,
-        since: Timestamp,
-    ) -> Result<Vec<Observation>, StoreError> {
-        let read = self.on(|database| bulk::observations(database, server, key, since).boxed()).await;
-        let (seen, unreadable) = read?;
-        self.0.telemetry.unreadable("observations", unreadable);
-        Ok(seen)
     }
 
     // === findings ===
@@ -368,12 +344,12 @@ impl Store {
         *self.0.unwritten.lock() = trouble;
     }
 
-    /// How findings that were applied since a time turned out, by kind.
+    /// What came of what was done about findings, by kind, as long as outcomes are kept.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read.
-    pub async fn verdicts(&self, since: Timestamp) -> Result<Vec<VerdictCount>, StoreError> {
-        self.on(|database| findings::verdicts(database, since).boxed()).await
+    pub async fn track_records(&self) -> Result<Vec<TrackRecord>, StoreError> {
+        self.on(|database| findings::track_records(database).boxed()).await
     }
 
     // === other collectors ===

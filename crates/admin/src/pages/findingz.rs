@@ -7,7 +7,7 @@ mod card;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbintel_model::finding::SimilarCase;
+use dbintel_model::finding::{SimilarCase, TrackRecord};
 use dbintel_model::{Finding, FindingId, Text};
 use dbintel_pipeline::{Command, FindingLine, WatchedView};
 
@@ -33,6 +33,8 @@ struct Queue {
     similar: BTreeMap<FindingId, Vec<SimilarCase>>,
     watched: Vec<(Text, WatchedView)>,
     watched_further: usize,
+    /// All views have the same, since the store has it.
+    records: Vec<TrackRecord>,
     /// What is wrong with the store, each thing once.
     store_trouble: BTreeSet<Text>,
 }
@@ -90,6 +92,7 @@ fn all(page: &mut Page, cx: &AdminContext, queue: &Queue) {
         card::card(page, cx, (lane, finding), queue.similar(finding.id));
     }
     watch_list(page, cx, queue);
+    record(page, &queue.records);
 }
 
 fn list(page: &mut Page, cx: &AdminContext, queue: &Queue) {
@@ -173,6 +176,30 @@ fn watch_list(page: &mut Page, cx: &AdminContext, queue: &Queue) {
     }
 }
 
+/// Whether what was done helped, of all servers that share the store.
+fn record(page: &mut Page, records: &[TrackRecord]) {
+    if records.is_empty() {
+        return;
+    }
+    page.section("What came of what was done");
+    let row = |record: &TrackRecord| {
+        let TrackRecord { kind, confirmed, no_effect, harmful, inconclusive } = *record;
+        let count = |count: u64| Cell::number(count.to_string());
+        [
+            Cell::text(card::kind(kind)),
+            Cell::number(record.success()),
+            count(confirmed),
+            count(no_effect),
+            count(harmful),
+            count(inconclusive),
+        ]
+    };
+    page.table(
+        ["findings", "#success", "#confirmed", "#no effect", "#harmful", "#inconclusive"],
+        records.iter().map(row),
+    );
+}
+
 // === impl Queue ===
 
 impl Queue {
@@ -191,6 +218,7 @@ impl Queue {
                 queue.watched_further += view.watched_further;
                 queue.store_trouble.extend(view.store_trouble);
                 queue.similar.extend(view.similar);
+                queue.records = view.records;
             }
         }
         queue.lines.sort_by(|(_, one), (_, other)| one.by_urgency(other));

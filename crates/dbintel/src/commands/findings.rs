@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 use dbintel_config::{Environment as _, ProcessEnvironment};
 use dbintel_model::finding::{
     Chart, Decision, DecisionAction, FindingKind, FindingState, Lock, Questions, SimilarCase, TimeLost,
-    digits, digits_or, similar_cases,
+    TrackRecord, digits, digits_or, similar_cases,
 };
 use dbintel_model::{Clock as _, Finding, SystemClock, Text};
 use dbintel_pipeline::memory::MemoryAccounts;
@@ -100,6 +100,9 @@ async fn list(store: &Store, options: &ListFindings) -> anyhow::Result<()> {
     } else {
         print(&overview(&listed.findings))?;
     }
+    if !options.json {
+        print(&success(&store.track_records().await?))?;
+    }
     let mut notes = String::new();
     if listed.more {
         notes.push_str("there are more; see --limit\n");
@@ -144,6 +147,23 @@ fn overview(findings: &[Finding]) -> String {
         ]
     });
     table(["ID", "STATE", "EVIDENCE", "KIND", "DATABASE", "LOST/DAY", "WHAT"], rows)
+}
+
+/// What came of what was done, by kind of finding; nothing before any of it was measured.
+fn success(records: &[TrackRecord]) -> String {
+    if records.is_empty() {
+        return String::new();
+    }
+    let rows = records.iter().map(|record| {
+        let TrackRecord { kind, confirmed, no_effect, harmful, inconclusive } = *record;
+        let counts = [confirmed, no_effect, harmful, inconclusive].map(|count| count.to_string());
+        let [confirmed, no_effect, harmful, inconclusive] = counts;
+        [kind.to_string(), record.success(), confirmed, no_effect, harmful, inconclusive]
+    });
+    format!(
+        "\n{}",
+        table(["DONE ABOUT", "SUCCESS", "CONFIRMED", "NO EFFECT", "HARMFUL", "INCONCLUSIVE"], rows)
+    )
 }
 
 /// All a DBA needs at night, the most important first.
@@ -232,6 +252,9 @@ fn lived(finding: &Finding, line: &mut impl FnMut(String)) {
     if let Some(applied) = &finding.applied {
         line(format!("{} applied: {}", applied.at, plain(&applied.how)));
     }
+    if let Some(at) = finding.rolled_back_at {
+        line(format!("{at} undone"));
+    }
     if let Some(outcome) = &finding.outcome {
         line(format!("{} {}: {}", outcome.at, outcome.verdict, plain(&outcome.sentence)));
     }
@@ -292,11 +315,25 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dbintel_model::finding::Verdict;
+
     use super::*;
 
     #[test]
     fn a_terminal_obeys_nothing_of_what_somebody_wrote() {
         assert_eq!(plain("a\u{1b}[2Jb\r\nc\u{9b}d"), "a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}d");
+    }
+
+    #[test]
+    fn a_list_ends_with_what_came_of_what_was_done() {
+        let mut record = TrackRecord::new(FindingKind::PlanRegression);
+        for (verdict, count) in [(Verdict::Confirmed, 3), (Verdict::Harmful, 1), (Verdict::Inconclusive, 2)] {
+            record.add(verdict, count);
+        }
+        let text = success(&[record]);
+        let words: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(words, ["plan_regression", "50", "%", "of", "6", "3", "0", "1", "2"]);
+        assert_eq!(success(&[]), "");
     }
 
     #[test]

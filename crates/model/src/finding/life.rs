@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Finding;
 use super::closed_set;
 use super::evidence::TimeLost;
 use super::state::{FindingState, IllegalStep, Step, Verdict};
+use super::{Finding, FindingKind};
 use crate::{Text, Timestamp};
 
 /// Bytes of the reason of a decision.
@@ -83,6 +83,55 @@ pub struct Outcome {
     pub time_lost: Option<TimeLost>,
     /// All of this in words.
     pub sentence: Text,
+}
+
+/// What came of what was done about findings of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackRecord {
+    /// The kind.
+    pub kind: FindingKind,
+    /// How often it helped.
+    pub confirmed: u64,
+    /// How often it changed nothing.
+    pub no_effect: u64,
+    /// How often it made things worse.
+    pub harmful: u64,
+    /// How often it could not be told.
+    pub inconclusive: u64,
+}
+
+// === impl TrackRecord ===
+
+impl TrackRecord {
+    /// One with nothing in it yet.
+    #[must_use]
+    pub const fn new(kind: FindingKind) -> Self {
+        Self { kind, confirmed: 0, no_effect: 0, harmful: 0, inconclusive: 0 }
+    }
+
+    /// Adds as many of one verdict.
+    pub const fn add(&mut self, verdict: Verdict, count: u64) {
+        let of = match verdict {
+            Verdict::Confirmed => &mut self.confirmed,
+            Verdict::NoEffect => &mut self.no_effect,
+            Verdict::Harmful => &mut self.harmful,
+            Verdict::Inconclusive => &mut self.inconclusive,
+        };
+        *of = of.saturating_add(count);
+    }
+
+    /// The success rate: what helped of all that was measured, also of what could not be told.
+    #[must_use]
+    pub fn success(&self) -> String {
+        let measured = self.measured();
+        let percent = self.confirmed.saturating_mul(100).checked_div(measured).unwrap_or_default();
+        format!("{percent} % of {measured}")
+    }
+
+    const fn measured(&self) -> u64 {
+        let told = self.confirmed.saturating_add(self.no_effect).saturating_add(self.harmful);
+        told.saturating_add(self.inconclusive)
+    }
 }
 
 // === impl Decision ===

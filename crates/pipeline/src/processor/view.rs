@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use dbintel_model::finding::{Category, Effect, FindingKind, FindingState, SimilarCase, TimeLost};
+use dbintel_model::finding::{
+    Category, Effect, FindingKind, FindingState, SimilarCase, TimeLost, TrackRecord,
+};
 use dbintel_model::{Finding, FindingId, Text, Timestamp};
 
 /// The findings of a server that have not come to their end, and the statements that may lead to more.
@@ -19,6 +21,8 @@ pub struct FindingsView {
     pub watched_further: usize,
     /// Past findings that resemble those in full, by their ids: context, never evidence. The store has them.
     pub similar: BTreeMap<FindingId, Vec<SimilarCase>>,
+    /// What came of what was done about findings of any server, by kind. The store has it.
+    pub records: Vec<TrackRecord>,
     /// Why the store could not be asked what persons decided, and what to do about it.
     pub store_trouble: Option<Text>,
 }

@@ -1,7 +1,8 @@
 //! Findings from being opened to being deleted.
 
 use dbintel_model::finding::{
-    Applied, FindingEvent, FindingNews, FindingState, IllegalStep, Outcome, PastCase, Step, Verdict,
+    Applied, FindingEvent, FindingNews, FindingState, IllegalStep, Outcome, PastCase, Step, TrackRecord,
+    Verdict,
 };
 
 use futures_util::FutureExt as _;
@@ -93,8 +94,8 @@ async fn a_finding_lives_and_its_life_is_kept(fixture: Fixture) {
     let expected =
         AuditEntry { finding: ids.id, kind: fresh.kind, decision: decision(DecisionAction::Accept) };
     assert_eq!(audit, [expected]);
-    let verdicts = store.verdicts(NOW).await.unwrap();
-    assert_eq!(verdicts, [VerdictCount { kind: fresh.kind, verdict: Verdict::Harmful, count: 1 }]);
+    let records = store.track_records().await.unwrap();
+    assert_eq!(records, [TrackRecord { harmful: 1, ..TrackRecord::new(fresh.kind) }]);
     let refused = store.decide(ids.id, decision(DecisionAction::Reject)).await;
     let expected = IllegalStep { state: FindingState::Harmful, step: Step::Reject };
     assert!(matches!(refused, Err(StoreError::Step(step)) if step == expected), "{refused:?}");

@@ -1,4 +1,4 @@
-//! Baselines and observations.
+//! Baselines.
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -12,9 +12,9 @@ use crate::database::{Database, Durability, transaction};
 on_every_database!(
     the_latest_value_of_a_key_is_restored,
     ten_thousand_baselines_are_restored,
-    observations_are_given_by_key_and_time,
     the_writer_writes_and_leaves_nothing_behind,
     a_schema_of_a_later_version_is_refused,
+    an_earlier_schema_is_brought_up_to_date,
 );
 
 async fn the_latest_value_of_a_key_is_restored(fixture: Fixture) {
@@ -65,26 +65,6 @@ async fn ten_thousand_baselines_are_restored(fixture: Fixture) {
     }
 }
 
-async fn observations_are_given_by_key_and_time(fixture: Fixture) {
-    let opened = fixture.open().await;
-    let seen = |key: &'static str, seconds| Observation {
-        server: "db:5432".into(),
-        key: key.into(),
-        at: NOW.plus(Duration::from_secs(seconds)),
-        value: vec![seconds as u8],
-    };
-    for observation in [seen("a", 3), seen("a", 1), seen("b", 2), seen("a", 2), seen("a", 2)] {
-        opened.store.observe(observation).unwrap();
-    }
-    opened.writer.flush().await.unwrap();
-    let since = NOW.plus(Duration::from_secs(2));
-    let read = opened.store.observations(&"db:5432".into(), &"a".into(), since).await.unwrap();
-    assert_eq!(read, [seen("a", 2), seen("a", 3)]);
-    fixture.clock.advance(31 * DAY);
-    opened.writer.delete().await;
-    assert_eq!(opened.store.observations(&"db:5432".into(), &"a".into(), NOW).await.unwrap(), []);
-}
-
 async fn the_writer_writes_and_leaves_nothing_behind(fixture: Fixture) {
     let opened = fixture.open().await;
     let shutdown = CancellationToken::new();
@@ -130,9 +110,35 @@ async fn a_schema_of_a_later_version_is_refused(fixture: Fixture) {
         Ok(opened) => opened.store.findings(&Filter::default()).await.map(|_| ()),
         Err(error) => Err(error),
     };
-    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 1 })), "{refused:?}");
-    later(1).await;
+    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 2 })), "{refused:?}");
+    later(2).await;
     assert_eq!(fixture.open().await.restored().await.len(), 1);
+}
+
+async fn an_earlier_schema_is_brought_up_to_date(fixture: Fixture) {
+    for _ in 0..2 {
+        let opened = fixture.open().await;
+        opened.put("a", Some(b"1"));
+        opened.writer.flush().await.unwrap();
+        assert_eq!(opened.restored().await.len(), 1);
+        // The second time this fails unless the table is gone.
+        let make_first = |database: Arc<Database>| {
+            async move {
+                transaction!(database, Durability::Durable, connection => {
+                    for text in [
+                        "CREATE TABLE dbintel_observations (server TEXT NOT NULL)",
+                        "UPDATE dbintel_meta SET value = 1 WHERE name = 'schema'",
+                    ] {
+                        sqlx::query(text).execute(&mut *connection).await?;
+                    }
+                });
+                Ok(())
+            }
+            .boxed()
+        };
+        opened.store.on(make_first).await.unwrap();
+        opened.store.close().await;
+    }
 }
 
 #[tokio::test]

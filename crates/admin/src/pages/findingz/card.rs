@@ -241,6 +241,9 @@ fn life(page: &mut Page, cx: &AdminContext, finding: &Finding) {
     if let Some(applied) = &finding.applied {
         facts.push(("applied".to_owned(), Cell::text(format!("{}: {}", at(applied.at), applied.how))));
     }
+    if let Some(undone) = finding.rolled_back_at {
+        facts.push(("undone".to_owned(), Cell::text(at(undone))));
+    }
     if let Some(outcome) = &finding.outcome {
         facts.push((
             outcome.verdict.to_string(),
@@ -279,7 +282,7 @@ fn numbers(page: &mut Page, finding: &Finding) {
 }
 
 /// A kind as a person would say it.
-const fn kind(kind: FindingKind) -> &'static str {
+pub(super) const fn kind(kind: FindingKind) -> &'static str {
     match kind {
         FindingKind::PlanRegression => "slower since its plan changed",
         FindingKind::RegressionWithoutPlanChange => "slower without a known change of plan",

@@ -2,8 +2,8 @@
 
 use dbintel_model::finding::{
     Applied, Category, Cause, Chart, ChartPoint, Decision, DecisionAction, Effect, Evidence, FindingKind,
-    Lock, Outcome, PastCase, PlanFlip, Questions, ServerIdentity, Source, Subject, TimeLost, Verdict,
-    similar_cases,
+    Lock, Outcome, PastCase, PlanFlip, Questions, ServerIdentity, Source, Subject, TimeLost, TrackRecord,
+    Verdict, similar_cases,
 };
 use dbintel_model::{Finding, FindingId, PlanFingerprint, PlanRung, Server, Text};
 use dbintel_pipeline::{FindingLine, FindingsView, HourView, StatementView, StatementsView, WatchedView};
@@ -125,6 +125,7 @@ fn finding(id: u128, lost_seconds: f64, text: &str) -> Finding {
     finding.questions = Some(Questions { worst_case, survivable, worth_it, detect_and_recover });
     let decision = Decision::try_new(DecisionAction::Accept, text, start_time(), Some(text)).unwrap();
     finding.decide(decision).unwrap();
+    finding.rolled_back_at = Some(start_time());
     finding
 }
 
@@ -223,6 +224,7 @@ async fn a_finding_says_everything_and_what_it_says_stays_text() {
             "how it shows, and the way back?",
             "Its life so far",
             "accept",
+            "undone",
         ];
         let mut from = html.find("<h2>000000000000 on postgresql/orders").expect("a card");
         for text in in_order {
@@ -292,7 +294,11 @@ async fn the_queue_begins_with_what_loses_the_most_on_whatever_server() {
         let further = FindingLine::of(&finding(base << 100, seconds / 8.0, "in a line"));
         let watched = vec![watched(if base == 1 { "11" } else { "22" }, seconds, "slow")];
         let findings = vec![finding(base << 110, seconds, "in full"), rejected];
+        let mut record = TrackRecord::new(FindingKind::PlanRegression);
+        (0..3).for_each(|_| record.add(Verdict::Confirmed, 1));
+        record.add(Verdict::NoEffect, 1);
         FindingsView {
+            records: vec![record],
             findings,
             further: vec![further],
             watched,
@@ -311,6 +317,8 @@ async fn the_queue_begins_with_what_loses_the_most_on_whatever_server() {
     let watch = &html[html.find("<h2>Watch list").unwrap()..];
     assert!(watch.find(">22</a>").unwrap() < watch.find(">11</a>").unwrap());
     contains_all(watch, &["And 6 more that lose less."]);
+    // What the store has of all servers is there once.
+    assert_eq!(watch.matches("<td class=\"n\">75 % of 4</td>").count(), 1, "{watch}");
     let html = get(&cx, "/debug/findingz?receiver=postgresql%2Forders").await;
     assert!(html.contains(">11</a>") && !html.contains("postgresql/billing"));
 }

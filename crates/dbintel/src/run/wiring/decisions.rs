@@ -18,6 +18,9 @@ const READING_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// The answers of a lane with what the store knows. Where it cannot be read, they stay as they are, and say so.
 pub(super) async fn decided(store: &Store, past: &PastCases, mut replies: LaneReplies) -> LaneReplies {
+    for view in replies.iter_mut().filter_map(|(_, reply)| reply.findings.as_mut()) {
+        view.records = past.records();
+    }
     let views = || replies.iter().filter_map(|(_, reply)| reply.findings.as_ref());
     if views().all(|view| view.findings.is_empty() && view.further.is_empty()) {
         return replies;
