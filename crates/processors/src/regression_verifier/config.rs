@@ -61,7 +61,7 @@ pub struct RegressionVerifierSettings {
 pub struct CapSettings {
     /// Each time blocks are judged. Default 10.
     pub per_run: usize,
-    /// Open at the same time about one statement or object. Default 2.
+    /// Open at the same time about one object: the table that their first cause names, or else the statement. Default 2.
     pub per_object: usize,
     /// Within an hour. Default 20.
     pub per_hour: usize,

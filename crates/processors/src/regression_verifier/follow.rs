@@ -146,8 +146,9 @@ impl RegressionVerifier {
             return;
         }
         let Some(candidate) = self.candidate(subject, &verdict, now) else { return };
+        let renewed = self.finished(candidate.finding);
         let Some(kept) = self.findings.get_mut(id) else { return };
-        let held = std::mem::replace(&mut kept.finding, candidate.finding);
+        let held = std::mem::replace(&mut kept.finding, renewed);
         let finding = &mut kept.finding;
         (finding.id, finding.state, finding.opened_at) = (held.id, held.state, held.opened_at);
         (finding.decisions, finding.updated_at) = (held.decisions, now);

@@ -3,8 +3,8 @@
 //! The same locks as for a regression, the other way up. Each is told once and closed at once, so that no queue holds it.
 
 use dbintel_evidence::Verdict;
-use dbintel_model::finding::{FindingKind, FindingNews};
-use dbintel_model::{FindingEvent, Timestamp};
+use dbintel_model::Timestamp;
+use dbintel_model::finding::FindingKind;
 
 use super::report::{self, Place};
 use super::{RegressionVerifier, causes};
@@ -52,13 +52,11 @@ impl RegressionVerifier {
         let place = Place { server: &target.server, node: node.as_deref(), now };
         let causes = causes::of_the_plan(trial, &statement.about, verdict, &self.events);
         let mut finding = report::improvement(place, (trial, statement), verdict, &causes, &mut self.clock);
-        finding.trim();
         // One that is new is open, and what is open can be resolved.
         let _ = finding.resolve(now);
-        self.telemetry.opened(&finding);
+        let finding = self.told(finding);
         self.findings.tell(kind, id, now);
         self.unstored.closed(&finding);
-        self.pending.push(FindingEvent { news: FindingNews::Opened, finding });
     }
 }
 

@@ -46,6 +46,17 @@ pub(super) struct Kept {
     pub(super) cause: Option<Event>,
 }
 
+// === impl Kept ===
+
+impl Kept {
+    /// Whether both are about one object: the table that the first cause of both is about, as with all statements that one dropped index made
+    /// slower, or else the same statement.
+    fn is_of_object(&self, subject: u64, cause: Option<&Event>) -> bool {
+        let is_of_table = |(own, other): (&Event, &Event)| own.is_of_same_table(other);
+        self.subject == subject || self.cause.as_ref().zip(cause).is_some_and(is_of_table)
+    }
+}
+
 // === impl Findings ===
 
 impl Findings {
@@ -68,21 +79,21 @@ impl Findings {
         }
     }
 
-    /// Whether a finding may be opened now, after `opened` others of the same run.
+    /// Whether a finding with this cause may be opened now, after `opened` others of the same run.
     ///
     /// # Errors
     /// Why not.
     pub(super) fn may_open(
         &mut self,
         finding: &Finding,
-        subject: u64,
+        (subject, cause): (u64, Option<&Event>),
         opened: usize,
         now: Timestamp,
     ) -> Result<(), &'static str> {
         while self.lately.front().is_some_and(|first| now.since(*first) >= self.hour) {
             self.lately.pop_front();
         }
-        let of_object = self.open.values().filter(|kept| kept.subject == subject).count();
+        let of_object = self.open.values().filter(|kept| kept.is_of_object(subject, cause)).count();
         let is_told = self.is_told(finding.kind, subject, now);
         match () {
             () if is_told || self.has(finding.kind, subject) => Err("cool_down"),

@@ -70,11 +70,10 @@ pub(super) fn improvement(
     finding.ceiling = category(verdict.ceiling);
     finding.effect = Some(effect(verdict));
     finding.time_lost = Some(time_lost(verdict));
-    let marked = if verdict.is_accelerated() { accelerated(verdict) } else { String::new() };
     let number = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| format!("{value:.2}"));
     let numbers = &verdict.numbers;
     finding.summary = format!(
-        "{marked}Query {} takes {} ms per call instead of {} ms since its plan changed at {}: at most {} times as long.",
+        "Query {} takes {} ms per call instead of {} ms since its plan changed at {}: at most {} times as long.",
         statement.about.key.query_id,
         number(numbers.mean_after_ms),
         number(numbers.mean_before_ms),
@@ -89,8 +88,16 @@ pub(super) fn improvement(
     finding
 }
 
-fn accelerated(verdict: &Verdict) -> String {
-    format!("[accelerated {} times] ", verdict.scale.acceleration().factor())
+/// Says, first of all, that time was accelerated, wherever a finding is read: in its summary, its numbers and how it may be wrong.
+/// Nothing is concluded from it but that it can be looked at.
+pub(super) fn mark_accelerated(finding: &mut Finding, factor: f64) {
+    finding.category = finding.category.min(Category::Careful);
+    finding.summary = format!("[accelerated {factor} times] {}", finding.summary).into();
+    let mode = "Time was accelerated: this is a demonstration and no evidence about a server.";
+    finding.failure_modes.insert(0, mode.into());
+    let detail = "hours, days and patience are divided by it";
+    let number = Evidence::new("acceleration", Some(factor), "1", Source::Configured, detail);
+    finding.evidence.insert(0, number);
 }
 
 /// A finding about a statement with nothing in it yet.
@@ -305,13 +312,12 @@ fn summary(statement: &Statement, trial: &Trial, verdict: &Verdict) -> String {
     let number = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "?".to_owned(), |value| format!("{value:.digits$}"))
     };
-    let marked = if verdict.is_accelerated() { accelerated(verdict) } else { String::new() };
     let since = match &trial.flip {
         Some(_) => format!("since its plan changed at {}", trial.at),
         None => format!("since {}, without a known change of plan", trial.at),
     };
     format!(
-        "{marked}Query {} takes {} ms per call instead of {} ms {since}: at least {} times as long, at {} times the work.",
+        "Query {} takes {} ms per call instead of {} ms {since}: at least {} times as long, at {} times the work.",
         statement.about.key.query_id,
         number(numbers.mean_after_ms, 2),
         number(numbers.mean_before_ms, 2),
@@ -343,10 +349,6 @@ fn modes(verdict: &Verdict, trial: &Trial) -> Vec<Text> {
     }
     if verdict.conclusion == Conclusion::CpuBound {
         modes.push("Nothing measures processor time per statement here; it is what is left.".to_owned());
-    }
-    if verdict.is_accelerated() {
-        modes
-            .push("Time was accelerated: this is a demonstration and no evidence about a server.".to_owned());
     }
     modes.into_iter().map(Text::from).collect()
 }

@@ -87,7 +87,6 @@ impl RegressionVerifier {
             report::regression(place, kind, (trial, statement), verdict, &ranked, &mut self.clock);
         finding.for_review = verdict.is_for_review(self.court.thresholds())
             && verdict.numbers.t.is_some_and(|t| t <= self.court.thresholds().t_auto);
-        finding.trim();
         Some(Candidate {
             finding,
             subject: id,
@@ -105,8 +104,8 @@ impl RegressionVerifier {
         candidates.sort_by(|a, b| lost(b).total_cmp(&lost(a)).then(a.subject.cmp(&b.subject)));
         let mut opened = 0;
         for candidate in self.join_simultaneous(candidates, now) {
-            let (subject, kind) = (candidate.subject, candidate.finding.kind);
-            match self.findings.may_open(&candidate.finding, subject, opened, now) {
+            let kind = candidate.finding.kind;
+            match self.may_open(&candidate, opened, now) {
                 Err(why) => self.telemetry.suppressed(why),
                 Ok(()) => {
                     opened += 1;
@@ -115,7 +114,7 @@ impl RegressionVerifier {
                         .flatten();
                     self.open_finding(candidate, now);
                     if let Some(stale) = stale {
-                        match self.findings.may_open(&stale.finding, stale.subject, opened, now) {
+                        match self.may_open(&stale, opened, now) {
                             Err(why) => self.telemetry.suppressed(why),
                             Ok(()) => {
                                 opened += 1;
@@ -128,9 +127,14 @@ impl RegressionVerifier {
         }
     }
 
+    fn may_open(&mut self, candidate: &Candidate, opened: usize, now: Timestamp) -> Result<(), &'static str> {
+        let Candidate { finding, subject, cause, .. } = candidate;
+        self.findings.may_open(finding, (*subject, cause.as_ref()), opened, now)
+    }
+
     fn open_finding(&mut self, candidate: Candidate, now: Timestamp) {
         let Candidate { finding, subject, cause, regression, .. } = candidate;
-        self.telemetry.opened(&finding);
+        let finding = self.told(finding);
         if regression.is_some()
             && let Some(trial) = self.trials.get_mut(subject)
         {
@@ -138,8 +142,24 @@ impl RegressionVerifier {
             self.unstored.trial(subject);
         }
         self.unstored.finding(finding.id);
-        self.pending.push(FindingEvent { news: FindingNews::Opened, finding: finding.clone() });
         self.findings.open(Kept { finding, subject, cause }, now);
+    }
+
+    /// Every finding is told by this and no other way, so that none lacks the mark of accelerated time. Gives it as it was told.
+    pub(super) fn told(&mut self, finding: Finding) -> Finding {
+        let finding = self.finished(finding);
+        self.telemetry.opened(&finding);
+        self.pending.push(FindingEvent { news: FindingNews::Opened, finding: finding.clone() });
+        finding
+    }
+
+    /// A finding with the mark of accelerated time, if it is, and within its bounds.
+    pub(super) fn finished(&self, mut finding: Finding) -> Finding {
+        if self.config.is_accelerated() {
+            report::mark_accelerated(&mut finding, self.config.settings().acceleration);
+        }
+        finding.trim();
+        finding
     }
 
     /// Of many changes of plan in one hour, the regressions become one finding about the server; so do as many regressions
@@ -183,8 +203,7 @@ impl RegressionVerifier {
         let (target, node) = self.place.as_ref()?;
         let place = Place { server: &target.server, node: node.as_deref(), now };
         let findings: Vec<Finding> = parts.iter().map(|part| part.finding.clone()).collect();
-        let mut finding = report::server_wide(place, &findings, self.clock.hour_begins(hour));
-        finding.trim();
+        let finding = report::server_wide(place, &findings, self.clock.hour_begins(hour));
         for part in parts {
             self.telemetry.suppressed("merged");
             self.end_trial(part.subject, "merged");

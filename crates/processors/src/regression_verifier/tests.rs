@@ -1,5 +1,6 @@
 //! The processor on simulated time: weeks of statements, and what is found in them.
 
+mod accelerated;
 mod bounds;
 mod decisions;
 mod kinds;

@@ -42,7 +42,7 @@ proptest! {
             id += 1;
             let candidate = finding(id, kind, at(now));
             let first = findings.iter().next().map(|kept| kept.finding.id);
-            if findings.may_open(&candidate, subject, opened, at(now)).is_ok() {
+            if findings.may_open(&candidate, (subject, None), opened, at(now)).is_ok() {
                 findings.open(Kept { finding: candidate, subject, cause: None }, at(now));
                 opened += 1;
                 prop_assert!(opened <= per_run);
@@ -55,7 +55,7 @@ proptest! {
             } else if let Some(first) = first.filter(|_| later % 3 == 0) {
                 let kept = findings.close(first, at(now)).unwrap();
                 told.push((kept.finding.kind, kept.subject, now));
-                let same = findings.may_open(&finding(id, kept.finding.kind, at(now)), kept.subject, 0, at(now));
+                let same = findings.may_open(&finding(id, kept.finding.kind, at(now)), (kept.subject, None), 0, at(now));
                 prop_assert_eq!(same, Err("cool_down"));
             }
         }
@@ -69,7 +69,7 @@ fn both_tables_are_bounded() {
     let mut refused = 0;
     for n in 0..6_000 {
         let candidate = finding(n.into(), FindingKind::PlanRegression, at(n));
-        match findings.may_open(&candidate, n, 0, at(n)) {
+        match findings.may_open(&candidate, (n, None), 0, at(n)) {
             Ok(()) => findings.open(Kept { finding: candidate, subject: n, cause: None }, at(n)),
             Err(why) => {
                 assert_eq!(why, "open_limit");
@@ -94,7 +94,7 @@ fn acceleration_shortens_the_hour_of_the_cap() {
             at(0),
         );
         assert_eq!(
-            findings.may_open(&finding(2, FindingKind::PlanRegression, at(61)), 2, 0, at(61)),
+            findings.may_open(&finding(2, FindingKind::PlanRegression, at(61)), (2, None), 0, at(61)),
             expected
         );
     }

@@ -8,7 +8,7 @@ use crate::regression_verifier::clock::BlockClock;
 use crate::regression_verifier::statement::Statement;
 use crate::regression_verifier::trial::Trial;
 
-use Source::{Computed, Configured, Measured, Planner};
+use Source::{Computed, Measured, Planner};
 
 pub(super) fn of(
     verdict: &Verdict,
@@ -220,10 +220,6 @@ fn about_the_change(verdict: &Verdict, trial: &Trial, all: &mut Vec<Evidence>) {
         let detail = "part of the added time that is waiting, at two errors of the shares";
         add("waiting_part_low", waited.part().map(|part| part.low), "1", Computed, detail);
         add("waiting_part_high", waited.part().map(|part| part.high), "1", Computed, detail);
-    }
-    if verdict.is_accelerated() {
-        let factor = verdict.scale.acceleration().factor();
-        add("acceleration", Some(factor), "1", Configured, "hours, days and patience are divided by it");
     }
 }
 

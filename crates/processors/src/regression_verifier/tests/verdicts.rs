@@ -304,19 +304,6 @@ fn many_changes_at_once_are_one_finding_about_the_server() {
 }
 
 #[test]
-fn acceleration_divides_time_and_marks_the_finding() {
-    let mut world =
-        World::after_a_week("{acceleration: 60, lost_time_per_day: 0s, review_lost_time_per_day: 0s}");
-    world.flip(7, 5.0, 5.0, &[]);
-    world.hours(40);
-    assert_eq!(world.opened(), ["plan_regression careful"]);
-    let finding = &world.found.last().unwrap().finding;
-    assert_eq!(finding.category, Category::Careful);
-    assert!(finding.summary.starts_with("[accelerated 60 times]"), "{}", finding.summary);
-    assert!(finding.failure_modes.iter().any(|mode| mode.starts_with("Time was accelerated")));
-}
-
-#[test]
 fn what_may_mix_two_entries_is_no_evidence() {
     use dbintel_model::Record;
     let mut world = world("{}");
