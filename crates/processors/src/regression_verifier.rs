@@ -53,6 +53,7 @@ mod sums;
 mod table;
 mod telemetry;
 mod trial;
+mod undone;
 mod unprompted;
 mod vanished;
 mod waits;
@@ -215,6 +216,7 @@ impl RegressionVerifier {
                 let lost = self.events.note(change, at);
                 self.telemetry.limit("verifier_events", u64::from(lost));
                 self.unstored.events = true;
+                self.undone(at);
                 self.answered(change.not_before, at);
             }
             _ => {}

@@ -175,6 +175,22 @@ impl Event {
         }
     }
 
+    /// Whether it is the same again, and takes back what answered that: the index dropped or created once more, or the setting with the
+    /// value it had.
+    pub(super) fn repeats(&self, cause: &Self) -> bool {
+        let is_index = |action| cause.is_index(action) && self.is_index(action);
+        match cause.kind {
+            ChangeKind::Ddl => (is_index("dropped") || is_index("created")) && self.is_of_same_table(cause),
+            ChangeKind::Setting => {
+                self.kind == ChangeKind::Setting
+                    && (&self.subject, &self.role, &self.database)
+                        == (&cause.subject, &cause.role, &cause.database)
+                    && self.after == cause.after
+            }
+            _ => false,
+        }
+    }
+
     /// What it was, in few words: those with which a cause of a plan change begins, as `plan_extractor` tells it.
     pub(super) fn said(&self) -> String {
         let mut text = self.kind.as_str().replace('_', " ");

@@ -1,6 +1,6 @@
 //! What becomes of a finding.
 
-use dbintel_model::finding::{FindingKind, Verdict};
+use dbintel_model::finding::{FindingKind, FindingNews, FindingState, Verdict};
 
 use super::world::World;
 
@@ -260,4 +260,65 @@ fn caps_hold_back_what_was_judged() {
     // What was held back comes later, one an hour.
     world.hours(4);
     assert_eq!(opened(&world), 3.0);
+}
+
+/// One dropped index is one object, however many statements it made slower.
+#[test]
+fn statements_with_one_table_as_their_cause_are_one_object() {
+    let mut world = World::after_a_week("{caps: {per_run: 10, per_object: 2, per_hour: 100}}");
+    world.index("dropped");
+    for statement in 3..8 {
+        world.flip(statement, 5.0, 5.0, &[DROPPED]);
+    }
+    // Another statement, about the same time, for a reason of its own.
+    world.flip(9, 5.0, 5.0, &[]);
+    world.hours(10);
+    let opened = world.found.iter().filter(|event| event.news == FindingNews::Opened);
+    let opened: Vec<_> = opened.map(|event| event.finding.subject.query_id.unwrap()).collect();
+    assert_eq!((opened.len(), opened.contains(&9)), (3, true), "{opened:?}");
+    let held_back = |why| world.count("regression_verifier_findings_suppressed_total", &[("reason", why)]);
+    assert!(held_back("per_object") >= 3.0 && held_back("per_run") == 0.0);
+}
+
+/// The index is created and dropped again within an hour: what was measured in between says nothing about it.
+#[test]
+fn a_repair_that_is_taken_back_while_it_is_measured_is_told_so() {
+    let mut world = regressed("{}");
+    world.index("created");
+    world.hours(1);
+    // Another index of the same table.
+    world.index_named("public.orders_cust", "dropped");
+    assert!(world.told().last().unwrap().contains("applied"), "{:?}", world.told());
+    world.hours(1);
+    world.index("dropped");
+    let undone_at = world.now();
+    let told = world.told();
+    let ends = ["plan_regression applied manual", "plan_regression inconclusive manual"];
+    assert_eq!(told[told.len() - 2..], ends, "{told:?}");
+    let [.., undone, ended] = world.found.as_slice() else { panic!("{told:?}") };
+    assert_eq!(undone.finding.rolled_back_at, Some(undone_at));
+    assert_eq!(undone.news, FindingNews::Changed { from: FindingState::Applied });
+    let outcome = ended.finding.outcome.as_ref().unwrap();
+    assert_eq!((outcome.verdict, outcome.measured_to), (Verdict::Inconclusive, undone_at));
+    assert!(outcome.sentence.starts_with("It was undone at "), "{}", outcome.sentence);
+}
+
+#[test]
+fn only_the_same_value_again_takes_back_a_setting() {
+    for (after, is_undone) in [("off", true), ("auto", false)] {
+        let mut world = World::after_a_week("{}");
+        world.setting("app", "enable_indexscan", ("on", "off"));
+        world.flip(7, 5.0, 5.0, &[("setting", "setting enable_indexscan of role app: on -> off")]);
+        world.hours(20);
+        world.setting("app", "enable_indexscan", ("off", "on"));
+        world.hours(1);
+        assert!(world.told().last().unwrap().contains("applied"), "{:?}", world.told());
+        world.setting("app", "enable_indexscan", ("on", after));
+        let last = &world.found.last().unwrap().finding;
+        assert_eq!(
+            (last.rolled_back_at.is_some(), last.state.is_final()),
+            (is_undone, is_undone),
+            "{last:?}"
+        );
+    }
 }

@@ -336,22 +336,31 @@ impl World {
 
     /// An index is dropped or created.
     pub(super) fn index(&mut self, action: &'static str) {
-        self.index_noticed(action, Some(self.now()), None);
+        self.index_named("public.orders_customer", action);
+    }
+
+    pub(super) fn index_named(&mut self, name: &'static str, action: &'static str) {
+        self.index_noticed((name, action), Some(self.now()), None);
     }
 
     /// The same, noticed now: it has happened since `not_before`.
     pub(super) fn index_since(&mut self, action: &'static str, not_before: Timestamp) {
-        self.index_noticed(action, None, Some(not_before));
+        self.index_noticed(("public.orders_customer", action), None, Some(not_before));
     }
 
-    fn index_noticed(&mut self, action: &'static str, at: Option<Timestamp>, not_before: Option<Timestamp>) {
+    fn index_noticed(
+        &mut self,
+        (name, action): (&'static str, &'static str),
+        at: Option<Timestamp>,
+        not_before: Option<Timestamp>,
+    ) {
         let definition = Some(Text::Static("btree (customer)"));
         let (before, after) = if action == "dropped" { (definition, None) } else { (None, definition) };
         self.see(vec![Record::Change(Box::new(Change {
             at,
             not_before,
             database: Some("shop".into()),
-            subject: Some("public.orders_customer".into()),
+            subject: Some(name.into()),
             before,
             after,
             facts: vec![
