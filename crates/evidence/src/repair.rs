@@ -5,7 +5,7 @@
 //! that is only the evening is not taken for a repair.
 
 use crate::case::{Block, Case, ControlPoint};
-use crate::locks::{Category, LockName};
+use crate::locks::Category;
 use crate::ratio::Bounds;
 use crate::rule::Judge;
 use crate::scale::TimeScale;
@@ -17,6 +17,10 @@ const NO_EFFECT: (f64, f64) = (0.9, 1.1);
 
 /// Returned: at most this share of the regression's step (as a logarithm) is left.
 const STEP_LEFT_MAX: f64 = 0.5;
+
+/// The time before the regression is known from at least so many blocks at the hours of day since the repair: as many as there have to be since it.
+/// It says where to return to; how sure it is that something changed is said by the comparison with the regressed blocks.
+const BASELINE_BLOCKS_MIN: usize = 6;
 
 /// The last hours, by which it is told whether a regression went away by itself.
 pub const GONE_HOURS: i64 = 12;
@@ -146,10 +150,10 @@ fn is_clear(against_regressed: &Verdict) -> bool {
     against_regressed.category >= Category::Careful
 }
 
-/// How many blocks of the baseline at these hours of day there are, and how many it takes to say where it was, where they are too few.
-fn lacks_hours(against_baseline: &Verdict) -> Option<(usize, f64)> {
-    let lock = against_baseline.lock(LockName::SameHourBlocks).filter(|lock| lock.failed())?;
-    Some((against_baseline.numbers.same_hour_blocks, lock.threshold?))
+/// How many blocks of the baseline at these hours of day are known, where they are too few.
+fn lacks_hours(against_baseline: &Verdict) -> Option<usize> {
+    let known = against_baseline.numbers.same_hour_blocks;
+    (known < BASELINE_BLOCKS_MIN).then_some(known)
 }
 
 /// The share of the step that is left: how far it is from the baseline now, of how far it was. `None` where it was nowhere.
@@ -218,8 +222,8 @@ impl Confirmation {
         let lacks = match &self.against_baseline {
             None => "nothing is known of the time before the regression".to_owned(),
             Some(verdict) => match lacks_hours(verdict) {
-                Some((have, need)) => format!(
-                    "of the time before the regression only {have} of {need} blocks at the same hours of day are known"
+                Some(known) => format!(
+                    "of the time before the regression only {known} of {BASELINE_BLOCKS_MIN} blocks at the same hours of day are known"
                 ),
                 None => "the regression was no slower than what is known of the time before it".to_owned(),
             },
