@@ -14,8 +14,8 @@
 //! * lifetime means are never used: only differences between readings are evidence;
 //! * what passes is not changed; findings follow in a batch of their own;
 //! * caps and cool-downs hold after the decision, and everything they hold back is counted;
-//! * every interval that changed a statement is given to the store as the hours of its day, so that a sudden end loses at most one
-//!   interval;
+//! * every interval that changed a statement is given to the store within [`STORED_WITHIN_SECONDS`], with the hour and the short block that are
+//!   not over, and so is what it saw of a trial, so that a sudden end loses at most one interval ([`keep`]);
 //! * a batch waits for its own intervals only: what is stored leaves with the seconds, and the look at all statements, at the
 //!   end of an hour, is done in parts ([`look`]).
 //!
@@ -82,7 +82,7 @@ pub use self::cured::CURED_MAX;
 pub use self::events::{EVENT_TEXT_BYTES_MAX, MAX_EVENTS};
 pub use self::hours::{HOURS_MAX, SHORTS_MAX, TRIAL_SHORTS_MAX};
 pub use self::improved::IMPROVEMENTS_PER_HOUR;
-pub use self::keep::{DAYS_STORED_PER_SECOND, STORED_PER_CALL};
+pub use self::keep::{STORED_PER_CALL, STORED_WITHIN_SECONDS};
 pub use self::life::{MAX_ENDED, MAX_OPEN_FINDINGS, MAX_TOLD};
 pub use self::look::{CLOSED_PER_CALL, JUDGED_PER_CALL, LOOKED_AT_PER_CALL};
 pub use self::show::{
@@ -253,10 +253,12 @@ impl RegressionVerifier {
         if let Some(plan) = &query.plan {
             let day = stored::day_of(lengths.places.hour);
             // Which sample was met last is chance, and another one is no change.
-            if !plan.rung.is_of_sample()
-                && statement.plans.see(plan.fingerprint.exact, plan.rung, query.interval.end, day)
-            {
-                self.unstored.about(statement.id);
+            if !plan.rung.is_of_sample() {
+                let before = statement.plans;
+                statement.plans.see(plan.fingerprint.exact, plan.rung, query.interval.end, day);
+                if statement.plans != before {
+                    self.unstored.about(statement.id);
+                }
             }
             if statement.is_under_trial
                 && let Some(trial) = self.trials.get_mut(statement.id)
@@ -265,6 +267,7 @@ impl RegressionVerifier {
                 let [new, other] = &mut trial.seen;
                 let seen = if plan.fingerprint.exact == flip.new.exact { new } else { other };
                 *seen = seen.saturating_add(1);
+                self.unstored.watch(statement.id);
             }
         }
         if let Some(times) = &query.plan_times
@@ -272,6 +275,7 @@ impl RegressionVerifier {
             && let Some(trial) = self.trials.get_mut(statement.id)
         {
             trial.note_times(times);
+            self.unstored.watch(statement.id);
         }
         self.unstored.day(statement);
         if is_kept { Ok(()) } else { Err(Ignored::TooLate) }
@@ -283,9 +287,8 @@ impl RegressionVerifier {
         let hour = self.lengths(query.interval).places.hour;
         if let Some(statement) = self.statements.enter(&query.key, query.text.as_ref()) {
             let counted = statement.timed_out.get_or_insert_with(|| Box::new(TimedOut::new(hour)));
-            if counted.note(hour, errors.timed_out) {
-                self.unstored.about(statement.id);
-            }
+            counted.note(hour, errors.timed_out);
+            self.unstored.about(statement.id);
         }
     }
 
@@ -321,10 +324,12 @@ impl RegressionVerifier {
         let hour = self.clock.places(at).hour;
         statement.note_session(session, hour);
         let id = statement.id;
+        self.unstored.about(id);
         if statement.is_under_trial
             && let Some(trial) = self.trials.get_mut(id)
         {
             trial.waits.note(hour, waits::counted(session));
+            self.unstored.watch(id);
         }
     }
 
@@ -379,7 +384,7 @@ impl RegressionVerifier {
         if let Some(statement) = self.statements.get_mut(id) {
             statement.is_under_trial = false;
         }
-        self.unstored.remove(format!("trial/{id:016x}"));
+        self.unstored.trial_ended(id);
     }
 
     /// Weighs some of the statements; when all are, shows what is held.
@@ -445,6 +450,7 @@ impl Processor for RegressionVerifier {
                 self.see(record, at);
             }
         }
+        self.settle_forgotten();
         let clock = batch.server_clock;
         out.emit(batch);
         if let Some(at) = clock {

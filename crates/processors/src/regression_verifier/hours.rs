@@ -182,6 +182,8 @@ impl<P: Packed> History<P> {
     pub(super) fn merge(&mut self, other: &Self, max: usize, reach: i64) {
         let mut all: Vec<(i64, Sums)> = self.iter().chain(other.iter()).collect();
         all.sort_by_key(|(place, _)| *place);
+        // The same block twice: a sudden end came between storing it under another id and removing it under the first.
+        all.dedup();
         *self = Self { blocks: Vec::new(), last: 0 };
         for (place, sums) in all {
             self.add(place, &sums, max, reach);

@@ -1,6 +1,8 @@
 //! What is given to the store, and what is taken over from it.
 //!
-//! Changes wait in sets, so that a thing that changed many times is written once, and leave a few at a time.
+//! Changes wait in sets, so that a thing that changed many times is written once, and leave a few at a time: statements in the order in which
+//! they changed, each within [`STORED_WITHIN_SECONDS`]. What is given is written in the order in which it was given, so that a sudden end at any
+//! moment leaves a state that was: see `store_statement` and `store_next` for what depends on it.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt::{self, Write as _};
@@ -11,18 +13,17 @@ use dbintel_pipeline::{MAX_STATE_CHANGES_PER_CALL, Output, StateChange};
 use super::life::{Findings, Kept};
 use super::statement::Statement;
 use super::stored::{self, day_of};
+use super::table::Forgotten;
 use super::trial::TRIAL_BYTES_MAX;
 use super::{RegressionVerifier, hours};
 use crate::codec::Damaged;
 
-/// Values with hours of statements that are given to the store in one second; the others follow with the next one. In the ten seconds
-/// between two readings these are more than the statements there can be by default.
-pub const DAYS_STORED_PER_SECOND: usize = 1_024;
-/// Seconds over which what is waiting is spread: a little less than the time between two readings, so that the store has little to do at once.
-const STORED_WITHIN_SECONDS: usize = 8;
-/// So few are not spread.
-const DAYS_STORED_AT_ONCE: usize = 128;
-/// All other changes of one second.
+/// Seconds within which a change of a statement leaves for the store, however many others wait: less than the time between two readings
+/// by default, so that a sudden end loses no more than the last one, and more than one, so that the store has little to do at once.
+pub const STORED_WITHIN_SECONDS: usize = 8;
+/// So few statements are not spread.
+const STATEMENTS_STORED_AT_ONCE: usize = 128;
+/// Values of one second that are not of statements: findings, trials, and what there is one of.
 const OTHERS_PER_SECOND: usize = 256;
 /// Values that one call gives to the store, so that no batch waits long for them.
 pub const STORED_PER_CALL: usize = 32;
@@ -30,26 +31,38 @@ pub const STORED_PER_CALL: usize = 32;
 const DAYS_STORED: i64 = hours::HOURS_REACH / 24 + 2;
 /// Bytes of the longest key after the processor's id.
 const KEY_BYTES: usize = "/finding/".len() + 32;
-/// Values of a statement that is stored as a whole: itself, and the days in which it can have hours.
-const VALUES_OF_STATEMENT_MAX: usize = DAYS_STORED as usize + 2;
+/// Values of one turn: a statement that leaves the store and is in the table again is removed and stored as a whole.
+const VALUES_OF_TURN_MAX: usize = 2 * (DAYS_STORED as usize + 5);
 
 /// What is waiting to be stored.
 #[derive(Debug, Default)]
 pub(super) struct Unstored {
-    days: VecDeque<u64>,
+    /// Statements in the order in which they changed first.
+    turns: VecDeque<Turn>,
     /// Of these, how many go with each second until none is left.
-    days_per_second: usize,
-    /// What is still to go with this second: of the days, and of everything else.
+    turns_per_second: usize,
+    /// What is still to go with this second: of the turns, and of everything else.
     due: (usize, usize),
+    /// Statements of which more than the hours changed.
     abouts: BTreeSet<u64>,
     shorts: BTreeSet<u64>,
     trials: BTreeSet<u64>,
+    watches: BTreeSet<u64>,
     findings: BTreeSet<FindingId>,
     /// Values that are ready, or are to be removed.
     ready: VecDeque<(String, Option<Vec<u8>>)>,
     pub(super) control: bool,
     pub(super) events: bool,
     told: bool,
+}
+
+/// What is done for a statement when its turn comes.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// All of it that changed is stored.
+    Store(u64),
+    /// All of it leaves the store.
+    Remove(u64),
 }
 
 // === impl Unstored ===
@@ -59,18 +72,17 @@ impl Unstored {
     pub(super) fn day(&mut self, statement: &mut Statement) {
         if !statement.is_changed {
             statement.is_changed = true;
-            self.days.push_back(statement.id);
+            self.turns.push_back(Turn::Store(statement.id));
         }
     }
 
-    /// How many days go with this second.
-    fn days_of_second(&mut self) -> usize {
-        let waiting = self.days.len();
-        let share =
-            waiting.div_ceil(STORED_WITHIN_SECONDS).clamp(DAYS_STORED_AT_ONCE, DAYS_STORED_PER_SECOND);
+    /// How many turns go with this second.
+    fn turns_of_second(&mut self) -> usize {
+        let waiting = self.turns.len();
+        let share = waiting.div_ceil(STORED_WITHIN_SECONDS).max(STATEMENTS_STORED_AT_ONCE);
         // The more there were at the beginning, the more go with each second until the last of them.
-        self.days_per_second = if waiting == 0 { 0 } else { share.max(self.days_per_second) };
-        self.days_per_second
+        self.turns_per_second = if waiting == 0 { 0 } else { share.max(self.turns_per_second) };
+        self.turns_per_second
     }
 
     /// All of it is to go now.
@@ -84,15 +96,29 @@ impl Unstored {
     }
 
     pub(super) fn about(&mut self, id: u64) {
-        self.abouts.insert(id);
+        if self.abouts.insert(id) {
+            self.turns.push_back(Turn::Store(id));
+        }
     }
 
     pub(super) fn short(&mut self, id: u64) {
-        self.shorts.insert(id);
+        if self.shorts.insert(id) {
+            self.turns.push_back(Turn::Store(id));
+        }
     }
 
     pub(super) fn trial(&mut self, id: u64) {
         self.trials.insert(id);
+    }
+
+    /// What is seen of a trial with every interval changed.
+    pub(super) fn watch(&mut self, id: u64) {
+        self.watches.insert(id);
+    }
+
+    pub(super) fn trial_ended(&mut self, id: u64) {
+        self.remove(format!("watch/{id:016x}"));
+        self.remove(format!("trial/{id:016x}"));
     }
 
     pub(super) fn finding(&mut self, id: FindingId) {
@@ -100,7 +126,7 @@ impl Unstored {
         self.told = true;
     }
 
-    pub(super) fn remove(&mut self, key: String) {
+    fn remove(&mut self, key: String) {
         self.ready.push_back((key, None));
     }
 
@@ -120,15 +146,6 @@ impl Unstored {
             self.ready.push_back((format!("finding/{id}"), Some(document)));
         }
         self.remove(format!("follow/{id}"));
-    }
-
-    fn forget(&mut self, id: u64, today: i64) {
-        for kind in ["about", "short", "trial"] {
-            self.remove(format!("{kind}/{id:016x}"));
-        }
-        for day in today - DAYS_STORED..=today + 1 {
-            self.remove(DayKey(id, day).to_string());
-        }
     }
 }
 
@@ -155,29 +172,52 @@ fn document(finding: &Finding) -> Option<Vec<u8>> {
 }
 
 impl RegressionVerifier {
+    /// What is kept under ids that are no more leaves the store, and goes to those that their statements have now.
+    pub(super) fn settle_forgotten(&mut self) {
+        for Forgotten { id, heir, is_stored } in self.statements.take_forgotten() {
+            match heir {
+                None => self.telemetry.limit("verifier_statements", 1),
+                Some(heir) => self.inherit(id, heir),
+            }
+            if is_stored {
+                self.unstored.turns.push_back(Turn::Remove(id));
+            }
+        }
+    }
+
+    /// A statement is known by another id. What it had is in the store under that one before it leaves.
+    fn inherit(&mut self, id: u64, heir: u64) {
+        let Some(statement) = self.statements.get_mut(heir) else { return };
+        self.unstored.day(statement);
+        let has_trial = self.trials.get(heir).is_some();
+        let Some(mut trial) = self.trials.close(id) else { return };
+        self.unstored.trial_ended(id);
+        if has_trial {
+            return self.telemetry.ended("superseded");
+        }
+        statement.is_under_trial = true;
+        if let Some(finding) = trial.finding
+            && let Some(kept) = self.findings.get_mut(finding)
+        {
+            kept.subject = heir;
+            self.unstored.finding(finding);
+        }
+        trial.statement = heir;
+        self.unstored.trial(heir);
+        // There is room for it: it was there under the other id.
+        self.trials.open(trial);
+    }
+
     /// A second has passed: more of what is waiting may go to the store.
     pub(super) fn begin_storing(&mut self) {
-        let today = day_of(self.closed.hour.max(0));
-        for id in self.statements.take_forgotten() {
-            self.telemetry.limit("verifier_statements", 1);
-            self.unstored.forget(id, today);
-        }
-        self.unstored.due = (self.unstored.days_of_second(), OTHERS_PER_SECOND);
+        self.unstored.due = (self.unstored.turns_of_second(), OTHERS_PER_SECOND);
     }
 
     /// Gives a part of what goes with this second to the store.
     pub(super) fn store(&mut self, out: &mut Output) {
-        const { assert!(STORED_PER_CALL + VALUES_OF_STATEMENT_MAX <= MAX_STATE_CHANGES_PER_CALL) };
-        let (mut days, mut others) = std::mem::take(&mut self.unstored.due);
+        const { assert!(STORED_PER_CALL + VALUES_OF_TURN_MAX <= MAX_STATE_CHANGES_PER_CALL) };
+        let (mut turns, mut others) = std::mem::take(&mut self.unstored.due);
         let mut given = 0;
-        while given < STORED_PER_CALL && days > 0 {
-            let Some(id) = self.unstored.days.pop_front() else {
-                days = 0;
-                break;
-            };
-            let stored = self.store_days(id, out);
-            (given, days) = (given + stored, days.saturating_sub(stored));
-        }
         while given < STORED_PER_CALL && others > 0 {
             if !self.store_next(out) {
                 others = 0;
@@ -185,63 +225,103 @@ impl RegressionVerifier {
             }
             (given, others) = (given + 1, others - 1);
         }
-        self.unstored.due = (days, others);
+        while given < STORED_PER_CALL && turns > 0 {
+            turns -= 1;
+            given += match self.unstored.turns.pop_front() {
+                Some(Turn::Store(id)) => self.store_statement(id, out),
+                Some(Turn::Remove(id)) => self.remove_statement(id, out),
+                None => {
+                    turns = 0;
+                    break;
+                }
+            };
+        }
+        self.unstored.due = (turns, others);
     }
 
-    /// Stores the day that a statement is in; of one that has nothing in the store yet, every day. Says how many.
-    fn store_days(&mut self, id: u64, out: &mut Output) -> usize {
+    /// Gives all that changed of a statement, and of one that is not in the store everything. Says how many values that are.
+    ///
+    /// A sudden end can come between any two of them. So it is known whose hours they are before the hours are there, and a short block
+    /// is among those that are over before the next one takes its place as the open one, which is stored with the hours.
+    fn store_statement(&mut self, id: u64, out: &mut Output) -> usize {
+        let (has_about, has_shorts) = (self.unstored.abouts.remove(&id), self.unstored.shorts.remove(&id));
         let Some(statement) = self.statements.get_mut(id) else { return 0 };
-        statement.is_changed = false;
+        let has_day = std::mem::take(&mut statement.is_changed);
+        let before = statement.stored_day;
+        let is_whole = before == i64::MIN;
         let open = (!statement.hour.sums.is_empty()).then_some(statement.hour.place);
         let last = open.or_else(|| statement.hours.span().map(|(_, last)| last));
-        let today = last.map_or(0, day_of);
-        let before = std::mem::replace(&mut statement.stored_day, today);
-        if before == i64::MIN {
-            return self.store_whole(id, out);
-        }
-        if before < today {
-            for old in (before - DAYS_STORED + 1).max(today - 2 * DAYS_STORED)..=today - DAYS_STORED {
-                self.unstored.remove(DayKey(id, old).to_string());
-            }
-        }
+        let today = last.map(day_of).filter(|_| has_day || is_whole);
+        statement.stored_day = today.unwrap_or(before);
+        statement.is_stored = true;
         let Some(statement) = self.statements.get(id) else { return 0 };
-        let value = stored::day(statement, today);
-        self.give(DayKey(id, today), Some(value), out);
-        1
+        let mut given = 0;
+        let mut give = |key: &dyn fmt::Display, value: Option<Vec<u8>>| {
+            self.give(key, value, out);
+            given += 1;
+        };
+        if has_about || is_whole {
+            give(&format_args!("about/{id:016x}"), Some(stored::about(statement)));
+        }
+        if has_shorts || is_whole && statement.shorts.len() > 0 {
+            give(&format_args!("short/{id:016x}"), Some(stored::shorts(statement)));
+        }
+        let Some(today) = today else { return given };
+        if is_whole {
+            days_of(statement)
+                .into_iter()
+                .for_each(|day| give(&DayKey(id, day), Some(stored::day(statement, day))));
+            return given;
+        }
+        for old in (before - DAYS_STORED + 1).max(today - 2 * DAYS_STORED)..=today - DAYS_STORED {
+            give(&DayKey(id, old), None);
+        }
+        // The last interval of the day before may not be in the store yet.
+        if before < today && before > today - DAYS_STORED {
+            give(&DayKey(id, before), Some(stored::day(statement, before)));
+        }
+        give(&DayKey(id, today), Some(stored::day(statement, today)));
+        given
     }
 
-    /// Hours of which nobody knows whose they are would be of no use: the statement is stored before them.
-    fn store_whole(&mut self, id: u64, out: &mut Output) -> usize {
-        let Some(statement) = self.statements.get(id) else { return 0 };
-        self.unstored.abouts.remove(&id);
-        self.give(format_args!("about/{id:016x}"), Some(stored::about(statement)), out);
-        let days = days_of(statement);
-        for day in &days {
-            let value = stored::day(statement, *day);
-            self.give(DayKey(id, *day), Some(value), out);
+    /// Removes all of a statement. Says how many values that are.
+    fn remove_statement(&mut self, id: u64, out: &mut Output) -> usize {
+        let today = day_of(self.closed.hour.max(0));
+        for day in today - DAYS_STORED..=today + 1 {
+            self.give(DayKey(id, day), None, out);
         }
-        1 + days.len()
+        for kind in ["short", "about"] {
+            self.give(format_args!("{kind}/{id:016x}"), None, out);
+        }
+        let removed = DAYS_STORED as usize + 4;
+        // It has been seen again since it was forgotten.
+        let Some(statement) = self.statements.get_mut(id) else { return removed };
+        statement.stored_day = i64::MIN;
+        removed + self.store_statement(id, out)
     }
 
-    /// Stores the next of what is waiting beside the hours, if there is anything.
+    /// Stores the next of what is waiting beside the statements, if there is anything.
+    ///
+    /// A finding is there after the trial that it belongs to, and after what follows it: without them it would be followed by nothing.
     fn store_next(&mut self, out: &mut Output) -> bool {
         let unstored = &mut self.unstored;
         if let Some((key, value)) = unstored.ready.pop_front() {
             self.give(key, value, out);
-        } else if let Some(id) = unstored.findings.pop_first() {
-            let kept = self.findings.get(id);
-            if let Some(kept) = kept {
-                let follow = stored::follow(kept.subject, kept.cause.as_ref());
-                unstored.ready.push_back((format!("follow/{id}"), Some(follow)));
-            }
-            let value = kept.and_then(|kept| document(&kept.finding));
-            self.give(format_args!("finding/{id}"), value, out);
         } else if let Some(id) = unstored.trials.pop_first() {
+            unstored.watches.insert(id);
+            if self.statements.get(id).is_some_and(|statement| statement.stored_day == i64::MIN) {
+                self.store_statement(id, out);
+            }
             self.give(format_args!("trial/{id:016x}"), self.trials.get(id).map(stored::trial), out);
-        } else if let Some(id) = unstored.abouts.pop_first() {
-            self.give(format_args!("about/{id:016x}"), self.statements.get(id).map(stored::about), out);
-        } else if let Some(id) = unstored.shorts.pop_first() {
-            self.give(format_args!("short/{id:016x}"), self.statements.get(id).map(stored::shorts), out);
+        } else if let Some(id) = unstored.watches.pop_first() {
+            self.give(format_args!("watch/{id:016x}"), self.trials.get(id).map(stored::watch), out);
+        } else if let Some(id) = unstored.findings.pop_first() {
+            // One that has ended is stored by what ended it.
+            if let Some(kept) = self.findings.get(id) {
+                let follow = stored::follow(kept.subject, kept.cause.as_ref());
+                self.give(format_args!("follow/{id}"), Some(follow), out);
+                self.give(format_args!("finding/{id}"), document(&kept.finding), out);
+            }
         } else if std::mem::take(&mut unstored.told) {
             self.give("told", Some(stored::told(self.findings.told())), out);
         } else if std::mem::take(&mut unstored.control) {
@@ -301,6 +381,7 @@ impl RegressionVerifier {
             Some("day") => 1,
             Some("follow") => 2,
             Some("trial") => 4,
+            Some("watch") => 5,
             _ => 3,
         };
         let mut values: Vec<&(&str, &[u8])> = values.iter().collect();
@@ -323,7 +404,8 @@ impl RegressionVerifier {
         let id = || rest.get(..16).and_then(|id| u64::from_str_radix(id, 16).ok()).ok_or(Damaged);
         match kind {
             "about" => {
-                let statement = stored::read_about(id()?, value)?;
+                let mut statement = stored::read_about(id()?, value)?;
+                statement.is_stored = true;
                 self.statements.restore(statement).ok_or(Damaged)?;
             }
             "day" => {
@@ -345,6 +427,7 @@ impl RegressionVerifier {
                     self.forget_trial(displaced);
                 }
             }
+            "watch" => stored::read_watch(self.trials.get_mut(id()?).ok_or(Damaged)?, value)?,
             "follow" => {
                 follows.insert(rest, stored::read_follow(value)?);
             }
@@ -428,17 +511,18 @@ mod tests {
     #[test]
     fn what_waits_is_spread_over_the_seconds_between_two_readings() {
         for (waiting, most, seconds) in
-            [(0, 0, 0), (100, 128, 1), (1_024, 128, 8), (5_000, 625, 8), (10_000, 1_024, 10)]
+            [(0, 0, 0), (100, 128, 1), (1_024, 128, 8), (5_000, 625, 8), (100_000, 12_500, 8)]
         {
-            let mut unstored = Unstored { days: (0..waiting).collect(), ..Unstored::default() };
+            let turns = (0..waiting).map(Turn::Store).collect();
+            let mut unstored = Unstored { turns, ..Unstored::default() };
             let (mut taken, mut largest) = (0, 0);
-            while !unstored.days.is_empty() {
-                let of_second = unstored.days_of_second();
+            while !unstored.turns.is_empty() {
+                let of_second = unstored.turns_of_second();
                 largest = largest.max(of_second);
-                unstored.days.drain(..of_second.min(unstored.days.len()));
+                unstored.turns.drain(..of_second.min(unstored.turns.len()));
                 taken += 1;
             }
-            assert_eq!((largest, taken, unstored.days_of_second()), (most, seconds, 0), "{waiting}");
+            assert_eq!((largest, taken, unstored.turns_of_second()), (most, seconds, 0), "{waiting}");
         }
     }
 }

@@ -10,7 +10,6 @@
 
 use std::collections::VecDeque;
 
-use dbintel_evidence::unprompted::TimedOut;
 use dbintel_model::{FindingId, Timestamp};
 use dbintel_pipeline::Output;
 
@@ -145,12 +144,10 @@ impl RegressionVerifier {
             if statement.close(self.closed) {
                 self.unstored.short(id);
             }
-            let is_timed_out = |counted: &TimedOut| counted.of(self.closed.hour - 1) > 0;
-            if closing.wants_hours && statement.timed_out.as_deref().is_some_and(is_timed_out) {
-                self.unstored.about(id);
-            }
             if closing.is_new_day {
                 statement.weight_ms /= 2.0;
+                self.unstored.day(statement);
+                // The store deletes what was not written for weeks.
                 self.unstored.about(id);
             }
             if closing.wants_hours || closing.wants_shorts {

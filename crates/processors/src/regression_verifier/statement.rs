@@ -38,7 +38,9 @@ pub(super) struct Statement {
     pub(super) timed_out: Option<Box<TimedOut>>,
     /// Whether it is waiting to be stored.
     pub(super) is_changed: bool,
-    /// The last day whose hours were stored.
+    /// Whether anything of it is in the store.
+    pub(super) is_stored: bool,
+    /// The last day whose hours were stored; before the first of all days where the whole of it is to be stored.
     pub(super) stored_day: i64,
     pub(super) is_under_trial: bool,
 }
@@ -82,6 +84,7 @@ impl Statement {
             cured: None,
             timed_out: None,
             is_changed: false,
+            is_stored: false,
             stored_day: i64::MIN,
             is_under_trial: false,
         }
@@ -98,11 +101,11 @@ impl Statement {
         add(&mut self.hours, &mut self.hour, place, sums, (HOURS_MAX, HOURS_REACH))
     }
 
-    /// Adds what an interval did to its short block. Says whether that closed the one before.
+    /// Adds what an interval did to its short block. Says whether that changed one that is over: closed it, or came late.
     pub(super) fn add_to_short(&mut self, place: i64, sums: &Sums) -> bool {
         let open = (!self.short.sums.is_empty()).then_some(self.short.place);
         add(&mut self.shorts, &mut self.short, place, sums, (SHORTS_MAX, SHORTS_REACH));
-        open.is_some_and(|open| open != self.short.place)
+        open.is_some_and(|open| open != self.short.place) || self.short.place != place
     }
 
     /// Closes the blocks that are over. Says whether a short one was.
@@ -116,7 +119,9 @@ impl Statement {
         self.hours.merge(&other.hours, HOURS_MAX, HOURS_REACH);
         self.shorts.merge(&other.shorts, SHORTS_MAX, SHORTS_REACH);
         for (is_hour, open) in [(true, other.hour), (false, other.short)] {
-            if !open.sums.is_empty() {
+            // The same block twice is one: see `History::merge`.
+            let is_known = open == if is_hour { self.hour } else { self.short };
+            if !open.sums.is_empty() && !is_known {
                 if is_hour {
                     add(&mut self.hours, &mut self.hour, open.place, &open.sums, (HOURS_MAX, HOURS_REACH));
                 } else {

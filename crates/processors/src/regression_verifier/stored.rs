@@ -3,17 +3,18 @@
 //! | key | value |
 //! |---|---|
 //! | `about/<statement>` | which statement it is, its plans, waits, repaired hours and time-outs |
-//! | `day/<statement>/<day>` | the hours of one day, the open hour and the open short block as they are |
+//! | `day/<statement>/<day>` | the hours of one day, the open hour and the open short block as they are, and the time it took |
 //! | `short/<statement>` | short blocks |
 //! | `trial/<statement>` | a trial with what was before |
+//! | `watch/<statement>` | what every interval adds to a trial |
 //! | `finding/<id>` | the finding as a JSON document |
 //! | `follow/<id>` | to whom the finding belongs and what may have caused it |
 //! | `told` | subjects in their cool-down |
 //! | `control` | the control in hours |
 //! | `events` | what happened lately |
 //!
-//! A statement's intervals change its `about` never, but for the first time-out of an hour, and its day always, so that what is written after each interval is a day's hours at most,
-//! half a kilobyte.
+//! A statement's intervals change its day always, and its `about` only where executions were timed out or sessions were seen running it, so that
+//! what is written after each interval is a day's hours, half a kilobyte. A trial has ten of them, of which an interval changes little.
 
 use dbintel_evidence::unprompted::{PlansSeen, TimedOut};
 use dbintel_evidence::{ControlPoint, WaitHours};
@@ -49,7 +50,7 @@ const DAY_BLOCKS: i64 = 24;
 /// Bytes of an hour in a value, of a short block in one, and of all else in that of a day.
 const HOUR_BYTES: usize = 16;
 const SHORT_BYTES: usize = 12;
-const OPEN_BYTES: usize = 1 + 2 * 8 + 2 * 8 * 8;
+const OPEN_BYTES: usize = 1 + 2 * 8 + 2 * 8 * 8 + 8;
 
 /// Which day an hour belongs to.
 pub(super) fn day_of(hour: i64) -> i64 {
@@ -168,6 +169,7 @@ pub(super) fn day(statement: &Statement, day: i64) -> Vec<u8> {
     let open = (day_of(statement.hour.place) == day).then_some(statement.hour);
     write_open(&mut out, open.unwrap_or_default());
     write_open(&mut out, statement.short);
+    out.f64(statement.weight_ms);
     out.0
 }
 
@@ -183,6 +185,10 @@ pub(super) fn read_day(statement: &mut Statement, bytes: &[u8]) -> Result<(), Da
     }
     statement.hour = open;
     statement.short = read_open(&mut from)?;
+    // The first values of this layout end here: then it is as the statement said, once a day.
+    if !from.0.is_empty() {
+        statement.weight_ms = sound(from.f64()?)?;
+    }
     Ok(())
 }
 
@@ -258,8 +264,7 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
     };
     // The first values of this layout end here.
     if !from.0.is_empty() {
-        let [old, new] = trial.flip.as_ref().map_or([0; 2], |flip| [flip.old.exact, flip.new.exact]);
-        trial.timed = [from.maybe(|from| read_times(from, old))?, from.maybe(|from| read_times(from, new))?];
+        trial.timed = read_timed(from, trial.flip.as_deref())?;
     }
     // And those of dbintel before it knew between which times something had happened here.
     if !from.0.is_empty()
@@ -268,6 +273,33 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
         repair.until = until.min(repair.from);
     }
     Ok(trial)
+}
+
+/// What every interval adds to a trial: of all else in it nothing changes until a block is over.
+pub(super) fn watch(trial: &Trial) -> Vec<u8> {
+    let mut out = begin();
+    out.time(trial.at);
+    trial.seen.into_iter().for_each(|count| out.u32(count));
+    trial.waits.write(&mut out);
+    trial.timed.into_iter().for_each(|times| out.maybe(times, write_times));
+    out.0
+}
+
+/// Adds it again. What is of another trial of the same statement was of one before.
+pub(super) fn read_watch(trial: &mut Trial, bytes: &[u8]) -> Result<(), Damaged> {
+    let mut from = enter(bytes)?;
+    if from.time()? != trial.at {
+        return Ok(());
+    }
+    let (seen, waits) = ([from.u32()?, from.u32()?], WaitHours::read(&mut from)?);
+    let timed = read_timed(&mut from, trial.flip.as_deref())?;
+    (trial.seen, trial.waits, trial.timed) = (seen, waits, timed);
+    Ok(())
+}
+
+fn read_timed(from: &mut Reader<'_>, flip: Option<&Flip>) -> Result<[Option<PlanTimes>; 2], Damaged> {
+    let [old, new] = flip.map_or([0; 2], |flip| [flip.old.exact, flip.new.exact]);
+    Ok([from.maybe(|from| read_times(from, old))?, from.maybe(|from| read_times(from, new))?])
 }
 
 fn write_times(out: &mut Writer, times: PlanTimes) {

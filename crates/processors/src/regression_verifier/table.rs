@@ -41,9 +41,19 @@ pub(super) struct Statements {
     is_stale: bool,
     node: u64,
     max: usize,
-    forgotten: Vec<u64>,
+    forgotten: Vec<Forgotten>,
     /// Places of the statements that are seen next.
     ahead: Vec<usize>,
+}
+
+/// An id that is no more: forgotten for want of room, or known by another one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Forgotten {
+    pub(super) id: u64,
+    /// The id that its history goes to.
+    pub(super) heir: Option<u64>,
+    /// Whether anything of it is in the store.
+    pub(super) is_stored: bool,
 }
 
 /// A statement as the server knows it.
@@ -221,8 +231,8 @@ impl Statements {
     fn rename(&mut self, place: usize, id: u64, text: &Arc<QueryText>) {
         let Some(statement) = self.list.get_mut(place) else { return };
         self.places.remove(&statement.id);
-        self.forgotten.push(statement.id);
-        (statement.id, statement.stored_day) = (id, i64::MIN);
+        self.forgotten.push(Forgotten { id: statement.id, heir: Some(id), is_stored: statement.is_stored });
+        (statement.id, statement.stored_day, statement.is_stored) = (id, i64::MIN, false);
         (statement.about.text, statement.about.fingerprint) =
             (Some(Arc::clone(text)), Some(text.fingerprint));
         // What waits to be stored waits under the former id.
@@ -233,7 +243,8 @@ impl Statements {
     /// The text of a statement has come, and another one had it already.
     fn unite(&mut self, place: usize, id: u64) {
         let Some(provisional) = self.remove(place) else { return };
-        self.forgotten.push(provisional.id);
+        let Statement { id: former, is_stored, .. } = provisional;
+        self.forgotten.push(Forgotten { id: former, heir: Some(id), is_stored });
         let Some(statement) = self.get_mut(id) else { return };
         statement.merge(&provisional);
         statement.stored_day = i64::MIN;
@@ -284,9 +295,10 @@ impl Statements {
             .collect();
         weights.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         for (_, id) in weights.into_iter().take((self.max / FORGOTTEN_SHARE).max(1)) {
-            if let Some(place) = self.places.get(&id).copied() {
-                self.remove(place);
-                self.forgotten.push(id);
+            if let Some(place) = self.places.get(&id).copied()
+                && let Some(Statement { is_stored, .. }) = self.remove(place)
+            {
+                self.forgotten.push(Forgotten { id, heir: None, is_stored });
             }
         }
     }
@@ -307,8 +319,8 @@ impl Statements {
         self.list.len()
     }
 
-    /// Ids that are no more: forgotten for want of room, or known by another one.
-    pub(super) fn take_forgotten(&mut self) -> Vec<u64> {
+    /// Ids that are no more since this was asked last.
+    pub(super) fn take_forgotten(&mut self) -> Vec<Forgotten> {
         std::mem::take(&mut self.forgotten)
     }
 

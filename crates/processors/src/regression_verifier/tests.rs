@@ -3,6 +3,7 @@
 mod accelerated;
 mod bounds;
 mod decisions;
+mod killed;
 mod kinds;
 mod life_of;
 mod parts;

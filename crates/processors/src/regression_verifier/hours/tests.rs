@@ -57,9 +57,12 @@ fn a_part_and_a_merged_history_have_their_blocks() {
     let all = history(0..50);
     let mut part = all.part(|place| (10..20).contains(&place));
     assert_eq!((places(&part), part.heap_bytes()), ((10..20).collect(), 120));
-    part.merge(&all.part(|place| (15..30).contains(&place)), HOURS_MAX, HOURS_REACH);
+    let mut other = all.part(|place| (15..30).contains(&place));
+    other.add(16, &sums(20.0), HOURS_MAX, HOURS_REACH);
+    part.merge(&other, HOURS_MAX, HOURS_REACH);
     let calls: Vec<_> = part.iter().map(|(_, sums)| sums.calls).collect();
-    assert_eq!((places(&part), calls[4], calls[5]), ((10..30).collect(), 100.0, 200.0));
+    // What is in both and the same is one block, told twice.
+    assert_eq!((places(&part), &calls[4..8]), ((10..30).collect(), &[100.0, 100.0, 220.0, 100.0][..]));
 }
 
 proptest! {

@@ -99,7 +99,8 @@ fn those_that_took_the_least_time_are_forgotten_unless_they_are_under_trial() {
     let ids: Vec<u64> = (0..8).map(|n| see(&mut table, n, Some(n as u64), 100, 1.0 + n as f64)).collect();
     table.get_mut(ids[0]).unwrap().is_under_trial = true;
     let ninth = see(&mut table, 9, Some(9), 100, 1.0);
-    assert_eq!(table.take_forgotten(), [ids[1]]);
+    let forgotten: Vec<u64> = table.take_forgotten().iter().map(|of| of.id).collect();
+    assert_eq!(forgotten, [ids[1]]);
     assert!(table.get(ids[0]).is_some() && table.get(ninth).is_some());
     assert_eq!(table.len(), 8);
     // Every place and every identifier still leads to its own.

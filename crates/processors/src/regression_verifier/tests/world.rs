@@ -57,6 +57,8 @@ pub(super) struct World {
     pub(super) ticks: usize,
     /// What the store has.
     pub(super) store: BTreeMap<String, Vec<u8>>,
+    /// What was given to it and is not written yet.
+    pub(super) given: Vec<StateChange>,
     settings: RegressionVerifierSettings,
 }
 
@@ -84,6 +86,7 @@ pub(super) fn world(yaml: &str) -> World {
         found: Vec::new(),
         ticks: TICKS,
         store: BTreeMap::new(),
+        given: Vec::new(),
         settings,
     }
 }
@@ -98,18 +101,6 @@ fn verifier(settings: &RegressionVerifierSettings, registry: &Registry) -> Regre
         registry.clone(),
         &accounts,
     )
-}
-
-/// What is to be stored, is.
-fn keep(store: &mut BTreeMap<String, Vec<u8>>, out: &mut Output) {
-    let (state, lost) = out.take_state();
-    assert_eq!(lost, 0);
-    for StateChange { key, value } in state {
-        match value {
-            Some(value) => store.insert(key.to_string(), value),
-            None => store.remove(key.as_str()),
-        };
-    }
 }
 
 pub(super) fn key(statement: usize) -> QueryKey {
@@ -254,38 +245,71 @@ impl World {
             server_clock: Some(now),
             records,
         };
-        let (mut out, mut random) = (Output::default(), fastrand::Rng::with_seed(1));
-        let mut cx = Context { now, monotonic: self.clock.monotonic(), random: &mut random };
-        self.verifier.process(&mut cx, batch, &mut out);
-        self.verifier.go_on(&mut cx, &mut out);
+        let mut batches = self.run(|verifier, cx, out| {
+            verifier.process(cx, batch, out);
+            verifier.go_on(cx, out);
+        });
+        self.note_found(batches.split_off(1));
         // There are more seconds until the next batch, and with those everything is looked at and stored.
         for _ in 0..self.ticks {
-            self.verifier.tick(&mut cx, &mut out);
-            while self.verifier.go_on(&mut cx, &mut out) {}
-            keep(&mut self.store, &mut out);
-        }
-        let batches = out.take_batches();
-        for record in batches.iter().skip(1).flat_map(|batch| &batch.records) {
-            let Record::Finding(event) = record else { panic!("{record:?}") };
-            self.found.push((**event).clone());
+            self.second(usize::MAX);
         }
         batches
     }
 
-    /// An orderly stop, as a lane ends.
-    pub(super) fn finish(&mut self) {
-        let (mut out, mut random) = (Output::default(), fastrand::Rng::with_seed(1));
-        let mut cx = Context { now: self.now(), monotonic: self.clock.monotonic(), random: &mut random };
-        self.verifier.finish();
-        while self.verifier.go_on(&mut cx, &mut out) {}
-        keep(&mut self.store, &mut out);
+    /// A second, with so many parts of what takes long. Meanwhile the store writes what it was given before.
+    pub(super) fn second(&mut self, parts: usize) {
+        self.write(self.given.len());
+        let batches = self.run(|verifier, cx, out| {
+            verifier.tick(cx, out);
+            (0..parts).take_while(|_| verifier.go_on(cx, out)).for_each(drop);
+        });
+        self.note_found(batches);
     }
 
-    /// The next part of what takes long; what it gives is dropped.
-    pub(super) fn go_on(&mut self) {
+    fn run(
+        &mut self,
+        work: impl FnOnce(&mut RegressionVerifier, &mut Context<'_>, &mut Output),
+    ) -> Vec<Batch> {
         let (mut out, mut random) = (Output::default(), fastrand::Rng::with_seed(1));
         let mut cx = Context { now: self.now(), monotonic: self.clock.monotonic(), random: &mut random };
-        self.verifier.go_on(&mut cx, &mut out);
+        work(&mut self.verifier, &mut cx, &mut out);
+        let (state, lost) = out.take_state();
+        assert_eq!(lost, 0);
+        self.given.extend(state);
+        out.take_batches()
+    }
+
+    fn note_found(&mut self, batches: Vec<Batch>) {
+        for record in batches.into_iter().flat_map(|batch| batch.records) {
+            let Record::Finding(event) = record else { panic!("{record:?}") };
+            self.found.push(*event);
+        }
+    }
+
+    /// The store writes the first of what it was given.
+    pub(super) fn write(&mut self, count: usize) {
+        for StateChange { key, value } in self.given.drain(..count) {
+            match value {
+                Some(value) => self.store.insert(key.to_string(), value),
+                None => self.store.remove(key.as_str()),
+            };
+        }
+    }
+
+    /// An orderly stop, as a lane ends.
+    pub(super) fn finish(&mut self) {
+        let batches = self.run(|verifier, cx, out| {
+            verifier.finish();
+            while verifier.go_on(cx, out) {}
+        });
+        self.note_found(batches);
+        self.write(self.given.len());
+    }
+
+    /// The next part of what takes long; what it finds is dropped.
+    pub(super) fn go_on(&mut self) {
+        self.run(|verifier, cx, out| drop(verifier.go_on(cx, out)));
     }
 
     /// A statement gets another plan, and from now on takes so much more time and work.
@@ -420,8 +444,15 @@ impl World {
         self.see(vec![Record::Session(Box::new(session)); count]);
     }
 
-    /// The processor is taken away without warning, and another one gets what the store has.
+    /// The processor is taken away when the store has written what it was given, and another one gets what the store has.
     pub(super) fn kill(&mut self) {
+        self.kill_when_written(self.given.len());
+    }
+
+    /// The same, when so much of it is written. The rest is lost.
+    pub(super) fn kill_when_written(&mut self, count: usize) {
+        self.write(count);
+        self.given.clear();
         let values = self.store.iter().filter_map(|(key, value)| {
             Some((key.as_str().strip_prefix("regression_verifier/")?, value.as_slice()))
         });
