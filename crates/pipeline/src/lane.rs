@@ -338,6 +338,8 @@ impl Shared {
         match control {
             Control::Command(command, reply) => drop(reply.send(chain.command(&command))),
             Control::Replace(factories, reply) => {
+                // What waits to be stored goes now: the successors know what is, and not what of it the store lacks.
+                chain.finish();
                 let snapshots = chain.snapshots();
                 *chain = Chain::build(&factories, &self.cx);
                 *self.factories.lock() = factories;

@@ -39,7 +39,7 @@ pub trait Processor: Send {
         false
     }
 
-    /// Called before the lane ends: what was to be done little by little is now to be done by [`Self::go_on`], all of it.
+    /// Called before the lane ends or the chain is replaced: what was to be done little by little is now to be done by [`Self::go_on`], all of it.
     fn finish(&mut self) {}
 
     /// Answers an operator's command.

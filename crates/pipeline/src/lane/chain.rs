@@ -72,7 +72,7 @@ impl Chain {
         has_more
     }
 
-    /// Ticks every processor for the last time, and has them do all that is left.
+    /// Ticks every processor for the last time, and has them do all that is left: before the lane ends or the chain is replaced.
     pub(super) fn finish(&mut self) {
         self.tick();
         self.stages.iter_mut().for_each(|stage| stage.processor.finish());

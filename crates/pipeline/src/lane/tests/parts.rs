@@ -94,6 +94,15 @@ async fn a_part_is_done_after_every_batch_however_many_wait() {
     assert!(at_batches.last().is_some_and(|done| *done <= 8), "{at_batches:?}");
 }
 
+/// The successor takes over the state, and knows nothing of what was to be done for the one before.
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_is_done_before_the_chain_is_replaced() {
+    let seen = Seen::default();
+    let fixture = start(vec![worker(&seen)], WIDE);
+    fixture.lane.replace_chain(vec![factory()]).await.unwrap();
+    assert_eq!(seen.done.load(Ordering::Relaxed), PARTS);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_begun_is_done_before_the_lane_ends() {
     let seen = Seen::default();
