@@ -39,10 +39,13 @@ fn checksum(key: &[u8], value: &[u8]) -> i64 {
 /// Writes a batch in one transaction.
 pub(crate) async fn write(database: Arc<Database>, batch: &Batch, now: Timestamp) -> Result<(), StoreError> {
     let now = nanos(now);
-    let kept: Vec<(&Key, &[u8])> =
+    let mut kept: Vec<(&Key, &[u8])> =
         batch.baselines.iter().filter_map(|(key, value)| Some((key, value.as_deref()?))).collect();
     let removed = batch.baselines.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key);
-    let removed: Vec<&Key> = removed.collect();
+    let mut removed: Vec<&Key> = removed.collect();
+    // Two collectors that write the same rows at once take them in the same order.
+    kept.sort_unstable_by_key(|(key, _)| *key);
+    removed.sort_unstable();
     transaction!(database, Durability::Soon, connection => {
         for rows in kept.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(

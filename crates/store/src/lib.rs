@@ -5,7 +5,7 @@
 //!
 //! Promises:
 //! * a finding or a decision is durable when the call that made it has returned; killing the process at any moment loses
-//!   none of them, and at most [`FLUSH_EVERY`] of baselines;
+//!   none of them, and at most [`FLUSH_EVERY`] of baselines, of which what was given last is lost first;
 //! * nothing waits for the store but who asks it: lanes put values into a buffer of [`MAX_PENDING_ENTRIES`] and
 //!   [`MAX_PENDING_BYTES`], of each key the latest, and what does not fit is refused and counted;
 //! * two processes that change a finding at once both learn what became of it ([`StoreError::Step`]); neither overwrites the

@@ -1,6 +1,9 @@
 //! What waits to be written: bounded, and of each key only the latest value.
+//!
+//! Values are written in the order in which they came, so that whoever gives several that belong together decides which of them are there when
+//! the process is killed between two transactions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use dbintel_model::Text;
 use dbintel_pipeline::StateRefused;
@@ -18,7 +21,7 @@ pub const BATCH_ENTRIES: usize = 500;
 /// Bytes of one transaction, but for a single larger value.
 pub const BATCH_BYTES: usize = 4 << 20;
 /// What an entry costs beside its key and value.
-const ENTRY_BYTES: usize = 96;
+const ENTRY_BYTES: usize = 160;
 
 /// A baseline: server and key.
 pub(crate) type Key = (Text, Text);
@@ -26,7 +29,9 @@ pub(crate) type Key = (Text, Text);
 /// What waits.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    baselines: BTreeMap<Key, Option<Vec<u8>>>,
+    baselines: BTreeMap<i64, (Key, Option<Vec<u8>>)>,
+    /// Where in that order a key's value is.
+    places: HashMap<Key, i64>,
     bytes: usize,
     /// Entries and bytes of the batch that is being written.
     in_flight: (usize, usize),
@@ -44,13 +49,22 @@ pub(crate) struct Batch {
 // === impl Pending ===
 
 impl Pending {
-    /// Takes a value; one that waits under the same key is forgotten.
+    /// Takes a value, the last in order; one that waits under the same key is forgotten.
     pub(crate) fn put(&mut self, key: Key, value: Option<Vec<u8>>) -> Result<(), StateRefused> {
         let bytes = baseline_bytes(&key, value.as_deref());
-        let replaced = self.baselines.get(&key).map(|held| baseline_bytes(&key, held.as_deref()));
+        let held = self.places.get(&key).copied();
+        let replaced = held.and_then(|place| {
+            let (key, value) = self.baselines.get(&place)?;
+            Some(baseline_bytes(key, value.as_deref()))
+        });
         let sizes = (key.1.len(), value.as_ref().map_or(0, Vec::len));
         self.admit(sizes, bytes, replaced)?;
-        self.baselines.insert(key, value);
+        if let Some(place) = held {
+            self.baselines.remove(&place);
+        }
+        let place = self.baselines.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.places.insert(key.clone(), place);
+        self.baselines.insert(place, (key, value));
         self.bytes = self.bytes.saturating_sub(replaced.unwrap_or(0)) + bytes;
         Ok(())
     }
@@ -59,8 +73,9 @@ impl Pending {
     pub(crate) fn take(&mut self) -> Option<Batch> {
         let mut batch = Batch::default();
         while batch.has_room()
-            && let Some((key, value)) = self.baselines.pop_first()
+            && let Some((_, (key, value))) = self.baselines.pop_first()
         {
+            self.places.remove(&key);
             batch.bytes += baseline_bytes(&key, value.as_deref());
             batch.baselines.push((key, value));
         }
@@ -77,13 +92,15 @@ impl Pending {
         self.in_flight = (0, 0);
     }
 
-    /// The batch could not be written. What has a later value by now is forgotten.
+    /// The batch could not be written and is the first again. What has a later value by now is forgotten.
     pub(crate) fn put_back(&mut self, batch: Batch) {
         self.in_flight = (0, 0);
-        for (key, value) in batch.baselines {
-            if !self.baselines.contains_key(&key) {
+        for (key, value) in batch.baselines.into_iter().rev() {
+            if !self.places.contains_key(&key) {
+                let place = self.baselines.first_key_value().map_or(0, |(first, _)| first - 1);
                 self.bytes += baseline_bytes(&key, value.as_deref());
-                self.baselines.insert(key, value);
+                self.places.insert(key.clone(), place);
+                self.baselines.insert(place, (key, value));
             }
         }
     }
@@ -208,12 +225,30 @@ mod tests {
             }
             while let Some(batch) = pending.take() {
                 prop_assert!(batch.len() <= BATCH_ENTRIES);
+                prop_assert!(pending.places.len() == pending.baselines.len());
                 stored.extend(batch.baselines);
                 pending.written();
             }
             prop_assert_eq!(stored, expected);
             prop_assert_eq!((pending.len(), pending.bytes()), (0, 0));
         }
+    }
+
+    /// Whoever is killed between two batches finds what was given first, whatever the keys are.
+    #[test]
+    fn values_are_written_in_the_order_in_which_they_came() {
+        let mut pending = Pending::default();
+        let keys = |batch: Option<Batch>| -> Vec<Key> {
+            batch.into_iter().flat_map(|batch| batch.baselines).map(|(key, _)| key).collect()
+        };
+        for number in [3, 1, 2, 1] {
+            pending.put(key(number), Some(vec![number])).unwrap();
+        }
+        let batch = pending.take().unwrap();
+        pending.put(key(0), None).unwrap();
+        pending.put(key(2), Some(vec![9])).unwrap();
+        pending.put_back(batch);
+        assert_eq!(keys(pending.take()), [3, 1, 0, 2].map(key));
     }
 
     #[test]
