@@ -1,5 +1,7 @@
 //! What the histories of `regression_verifier` take and cost: 10,000 statements with a week of hours and a day of short blocks,
-//! then as many of them under trial as there can be, then all of it taken over by a new processor.
+//! then as many of them under trial as there can be, then all of it taken over by a new processor: as a lane hands it over, and from a store.
+
+mod stored;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +22,8 @@ use crate::allocations::Allocations;
 use crate::fixtures;
 use crate::machine::cpu_time;
 
+pub use self::stored::FromStore;
+
 /// Statements, as many as the default lets in.
 const STATEMENTS: usize = 10_000;
 /// A Monday, at midnight.
@@ -31,6 +35,9 @@ const PER_DAY: usize = 144;
 const DAYS: usize = 9;
 /// Seconds without a batch that are made of ten minutes: enough to close, make the control of, look at and store everything.
 const SECONDS: u32 = 200;
+
+/// Id of the processor, with which the keys of its values begin.
+const ID: &str = "regression_verifier";
 
 /// What it took.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -54,8 +61,10 @@ pub struct Histories {
     pub worst_part_ms: ByBoth<f64>,
     /// Bytes of the state as the store has it.
     pub state_bytes: usize,
-    /// Seconds until a new processor had taken it over.
+    /// Seconds until a new processor had taken it over from memory, as when a chain is replaced.
     pub restore_seconds: f64,
+    /// The same from a store, as when a process begins.
+    pub from_store: FromStore,
 }
 
 struct World {
@@ -100,10 +109,12 @@ pub fn measure() -> Histories {
     }
     let tried = taken();
     let state = world.verifier.snapshot().expect("it has a state");
-    let mut next = verifier();
+    let mut next = verifier(Registry::default());
     let begun = Instant::now();
     next.restore(&state).expect("its own state");
     let restore_seconds = begun.elapsed().as_secs_f64();
+    drop((next, world.verifier));
+    let from_store = stored::measure(&state);
     let per = |after: f64, before: f64, count: usize| (after - before) / count as f64;
     Histories {
         statements: STATEMENTS,
@@ -116,6 +127,7 @@ pub fn measure() -> Histories {
         worst_part_ms: world.worst_part.map(|took| took.as_secs_f64() * 1e3),
         state_bytes: state.len(),
         restore_seconds,
+        from_store,
     }
 }
 
@@ -126,15 +138,9 @@ fn taken() -> (f64, f64) {
     (Figures::of(std::process::id()).rss_bytes as f64, Allocations::now().live_bytes as f64)
 }
 
-fn verifier() -> RegressionVerifier {
+fn verifier(registry: Registry) -> RegressionVerifier {
     let (accounts, config) = (MemoryAccounts::default(), RegressionVerifierConfig::default());
-    RegressionVerifier::new(
-        "regression_verifier".into(),
-        &"postgresql/orders".into(),
-        config,
-        Registry::default(),
-        &accounts,
-    )
+    RegressionVerifier::new(ID.into(), &"postgresql/orders".into(), config, registry, &accounts)
 }
 
 // === impl ByBoth ===
@@ -172,7 +178,7 @@ impl World {
         let value = |column: &str| if ["shared_blks_hit", "rows"].contains(&column) { 6_000.0 } else { 0.0 };
         let values: Vec<f64> = STATEMENT_COUNTERS.iter().map(|definition| value(definition.column)).collect();
         Self {
-            verifier: verifier(),
+            verifier: verifier(Registry::default()),
             texts: (0..STATEMENTS).map(|n| Arc::new(text(n))).collect(),
             node: Arc::new(Node { system_identifier: Some(1), ..Node::default() }),
             counters: Counters::new(&STATEMENT_COUNTERS, &values),

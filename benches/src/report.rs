@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::chain::again::{Again, Run, Times};
 use crate::chain::{ASKED, CHAIN, LONG_MS, Latency, Passed, SameWork};
 use crate::database_time::{Cost, DatabaseTime};
-use crate::histories::{ByBoth, Histories};
+use crate::histories::{ByBoth, FromStore, Histories};
 use crate::machine::Machine;
 use crate::micro::{self, Micro};
 use crate::plans::{Plans, Runs};
@@ -250,11 +250,28 @@ fn of_histories(histories: &Histories, rows: &mut Vec<Row>) {
     rows.push(info(format!("  longest batch of {statements}"), by_both(histories.worst_batch_ms)));
     rows.push(info("  longest part of what is done between batches", by_both(histories.worst_part_ms)));
     let (mebibytes, seconds) = (histories.state_bytes as f64 / f64::from(1 << 20), histories.restore_seconds);
-    rows.push(met(
-        "  taken over by a new process",
-        "< 1 s",
+    rows.push(info(
+        "  taken over by a new chain, from memory",
         format!("{seconds:.2} s, {mebibytes:.1} MiB"),
-        seconds < 1.0,
+    ));
+    let stored = &histories.from_store;
+    let FromStore { values, open_seconds, read_seconds, take_over_seconds, .. } = stored;
+    rows.push(met(
+        "  taken over by a new process, from an SQLite file",
+        "< 1 s",
+        format!(
+            "{:.2} s: opened {open_seconds:.2}, read {read_seconds:.2}, taken over {take_over_seconds:.2}",
+            stored.seconds()
+        ),
+        stored.seconds() < 1.0,
+    ));
+    rows.push(info(
+        "    values, the file, until it was written",
+        format!(
+            "{values}, {:.1} MiB, {:.2} s",
+            stored.file_bytes as f64 / f64::from(1 << 20),
+            stored.write_seconds
+        ),
     ));
 }
 
