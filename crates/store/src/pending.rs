@@ -238,17 +238,17 @@ mod tests {
     #[test]
     fn values_are_written_in_the_order_in_which_they_came() {
         let mut pending = Pending::default();
-        let keys = |batch: Option<Batch>| -> Vec<Key> {
-            batch.into_iter().flat_map(|batch| batch.baselines).map(|(key, _)| key).collect()
-        };
+        let keys =
+            |batch: &Batch| -> Vec<Key> { batch.baselines.iter().map(|(key, _)| key.clone()).collect() };
         for number in [3, 1, 2, 1] {
             pending.put(key(number), Some(vec![number])).unwrap();
         }
         let batch = pending.take().unwrap();
+        assert_eq!(keys(&batch), [3, 2, 1].map(key));
         pending.put(key(0), None).unwrap();
         pending.put(key(2), Some(vec![9])).unwrap();
         pending.put_back(batch);
-        assert_eq!(keys(pending.take()), [3, 1, 0, 2].map(key));
+        assert_eq!(keys(&pending.take().unwrap()), [3, 1, 0, 2].map(key));
     }
 
     #[test]
