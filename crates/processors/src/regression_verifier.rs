@@ -51,6 +51,7 @@ mod statement;
 mod stored;
 mod sums;
 mod table;
+mod taken;
 mod telemetry;
 mod trial;
 mod undone;
@@ -508,7 +509,7 @@ impl Processor for RegressionVerifier {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let error = |reason: &'static str| RestoreError { id: self.id.clone(), reason: reason.into() };
-        let values = keep::values_of(state).map_err(|_| error("it is damaged or of another version"))?;
+        let values = taken::values_of(state).map_err(|_| error("it is damaged or of another version"))?;
         let damaged = self.take_over(&values);
         self.telemetry.limit("verifier_state_damaged", damaged);
         Ok(())

@@ -1,22 +1,20 @@
-//! What is given to the store, and what is taken over from it.
+//! What is given to the store.
 //!
 //! Changes wait in sets, so that a thing that changed many times is written once, and leave a few at a time: statements in the order in which
 //! they changed, each within [`STORED_WITHIN_SECONDS`]. What is given is written in the order in which it was given, so that a sudden end at any
 //! moment leaves a state that was: see `store_statement` and `store_next` for what depends on it.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::{self, Write as _};
 
 use dbintel_model::{Finding, FindingId, Text};
 use dbintel_pipeline::{MAX_STATE_CHANGES_PER_CALL, Output, StateChange};
 
-use super::life::{Findings, Kept};
+use super::life::Findings;
 use super::statement::Statement;
 use super::stored::{self, day_of};
 use super::table::Forgotten;
-use super::trial::TRIAL_BYTES_MAX;
 use super::{RegressionVerifier, hours};
-use crate::codec::Damaged;
 
 /// Seconds within which a change of a statement leaves for the store, however many others wait: less than the time between two readings
 /// by default, so that a sudden end loses no more than the last one, and more than one, so that the store has little to do at once.
@@ -32,7 +30,7 @@ const DAYS_STORED: i64 = hours::HOURS_REACH / 24 + 2;
 /// Bytes of the longest key after the processor's id.
 const KEY_BYTES: usize = "/finding/".len() + 32;
 /// Values of one turn: a statement that leaves the store and is in the table again is removed and stored as a whole.
-const VALUES_OF_TURN_MAX: usize = 2 * (DAYS_STORED as usize + 5);
+const VALUES_OF_TURN_MAX: usize = 2 * (DAYS_STORED as usize + 6);
 
 /// What is waiting to be stored.
 #[derive(Debug, Default)]
@@ -191,7 +189,6 @@ impl RegressionVerifier {
         self.unstored.day(statement);
         let has_trial = self.trials.get(heir).is_some();
         let Some(mut trial) = self.trials.close(id) else { return };
-        self.unstored.trial_ended(id);
         if has_trial {
             return self.telemetry.ended("superseded");
         }
@@ -290,13 +287,16 @@ impl RegressionVerifier {
         for day in today - DAYS_STORED..=today + 1 {
             self.give(DayKey(id, day), None, out);
         }
-        for kind in ["short", "about"] {
+        for kind in ["watch", "trial", "short", "about"] {
             self.give(format_args!("{kind}/{id:016x}"), None, out);
         }
-        let removed = DAYS_STORED as usize + 4;
+        let removed = DAYS_STORED as usize + 6;
         // It has been seen again since it was forgotten.
         let Some(statement) = self.statements.get_mut(id) else { return removed };
         statement.stored_day = i64::MIN;
+        if statement.is_under_trial {
+            self.unstored.trial(id);
+        }
         removed + self.store_statement(id, out)
     }
 
@@ -373,88 +373,6 @@ impl RegressionVerifier {
         out.0
     }
 
-    /// Takes over values; says how many were damaged, or belong to nothing.
-    pub(super) fn take_over(&mut self, values: &[(&str, &[u8])]) -> u64 {
-        // Statements before what belongs to them, days in their order.
-        let rank = |key: &str| match key.split('/').next() {
-            Some("about") => 0,
-            Some("day") => 1,
-            Some("follow") => 2,
-            Some("trial") => 4,
-            Some("watch") => 5,
-            _ => 3,
-        };
-        let mut values: Vec<&(&str, &[u8])> = values.iter().collect();
-        values.sort_unstable_by(|a, b| rank(a.0).cmp(&rank(b.0)).then(a.0.cmp(b.0)));
-        let mut follows = HashMap::new();
-        let mut damaged = 0;
-        for (key, value) in values {
-            damaged += u64::from(self.take_value(key, value, &mut follows).is_err());
-        }
-        damaged
-    }
-
-    fn take_value<'a>(
-        &mut self,
-        key: &'a str,
-        value: &[u8],
-        follows: &mut HashMap<&'a str, (u64, Option<super::events::Event>)>,
-    ) -> Result<(), Damaged> {
-        let (kind, rest) = key.split_once('/').unwrap_or((key, ""));
-        let id = || rest.get(..16).and_then(|id| u64::from_str_radix(id, 16).ok()).ok_or(Damaged);
-        match kind {
-            "about" => {
-                let mut statement = stored::read_about(id()?, value)?;
-                statement.is_stored = true;
-                self.statements.restore(statement).ok_or(Damaged)?;
-            }
-            "day" => {
-                let statement = self.statements.get_mut(id()?).ok_or(Damaged)?;
-                stored::read_day(statement, value)?;
-                let day = rest.get(17..).and_then(|day| day.parse().ok()).ok_or(Damaged)?;
-                statement.stored_day = statement.stored_day.max(day);
-            }
-            "short" => stored::read_shorts(self.statements.get_mut(id()?).ok_or(Damaged)?, value)?,
-            "trial" => {
-                let mut trial = stored::read_trial(id()?, value)?;
-                let statement = self.statements.get_mut(trial.statement).ok_or(Damaged)?;
-                if trial.bytes() > TRIAL_BYTES_MAX {
-                    return Err(Damaged);
-                }
-                statement.is_under_trial = true;
-                trial.finding = trial.finding.filter(|id| self.findings.get(*id).is_some());
-                if let Some(displaced) = self.trials.open(trial) {
-                    self.forget_trial(displaced);
-                }
-            }
-            "watch" => stored::read_watch(self.trials.get_mut(id()?).ok_or(Damaged)?, value)?,
-            "follow" => {
-                follows.insert(rest, stored::read_follow(value)?);
-            }
-            "finding" => {
-                let finding: Finding = serde_json::from_slice(value).map_err(|_| Damaged)?;
-                // One that has come to its end is in the store, and of no concern here.
-                if !finding.state.is_final() {
-                    let (subject, cause) = follows.remove(rest).ok_or(Damaged)?;
-                    self.findings.restore(Kept { finding, subject, cause });
-                }
-            }
-            "told" => {
-                for (kind, subject, at) in stored::read_told(value)? {
-                    self.findings.restore_told(kind, subject, at);
-                }
-            }
-            "control" => self.controls.restore(stored::read_control(value)?),
-            "events" => {
-                for event in stored::read_events(value)? {
-                    self.events.push(event);
-                }
-            }
-            _ => return Err(Damaged),
-        }
-        Ok(())
-    }
-
     /// What an operator is shown.
     pub(super) fn lines(&self) -> Vec<(Text, Text)> {
         let settings = self.config.settings();
@@ -493,16 +411,6 @@ impl RegressionVerifier {
 
 /// Trials that are shown to an operator: those that lose the most time.
 const TRIALS_SHOWN: usize = 20;
-
-/// Keys and values of a state, as a snapshot puts them together.
-pub(super) fn values_of(state: &[u8]) -> Result<Vec<(&str, &[u8])>, Damaged> {
-    let mut from = stored::enter(state)?;
-    let mut values = Vec::new();
-    while !from.0.is_empty() {
-        values.push((from.str()?, from.bytes()?));
-    }
-    Ok(values)
-}
 
 #[cfg(test)]
 mod tests {

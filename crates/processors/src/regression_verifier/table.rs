@@ -106,9 +106,14 @@ impl Statements {
         self.is_stale = false;
         self.aliases.clear();
         let here = self.list.iter().enumerate().filter(|(_, statement)| statement.about.node == self.node);
-        let here: Vec<(QueryKey, usize)> =
-            here.map(|(place, statement)| (statement.about.key.clone(), place)).collect();
-        here.iter().for_each(|(key, place)| self.remember(key, *place));
+        let mut here: Vec<(QueryKey, usize, bool)> = here
+            .map(|(place, statement)| {
+                (statement.about.key.clone(), place, statement.about.fingerprint.is_none())
+            })
+            .collect();
+        // Of two with one identifier one has no text yet: a sudden end came before it left the store. It is found, and united with the other.
+        here.sort_by_key(|(_, _, has_no_text)| *has_no_text);
+        here.iter().for_each(|(key, place, _)| self.remember(key, *place));
     }
 
     /// Touches what these records will be added to.

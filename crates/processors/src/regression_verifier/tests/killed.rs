@@ -9,6 +9,7 @@ use super::world::{World, world};
 use crate::regression_verifier::coding;
 use crate::regression_verifier::hours::{History, Open, Packed};
 use crate::regression_verifier::keep::STORED_WITHIN_SECONDS;
+use crate::regression_verifier::statement::Statement;
 
 /// More statements than leave within one second.
 const STATEMENTS: usize = 300;
@@ -48,6 +49,20 @@ fn state(world: &World) -> State {
         }
     }
     all
+}
+
+/// Everything is as it was at one of these times.
+fn nothing_is_lost(known: &[State], restored: &State) -> Result<(), TestCaseError> {
+    for (thing, before) in &known[0] {
+        let now = restored.get(thing);
+        prop_assert!(now.is_some(), "{thing:?} is gone: {before:?}");
+        let may_be: BTreeSet<&String> = known.iter().filter_map(|known| known.get(thing)).flatten().collect();
+        prop_assert!(
+            now.unwrap().iter().any(|now| may_be.contains(now)),
+            "{thing:?} is {now:?} and was {may_be:?}"
+        );
+    }
+    Ok(())
 }
 
 /// What happens beside the intervals of all statements.
@@ -111,16 +126,7 @@ proptest! {
             world.second(parts);
             known.push(state(&world));
             world.kill_when_written(world.given.len() * share / 100);
-            let restored = state(&world);
-            for (thing, before) in &known[0] {
-                let now = restored.get(thing);
-                prop_assert!(now.is_some(), "{thing:?} is gone: {before:?}");
-                let may_be: BTreeSet<&String> = known.iter().filter_map(|known| known.get(thing)).flatten().collect();
-                prop_assert!(
-                    now.unwrap().iter().any(|now| may_be.contains(now)),
-                    "{thing:?} is {now:?} and was {may_be:?}"
-                );
-            }
+            nothing_is_lost(&known, &state(&world))?;
         }
     }
 }
@@ -169,4 +175,47 @@ fn what_sessions_waited_for_outlives_a_stop() {
     world.finish();
     world.kill();
     assert_eq!(state(&world), before);
+}
+
+/// Closed hours of each statement.
+fn closed_hours(world: &World) -> BTreeMap<i64, Vec<(i64, u16, u16)>> {
+    let of = |statement: &Statement| {
+        let closed = blocks(&statement.hours, Open::default());
+        (statement.about.key.query_id, closed)
+    };
+    world.verifier.statements.iter().map(of).collect()
+}
+
+fn under_trial(world: &World) -> impl Iterator<Item = u64> + '_ {
+    let of_query = |statement: &&Statement| statement.about.key.query_id == 7;
+    world.verifier.statements.iter().filter(of_query).map(|statement| statement.id)
+}
+
+/// With its text a statement gets another id: between any two values of it, it is there under one of them at least, and is not counted twice.
+#[test]
+fn a_statement_that_gets_another_id_outlives_a_sudden_end() {
+    const SHARES: usize = 40;
+    for share in 0..=SHARES {
+        let mut world = world("{}");
+        world.texts_are_known = false;
+        // What the last of them closed is over.
+        world.hours(2);
+        world.flip(7, 1.0, 1.0, &[]);
+        world.interval();
+        world.interval();
+        (world.texts_are_known, world.ticks) = (true, 0);
+        let (mut known, closed) = (vec![state(&world)], closed_hours(&world));
+        assert!(closed.values().all(|hours| hours.len() == 2), "{closed:?}");
+        world.interval();
+        known.push(state(&world));
+        world.second(usize::MAX);
+        known.push(state(&world));
+        world.kill_when_written(world.given.len() * share / SHARES);
+        nothing_is_lost(&known, &state(&world)).unwrap();
+        world.interval();
+        world.finish();
+        world.kill();
+        assert_eq!((world.verifier.statements.len(), closed_hours(&world)), (40, closed), "{share}");
+        assert!(world.verifier.trials.iter().map(|trial| trial.statement).eq(under_trial(&world)), "{share}");
+    }
 }

@@ -309,7 +309,7 @@ impl World {
 
     /// The next part of what takes long; what it finds is dropped.
     pub(super) fn go_on(&mut self) {
-        self.run(|verifier, cx, out| drop(verifier.go_on(cx, out)));
+        self.run(|verifier, cx, out| _ = verifier.go_on(cx, out));
     }
 
     /// A statement gets another plan, and from now on takes so much more time and work.
@@ -342,7 +342,7 @@ impl World {
         };
         self.see(vec![Record::PlanChange(Box::new(PlanChange {
             key: key(statement),
-            text: Some(text(statement)),
+            text: self.texts_are_known.then(|| text(statement)),
             rung: self.rung,
             identity: PlanIdentity::Proven,
             at: now,
