@@ -75,6 +75,65 @@ fn without_a_date_the_difference_is_a_lower_bound_with_moments() {
     assert_eq!(difference.deltas[0].moments.unwrap().mean_ms, 5.0);
 }
 
+/// Executions of these times, since the entry began.
+fn executed(times: &[f64]) -> Entry {
+    let (calls, total_ms) = (times.len() as f64, times.iter().sum::<f64>());
+    // Welford's update, as the extension does it: what was there before is rounded as before.
+    let (mut mean, mut squares) = (0.0, 0.0);
+    for (before, ms) in times.iter().enumerate() {
+        let old = mean;
+        mean += (ms - old) / (before as f64 + 1.0);
+        squares += (ms - old) * (ms - mean);
+    }
+    let entry = entry(calls, total_ms, Some(20));
+    let times = Cumulative { mean_ms: mean, stddev_ms: (squares / calls).sqrt(), ..entry.times };
+    // Extremes are not read where entries are dated.
+    Entry { times, min_ms: f64::NAN, max_ms: f64::NAN, ..entry }
+}
+
+#[test]
+fn moments_are_those_of_the_executions_between() {
+    let first = [10.0, 12.0, 11.0];
+    let outlier = [&[4.0 * 3_600_000.0][..], &[1.0; 10_000]].concat();
+    for (before, then, variance) in [
+        (&first[..], &[100.0, 300.0][..], Some(20_000.0)),
+        // One has none.
+        (&first, &[9.0], None),
+        // One huge execution in the history makes the variance unknown, not wrong.
+        (&outlier, &[0.9, 1.1, 1.0], None),
+    ] {
+        let all = [before, then].concat();
+        let (before, after) =
+            (snapshot(100, &[(1, executed(before))]), snapshot(200, &[(1, executed(&all))]));
+        let difference = check(&before, &after, &[(1, then.len() as f64, Exactness::Exact)]);
+        let moments = difference.deltas[0].moments.unwrap();
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * b.abs();
+        assert!(close(moments.mean_ms, then.iter().sum::<f64>() / then.len() as f64), "{moments:?}");
+        assert_eq!(moments.variance_ms2.is_some(), variance.is_some(), "{moments:?}");
+        assert!(moments.variance_ms2.zip(variance).is_none_or(|(a, b)| close(a, b)), "{moments:?}");
+    }
+    let mut began = executed(&[1.0, 3.0]);
+    began.stats_since = Some(Timestamp::from_nanos(150));
+    let difference = check(
+        &snapshot(100, &[(1, executed(&first))]),
+        &snapshot(200, &[(1, began)]),
+        &[(1, 2.0, Exactness::LowerBound)],
+    );
+    assert_eq!(difference.deltas[0].moments, Some(Moments { mean_ms: 2.0, variance_ms2: Some(2.0) }));
+}
+
+/// Every number grew, and so little deviation there cannot have been.
+#[test]
+fn numbers_that_contradict_each_other_are_told_without_moments() {
+    let of = |calls: f64, stddev_ms| {
+        let entry = entry(calls, calls * 100.0, Some(20));
+        Entry { times: Cumulative { stddev_ms, ..entry.times }, ..entry }
+    };
+    let (before, after) = (snapshot(100, &[(1, of(10.0, 90.0))]), snapshot(200, &[(1, of(20.0, 1.0))]));
+    let difference = check(&before, &after, &[(1, 10.0, Exactness::LowerBound)]);
+    assert_eq!(difference.deltas[0].moments, None);
+}
+
 #[test]
 fn another_stats_since_is_another_incarnation_even_if_every_counter_grew() {
     let before = snapshot(100, &[(1, entry(10.0, 50.0, Some(20)))]);
