@@ -256,7 +256,8 @@ impl RegressionVerifier {
             // Which sample was met last is chance, and another one is no change.
             if !plan.rung.is_of_sample() {
                 let before = statement.plans;
-                statement.plans.see(plan.fingerprint.exact, plan.rung, query.interval.end, day);
+                let query_id = query.key.query_id;
+                statement.plans.see(plan.fingerprint.exact, plan.rung, query_id, query.interval.end, day);
                 if statement.plans != before {
                     self.unstored.about(statement.id);
                 }
@@ -340,7 +341,7 @@ impl RegressionVerifier {
         let Some(statement) = self.statements.find(&change.key, text) else {
             return self.telemetry.ended("no_history");
         };
-        statement.plans.see(change.new.exact, change.rung, change.at, day);
+        statement.plans.see(change.new.exact, change.rung, change.key.query_id, change.at, day);
         statement.plans.changed_at = statement.plans.changed_at.max(Some(change.at));
         statement.note_plan_change(change.at);
         let id = statement.id;

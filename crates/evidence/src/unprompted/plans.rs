@@ -42,6 +42,11 @@ impl PlansSeen {
         is_other
     }
 
+    /// It is seen with a plan that says nothing about the one before.
+    pub const fn begin(&mut self, seen: PlanSeen) {
+        (self.last, self.rung) = (seen.plan, seen.rung);
+    }
+
     /// Changes within the last day or so: those of today and of the day before.
     pub fn recent_changes(&mut self, day: i64) -> u32 {
         self.turn_to(day);

@@ -63,6 +63,8 @@ pub(super) struct Plans {
     pub(super) seen: PlansSeen,
     /// When the plan changed last.
     pub(super) changed_at: Option<Timestamp>,
+    /// The server's identifier that it was last seen with a plan under. Not stored.
+    pub(super) query_id: Option<i64>,
 }
 
 // === impl Statement ===
@@ -226,8 +228,22 @@ fn close<P: Packed>(history: &mut History<P>, open: &mut Open, end: i64, (max, r
 
 impl Plans {
     /// It is seen with this plan. Says whether that is another one than before.
-    pub(super) fn see(&mut self, exact: u128, rung: PlanRung, at: Timestamp, day: i64) -> bool {
+    ///
+    /// One text under two of the server's identifiers is one statement here, and its tables may be others: those of another tenant, with a
+    /// schema of the same tables, or temporary ones. That the one has another plan than the other is no change.
+    pub(super) fn see(
+        &mut self,
+        exact: u128,
+        rung: PlanRung,
+        query_id: i64,
+        at: Timestamp,
+        day: i64,
+    ) -> bool {
         let seen = PlanSeen { plan: exact, rung: rung as u8, depends_on_values: rung.depends_on_values() };
+        if self.query_id.replace(query_id).is_some_and(|last| last != query_id) {
+            self.seen.begin(seen);
+            return false;
+        }
         let is_other = self.seen.see(seen, day);
         if is_other {
             self.changed_at = self.changed_at.max(Some(at));

@@ -101,7 +101,7 @@ pub(super) fn about(statement: &Statement) -> Vec<u8> {
     out.maybe(*fingerprint, Writer::u64);
     write_key(&mut out, key);
     out.f64(statement.weight_ms);
-    let Plans { seen, changed_at } = statement.plans;
+    let Plans { seen, changed_at, query_id: _ } = statement.plans;
     out.u128(seen.last);
     out.u8(seen.rung);
     out.maybe(changed_at, Writer::time);
@@ -123,7 +123,7 @@ pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
     statement.weight_ms = sound(from.f64()?)?;
     let (last, rung, changed_at) = (from.u128()?, from.u8()?, from.maybe(Reader::time)?);
     let seen = PlansSeen { last, rung, day: read_place(&mut from)?, changes: [from.u32()?, from.u32()?] };
-    statement.plans = Plans { seen, changed_at };
+    statement.plans = Plans { seen, changed_at, query_id: None };
     if is_former {
         skip_sums(&mut from)?;
         // The first values of that layout end here.
@@ -280,7 +280,7 @@ pub(super) fn watch(trial: &Trial) -> Vec<u8> {
     let mut out = begin();
     out.time(trial.at);
     trial.seen.into_iter().for_each(|count| out.u32(count));
-    trial.waits.write(&mut out);
+    waits::write(&trial.waits, &mut out);
     trial.timed.into_iter().for_each(|times| out.maybe(times, write_times));
     out.0
 }
@@ -291,7 +291,7 @@ pub(super) fn read_watch(trial: &mut Trial, bytes: &[u8]) -> Result<(), Damaged>
     if from.time()? != trial.at {
         return Ok(());
     }
-    let (seen, waits) = ([from.u32()?, from.u32()?], WaitHours::read(&mut from)?);
+    let (seen, waits) = ([from.u32()?, from.u32()?], waits::read(&mut from)?);
     let timed = read_timed(&mut from, trial.flip.as_deref())?;
     (trial.seen, trial.waits, trial.timed) = (seen, waits, timed);
     Ok(())

@@ -110,6 +110,19 @@ fn a_statement_that_alternates_is_unstable() {
     assert_eq!(told, ["plan_flapping open careful", "plan_flapping resolved careful"]);
 }
 
+/// Two tenants with a schema each: the same text under two of the server's identifiers, with a plan each. Nothing changes.
+#[test]
+fn one_text_with_the_tables_of_two_schemas_is_not_unstable() {
+    let mut world = World::after_a_week("{}");
+    world.rung = PlanRung::Generic;
+    for _ in 0..30 {
+        let plan = world.statements[7].plan;
+        world.hours(1);
+        world.tenant(7, 9_007, plan + 1);
+    }
+    assert_eq!(world.told(), [""; 0]);
+}
+
 /// Which of its plans is seen is a matter of the parameters.
 #[test]
 fn a_statement_with_several_plans_by_values_is_not() {

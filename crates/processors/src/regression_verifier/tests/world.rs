@@ -216,6 +216,27 @@ impl World {
         self.see(records);
     }
 
+    /// An interval of a statement with this text under another identifier of the server.
+    pub(super) fn tenant(&mut self, of: usize, query_id: i64, exact: u128) {
+        let Behaviour { ms, blocks, .. } = self.statements[of];
+        let start = Timestamp::from_nanos(self.now().as_nanos() - self.step.as_nanos() as u64);
+        self.see(vec![Record::Query(Box::new(Query {
+            key: QueryKey { query_id, ..key(of) },
+            text: Some(text(of)),
+            interval: Interval { start, end: self.now() },
+            calls: 100,
+            total_time_ms: 100.0 * ms,
+            moments: Some(Moments { mean_ms: ms, variance_ms2: Some((0.4 * ms).powi(2)) }),
+            counters: counters(100.0 * blocks, 100.0),
+            exactness: Exactness::LowerBound,
+            rank: None,
+            plan: Some(PlanReference { fingerprint: plan(exact), rung: self.rung }),
+            errors: None,
+            plan_missing: None,
+            plan_times: None,
+        }))]);
+    }
+
     /// A factor around one.
     fn noise(&mut self, sigma: f64) -> f64 {
         // Twelve uniform numbers have the variance of a normal one.
