@@ -23,7 +23,7 @@ use dbintel_simulation::run::{Judged, judge};
 use dbintel_simulation::table;
 
 /// Which random numbers, unless told otherwise. Thresholds may be chosen while looking at these; figures to quote are those of
-/// a seed that was drawn after the thresholds were committed, and judged once. Those of the seed 769168228 are in
+/// a seed that was drawn after the thresholds were committed, and judged once. Those of the seed 2637075750 are in
 /// `docs/evidence-results.md`: it has been looked at, so that thresholds that are changed need another one.
 const SEED: u64 = 20_261_121;
 /// Threads, where the machine does not say how many it has cores.
