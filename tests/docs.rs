@@ -180,12 +180,12 @@ fn breaker_settings(text: &mut String) {
         (
             "`limits.statements_per_second`, `limits.burst`",
             rates,
-            "statements, on average and at once; half of it, and of the EXPLAINs, at each sign of trouble, and half a statement a second more every ten seconds without one",
+            "statements, on average and at once; half of it at each sign of trouble, and half a statement a second more every ten seconds without one",
         ),
         (
             "`limits.plans_per_minute`",
             number(limits.plans_per_minute),
-            "EXPLAINs while the server answers as usual",
+            "EXPLAINs; half of it at each sign of trouble, a quarter at least, and a tenth more every ten seconds without one",
         ),
         (
             "`success_threshold`",

@@ -72,6 +72,15 @@ impl Default for AimdConfig {
     }
 }
 
+impl AimdConfig {
+    /// For a rate that is small beside the one this is for, in permits of any time, with this ceiling: it never falls below a quarter of that, and a
+    /// tenth of it comes back in an interval.
+    #[must_use]
+    pub fn in_parts_of(&self, ceiling: f64) -> Self {
+        Self { floor: ceiling / 4.0, increase: ceiling / 10.0, ..self.clone() }
+    }
+}
+
 // === impl Aimd ===
 
 impl Aimd {
@@ -117,12 +126,6 @@ impl Aimd {
     #[must_use]
     pub const fn rate(&self) -> f64 {
         self.rate
-    }
-
-    /// The part of the ceiling that is left, from 0 to 1.
-    #[must_use]
-    pub fn share(&self) -> f64 {
-        if self.ceiling > 0.0 { self.rate / self.ceiling } else { 0.0 }
     }
 
     /// The ceiling wins over the floor: it is what a person allowed.

@@ -28,8 +28,8 @@ pub(super) struct Node {
     pub(super) breaker: Breaker,
     pub(super) statements: RateLimiter,
     pub(super) plans: RateLimiter,
-    /// EXPLAINs a minute while the database answers as usual.
-    plans_per_minute: f64,
+    /// EXPLAINs a minute.
+    plans_aimd: Aimd,
     pub(super) aimd: Aimd,
     pub(super) ledger: Ledger,
     /// At most [`TreeConfig::max_features`].
@@ -65,12 +65,13 @@ pub(super) struct Taken {
 impl Node {
     pub(super) fn new(config: &TreeConfig, limits: &Limits, now: Monotonic, incarnation: u64) -> Self {
         let aimd = Aimd::new(config.aimd.clone(), now, limits.statements_per_second);
+        let plans = config.aimd.in_parts_of(limits.plans_per_minute);
         Self {
             incarnation,
             breaker: Breaker::new(config.breaker.clone(), now),
             statements: RateLimiter::new(now, Rate::per_second(aimd.rate()), limits.statement_burst),
             plans: RateLimiter::new(now, Rate::per_minute(limits.plans_per_minute), limits.plan_burst),
-            plans_per_minute: limits.plans_per_minute,
+            plans_aimd: Aimd::new(plans, now, limits.plans_per_minute),
             aimd,
             ledger: Ledger::new(config.ledger, limits.budget, now),
             features: BTreeMap::new(),
@@ -159,8 +160,8 @@ impl Node {
     pub(super) fn set_limits(&mut self, now: Monotonic, limits: &Limits) {
         let rate = self.aimd.set_ceiling(limits.statements_per_second);
         self.statements.set_rate(now, Rate::per_second(rate), limits.statement_burst);
-        self.plans_per_minute = limits.plans_per_minute;
-        self.plans.set_rate(now, self.plan_rate(), limits.plan_burst);
+        let rate = self.plans_aimd.set_ceiling(limits.plans_per_minute);
+        self.plans.set_rate(now, Rate::per_minute(rate), limits.plan_burst);
         self.ledger.set_budget(limits.budget);
     }
 
@@ -168,13 +169,10 @@ impl Node {
     pub(super) fn observe(&mut self, now: Monotonic, signal: Signal) {
         if let Some(rate) = self.aimd.observe(now, signal) {
             self.statements.set_rate(now, Rate::per_second(rate), self.statements.burst());
-            self.plans.set_rate(now, self.plan_rate(), self.plans.burst());
         }
-    }
-
-    /// A database that presses the rate of statements down presses that of EXPLAINs down as far.
-    fn plan_rate(&self) -> Rate {
-        Rate::per_minute(self.plans_per_minute * self.aimd.share())
+        if let Some(rate) = self.plans_aimd.observe(now, signal) {
+            self.plans.set_rate(now, Rate::per_minute(rate), self.plans.burst());
+        }
     }
 
     /// A statement ended, or was given up.

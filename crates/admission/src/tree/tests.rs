@@ -378,12 +378,16 @@ fn the_rate_follows_the_database_and_not_what_we_reject() {
     assert_eq!(plans(&tree), usual);
     run(&mut tree, at(0), &request("a", "y"), &sqlstate("57014"));
     assert_eq!((rate(&tree), plans(&tree)), (25.0, usual / 2.0));
-    // Half a statement a second comes back every ten seconds, and of the EXPLAINs as large a part.
+    // Half a statement a second comes back every ten seconds, and a tenth of the EXPLAINs.
     run(&mut tree, at(10), &request("a", "z"), &ok(0));
-    assert_eq!((rate(&tree), plans(&tree)), (25.5, usual * 0.51));
-    let other = Limits { plans_per_minute: 60.0, ..TreeConfig::default().limits };
-    tree.databases.values_mut().for_each(|node| node.set_limits(at(10), &other));
-    assert_eq!(plans(&tree), 30.6, "a schedule changes what the part is of");
+    assert_eq!((rate(&tree), plans(&tree)), (25.5, (usual * 600.0).round() / 1e3));
+    for second in [20, 30, 40] {
+        run(&mut tree, at(second), &request("a", "z"), &sqlstate("57014"));
+    }
+    assert_eq!(plans(&tree), usual / 4.0, "it never falls lower");
+    let fewer = Limits { plans_per_minute: 1.0, ..TreeConfig::default().limits };
+    tree.databases.values_mut().for_each(|node| node.set_limits(at(40), &fewer));
+    assert_eq!(plans(&tree), 1.0, "what a schedule allows comes first");
 }
 
 #[test]
