@@ -122,6 +122,12 @@ impl Aimd {
         self.rate
     }
 
+    /// The same for a rate whose floor and increase are parts of its ceiling.
+    pub fn set_ceiling_in_parts(&mut self, ceiling: f64) -> f64 {
+        self.config = self.config.in_parts_of(ceiling);
+        self.set_ceiling(ceiling)
+    }
+
     /// The rate in permits a second.
     #[must_use]
     pub const fn rate(&self) -> f64 {

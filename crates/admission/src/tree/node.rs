@@ -160,7 +160,7 @@ impl Node {
     pub(super) fn set_limits(&mut self, now: Monotonic, limits: &Limits) {
         let rate = self.aimd.set_ceiling(limits.statements_per_second);
         self.statements.set_rate(now, Rate::per_second(rate), limits.statement_burst);
-        let rate = self.plans_aimd.set_ceiling(limits.plans_per_minute);
+        let rate = self.plans_aimd.set_ceiling_in_parts(limits.plans_per_minute);
         self.plans.set_rate(now, Rate::per_minute(rate), limits.plan_burst);
         self.ledger.set_budget(limits.budget);
     }

@@ -388,6 +388,8 @@ fn the_rate_follows_the_database_and_not_what_we_reject() {
     let fewer = Limits { plans_per_minute: 1.0, ..TreeConfig::default().limits };
     tree.databases.values_mut().for_each(|node| node.set_limits(at(40), &fewer));
     assert_eq!(plans(&tree), 1.0, "what a schedule allows comes first");
+    tree.databases.values_mut().for_each(|node| node.observe(at(60), crate::aimd::Signal::Bad));
+    assert_eq!(plans(&tree), 0.5, "and is halved like any other");
 }
 
 #[test]
