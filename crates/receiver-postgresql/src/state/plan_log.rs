@@ -232,11 +232,16 @@ impl LogRound {
             candidate,
             identity: PlanIdentity::Proven,
             raw: plan.json.into_bytes().into(),
-            at: record.time_micros.map(Timestamp::from_micros),
+            at: record.time_micros.map(|logged| began(logged, plan.duration_ms)),
             fingerprint,
         });
         Fate::Taken
     }
+}
+
+/// When an execution began that was logged when it ended: what happened meanwhile came after its plan was made.
+fn began(logged_micros: i64, duration_ms: f64) -> Timestamp {
+    Timestamp::from_micros(logged_micros.saturating_sub((duration_ms.max(0.0) * 1e3) as i64))
 }
 
 /// Whether the text is this statement, or has it among others.
