@@ -258,7 +258,7 @@ impl RegressionVerifier {
                 let before = statement.plans;
                 let query_id = query.key.query_id;
                 statement.plans.see(plan.fingerprint.exact, plan.rung, query_id, query.interval.end, day);
-                if statement.plans != before {
+                if (before.seen, before.changed_at) != (statement.plans.seen, statement.plans.changed_at) {
                     self.unstored.about(statement.id);
                 }
             }

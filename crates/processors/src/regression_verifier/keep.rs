@@ -187,18 +187,23 @@ impl RegressionVerifier {
     fn inherit(&mut self, id: u64, heir: u64) {
         let Some(statement) = self.statements.get_mut(heir) else { return };
         self.unstored.day(statement);
-        let has_trial = self.trials.get(heir).is_some();
-        let Some(mut trial) = self.trials.close(id) else { return };
-        if has_trial {
-            return self.telemetry.ended("superseded");
-        }
-        statement.is_under_trial = true;
-        if let Some(finding) = trial.finding
-            && let Some(kept) = self.findings.get_mut(finding)
-        {
-            kept.subject = heir;
+        let own: Vec<FindingId> =
+            self.findings.iter().filter(|kept| kept.subject == id).map(|kept| kept.finding.id).collect();
+        for finding in own {
+            if let Some(kept) = self.findings.get_mut(finding) {
+                kept.subject = heir;
+            }
             self.unstored.finding(finding);
         }
+        let Some(mut trial) = self.trials.close(id) else { return };
+        if let Some(of_heir) = self.trials.get(heir) {
+            self.telemetry.ended("superseded");
+            // A finding is followed to its end.
+            if of_heir.finding.is_some() || trial.finding.is_none() {
+                return;
+            }
+        }
+        statement.is_under_trial = true;
         trial.statement = heir;
         self.unstored.trial(heir);
         // There is room for it: it was there under the other id.
@@ -224,8 +229,9 @@ impl RegressionVerifier {
         }
         while given < STORED_PER_CALL && turns > 0 {
             turns -= 1;
+            // One of which nothing is left to store costs a look too.
             given += match self.unstored.turns.pop_front() {
-                Some(Turn::Store(id)) => self.store_statement(id, out),
+                Some(Turn::Store(id)) => self.store_statement(id, out).max(1),
                 Some(Turn::Remove(id)) => self.remove_statement(id, out),
                 None => {
                     turns = 0;

@@ -230,7 +230,8 @@ impl Plans {
     /// It is seen with this plan. Says whether that is another one than before.
     ///
     /// One text under two of the server's identifiers is one statement here, and its tables may be others: those of another tenant, with a
-    /// schema of the same tables, or temporary ones. That the one has another plan than the other is no change.
+    /// schema of the same tables, or temporary ones. That the one has another plan than the other is no change; nor is, after a restart, the
+    /// first plan that is seen, since nobody knows whose the last one was.
     pub(super) fn see(
         &mut self,
         exact: u128,
@@ -240,7 +241,7 @@ impl Plans {
         day: i64,
     ) -> bool {
         let seen = PlanSeen { plan: exact, rung: rung as u8, depends_on_values: rung.depends_on_values() };
-        if self.query_id.replace(query_id).is_some_and(|last| last != query_id) {
+        if self.query_id.replace(query_id) != Some(query_id) {
             self.seen.begin(seen);
             return false;
         }
