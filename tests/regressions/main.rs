@@ -176,7 +176,7 @@ async fn found(world: &World, told: Told) -> Finding {
 }
 
 /// A person accepts the finding, does this, and waits for what comes of it.
-async fn repaired(world: &World, told: Told, sql: &str, ends: &[FindingState]) {
+async fn repaired(world: &World, told: Told, sql: &str, ends: &[FindingState]) -> Verdict {
     let finding = found(world, told).await;
     // What was before it needs its hours too; that nothing happened can only be told from many.
     hours(if ends.contains(&FindingState::NoEffect) { LONG_HOURS } else { SOME_HOURS }).await;
@@ -211,9 +211,11 @@ async fn repaired(world: &World, told: Told, sql: &str, ends: &[FindingState]) {
         Verdict::NoEffect => assert!(is_within && low < ratio, "{what}"),
         Verdict::Inconclusive => assert!(!is_within && low < 1.0 && high > 1.0, "{what}"),
     }
+    outcome.verdict
 }
 
-async fn regressions(major: Major, rung: Rung) {
+/// Says what came of the repair that does nothing.
+async fn regressions(major: Major, rung: Rung) -> Verdict {
     let mut world = World::start(major, rung).await;
     hours(USUAL_HOURS).await;
     neutral(&mut world).await;
@@ -226,7 +228,7 @@ async fn regressions(major: Major, rung: Rung) {
             found(world, told).await;
         }
     };
-    tokio::join!(
+    let (_, of_useless, ..) = tokio::join!(
         repaired(world, DROPPED, "CREATE INDEX dropped_again ON dropped (kind)", &[FindingState::Confirmed]),
         repaired(
             world,
@@ -240,6 +242,12 @@ async fn regressions(major: Major, rung: Rung) {
         others,
     );
     once(world, &all).await;
+    of_useless
+}
+
+/// Where hours differ too much nobody can say that nothing happened; on one of three servers at least it is said.
+fn is_said_to_do_nothing(verdicts: [Verdict; 3]) {
+    assert!(verdicts.contains(&Verdict::NoEffect), "{verdicts:?}");
 }
 
 /// Each was told once, and nothing else but that the statistics of the loaded tables were stale, and, where its plan was not
@@ -266,18 +274,24 @@ async fn once(world: &World, all: &[Told]) {
 // By itself: two seconds are an hour here, and a machine that does something else for some of them is a server-wide slowdown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn regressions_are_found_once_with_their_cause_and_repairs_are_measured() {
-    tokio::join!(
-        regressions(Major::V14, Rung::Explained),
-        regressions(Major::V16, Rung::Explained),
-        regressions(Major::V18, Rung::Logged),
+    is_said_to_do_nothing(
+        tokio::join!(
+            regressions(Major::V14, Rung::Explained),
+            regressions(Major::V16, Rung::Explained),
+            regressions(Major::V18, Rung::Logged),
+        )
+        .into(),
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn regressions_of_the_other_majors() {
-    tokio::join!(
-        regressions(Major::V13, Rung::Explained),
-        regressions(Major::V15, Rung::Logged),
-        regressions(Major::V17, Rung::Explained),
+    is_said_to_do_nothing(
+        tokio::join!(
+            regressions(Major::V13, Rung::Explained),
+            regressions(Major::V15, Rung::Logged),
+            regressions(Major::V17, Rung::Explained),
+        )
+        .into(),
     );
 }
