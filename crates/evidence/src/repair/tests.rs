@@ -24,12 +24,16 @@ fn blocks(places: std::ops::Range<i64>, time: f64, work: f64) -> Vec<Block> {
 
 /// A week at 1, ten hours slower by four at six times the work, then ten hours at `time` and `work`.
 fn repaired(time: f64, work: f64) -> Confirmation {
-    let baseline = blocks(REPAIR - 178..REPAIR - 10, 1.0, 1.0);
+    repaired_after(&blocks(REPAIR - 178..REPAIR - 10, 1.0, 1.0), time, work)
+}
+
+/// The same after another time before.
+fn repaired_after(baseline: &[Block], time: f64, work: f64) -> Confirmation {
     let regressed = blocks(REPAIR - 10..REPAIR, 4.0, 6.0);
     let after = blocks(REPAIR..REPAIR + 10, time, work);
     confirm(
         &Repair {
-            baseline: &baseline,
+            baseline,
             regressed: &regressed,
             repaired: &after,
             repair_at: REPAIR,
@@ -66,19 +70,7 @@ fn outcomes() {
 #[test]
 fn without_a_known_return_nothing_is_confirmed() {
     let check = |baseline: &[Block], expected: RepairOutcome, why: Option<&str>| {
-        let regressed = blocks(REPAIR - 10..REPAIR, 4.0, 6.0);
-        let after = blocks(REPAIR..REPAIR + 10, 1.0, 1.0);
-        let found = confirm(
-            &Repair {
-                baseline,
-                regressed: &regressed,
-                repaired: &after,
-                repair_at: REPAIR,
-                control: &[],
-                scale: TimeScale::HOURLY,
-            },
-            &Thresholds { lost_ms_per_day_min: 0.0, ..Thresholds::default() },
-        );
+        let found = repaired_after(baseline, 1.0, 1.0);
         assert_eq!(found.against_regressed.direction, Direction::Faster);
         assert!(found.against_regressed.category >= Category::Careful);
         assert_eq!(found.outcome, expected, "{:?}", found.step_left);
