@@ -1,7 +1,7 @@
 //! Whether the budget is held in every minute of a long run: `make endurance`.
 //!
-//! The program as it is, with its default budget and every processor, reads a private PostgreSQL with 5,000 distinct
-//! statements under a live load, five times as often as by default. In every minute, what the collector's ledger says is
+//! The program as it is, with its default budget and every processor, reads everything there is, sessions and plans included, of a private
+//! PostgreSQL with 5,000 distinct statements under a live load, five times as often as by default. In every minute, what the collector's ledger says is
 //! put beside what the server's log and the kernel say ([`observed`]). In the end, after a minute without load, there must
 //! be no row of ours in `pg_stat_statements`, and no transaction id may have been used.
 
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use dbintel_config::from_yaml;
 use dbintel_receiver_postgresql::config::Settings;
+use dbintel_receiver_postgresql::query::plans::create_script;
 use dbintel_testkit::otlp_sink::{Options as SinkOptions, OtlpSink};
 use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 
@@ -50,6 +51,8 @@ pub async fn run(major: Major, minutes: u32) -> Endurance {
     );
     let mut machine = Machine::describe(&crate::collector::program(), postgresql).await;
     let mut load = Load::start(&cluster).await;
+    // Plans of tables on which the collector's role has no rights.
+    cluster.execute(load.database(), &create_script(ROLE)).await;
 
     let sink = OtlpSink::start_with(SinkOptions::new().counts_only()).await;
     let mut plan = Plan::new(vec![cluster.port()], &role.password, &sink.http_endpoint());
@@ -82,7 +85,7 @@ pub async fn run(major: Major, minutes: u32) -> Endurance {
     result
 }
 
-/// The default intervals, divided.
+/// Everything there is, sessions and plans included, at the default intervals, divided.
 fn intervals() -> Vec<String> {
     let settings: Settings = from_yaml("{endpoint: localhost, username: x}").expect("settings");
     let every = |interval: Duration| format!("{}ms", (interval / TIMES_AS_OFTEN).as_millis());
@@ -93,6 +96,10 @@ fn intervals() -> Vec<String> {
         part("object_collection", settings.object_collection.collection_interval.get()),
         part("size_collection", settings.size_collection.collection_interval.get()),
         part("catalogue_collection", settings.catalogue_collection.collection_interval.get()),
+        // By default they are sampled as often as everything else is read.
+        part("query_sample_collection", settings.collection_interval.get()),
+        part("plan_collection", settings.plan_collection.collection_interval.get()),
+        "events: {db.server.query_sample: {enabled: true}, db.server.query_plan: {enabled: true}}".to_owned(),
     ]
 }
 

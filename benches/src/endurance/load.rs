@@ -48,6 +48,11 @@ impl<'a> Load<'a> {
         Self { cluster, database, traffic, distinct: 0 }
     }
 
+    /// Where it runs.
+    pub(super) const fn database(&self) -> &'static str {
+        self.database
+    }
+
     /// Runs the distinct statements in turn. Never ends.
     pub(super) async fn run(&mut self) {
         let mut ticks = interval(Duration::from_secs(1));

@@ -76,6 +76,9 @@ pub(super) fn row(minute: &Minute) -> String {
     )
 }
 
+/// For what the collector reads when it reads everything.
+const PURPOSES: [&str; 4] = ["statements", "sessions", "plans", "catalogue"];
+
 // === impl Endurance ===
 
 impl Endurance {
@@ -91,6 +94,11 @@ impl Endurance {
             (self.transaction_ids_used.unsigned_abs(), "transaction ids used in the minute without load"),
             (self.transaction_ids_seen, "times a backend of ours had a transaction id"),
         ];
+        let spent = |purpose: &str| {
+            self.minutes.iter().filter_map(|minute| minute.ledger_ms.get(purpose)).sum::<f64>()
+        };
+        let unread = PURPOSES.into_iter().filter(|purpose| spent(purpose) <= 0.0);
+        failures.extend(unread.map(|purpose| format!("nothing was spent on {purpose}")));
         failures.extend(
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")),
         );

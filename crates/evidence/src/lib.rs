@@ -81,4 +81,4 @@ pub use scale::{Acceleration, TimeScale};
 pub use side_by_side::{SideBySide, TIMED_EXECUTIONS_MIN};
 pub use thresholds::{Thresholds, TrialThresholds};
 pub use verdict::{Conclusion, Direction, Missing, Numbers, Path, Verdict};
-pub use waits::{TypicalWaits, WAIT_HOURS_MAX, WaitCounts, WaitHours, WaitShares, Waited, WaitingCall};
+pub use waits::{TypicalWaits, WAIT_HOURS, WaitCounts, WaitHours, WaitShares, Waited, WaitingCall};

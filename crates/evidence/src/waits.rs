@@ -12,7 +12,8 @@
 //! of it is; between, and with too few samples on either side, nothing is said.
 //!
 //! `w` is the median of the shares of hours and `m` that of the hours' mean times: a sum would be ruled by its worst hour, and one lock storm in
-//! the week before would hide that sessions wait more since. An hour with few samples lasts until it has enough of them, since one
+//! the week before would hide that sessions wait more since. Of both sides only the hours of day count that have samples on
+//! both: what waits every night is compared with nights. An hour with few samples lasts until it has enough of them, since one
 //! sample is no share. The error of a share, `s = max(1.2533·spread/√B, 1/(n+2))` with `B` hours and at least `n` samples, comes from the
 //! differences between hours, which have the error of sampling in them; the second term is that of hours that are all alike, as if one more
 //! session of the other kind had been seen.
@@ -23,7 +24,7 @@ use crate::series;
 use crate::verdict::Direction;
 
 /// Hours whose shares are kept of a statement: those of a day.
-pub const WAIT_HOURS_MAX: usize = 24;
+pub const WAIT_HOURS: usize = 24;
 /// Samples without which an hour goes on.
 const SAMPLES_MIN: u16 = 5;
 /// Hours on either side without which nothing is said.
@@ -35,15 +36,12 @@ const ERRORS: f64 = 2.0;
 /// Shares are kept in 255ths.
 const UNIT: f64 = 255.0;
 
-/// What the sampled sessions of a statement waited for, by hour: the latest hours.
+/// What the sampled sessions of a statement waited for, by hour of day: the latest of each that had enough of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WaitHours {
     hour: i64,
     open: WaitCounts,
-    /// A ring: `next` is where the next one goes.
-    shares: [WaitShares; WAIT_HOURS_MAX],
-    len: u8,
-    next: u8,
+    shares: [Option<WaitShares>; WAIT_HOURS],
 }
 
 /// Sampled sessions; 65,535 at most.
@@ -79,6 +77,10 @@ pub struct TypicalWaits {
     pub io: f64,
 }
 
+/// Hours of a day.
+#[derive(Clone, Copy, Debug)]
+struct HoursOfDay([bool; WAIT_HOURS]);
+
 /// A typical call on one side of a change.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WaitingCall {
@@ -102,20 +104,15 @@ pub struct Waited {
 impl WaitHours {
     /// From what was kept. `None` where it cannot have been kept.
     #[must_use]
-    pub fn from_kept(hour: i64, open: WaitCounts, kept: &[WaitShares], next: u8) -> Option<Self> {
-        let is_ring = kept.len() == WAIT_HOURS_MAX || usize::from(next) == kept.len();
+    pub fn from_kept(hour: i64, open: WaitCounts, shares: [Option<WaitShares>; WAIT_HOURS]) -> Option<Self> {
         let is_sound = u32::from(open.locks) + u32::from(open.io) <= open.samples.into();
-        let mut it = Self { hour, open, len: u8::try_from(kept.len()).ok()?, ..Self::default() };
-        it.shares.get_mut(..kept.len())?.copy_from_slice(kept);
-        it.next = next % WAIT_HOURS_MAX as u8;
-        (is_ring && is_sound && usize::from(next) <= WAIT_HOURS_MAX).then_some(it)
+        is_sound.then_some(Self { hour, open, shares })
     }
 
-    /// What is to be kept: the hour that is not over and its samples, the shares of the others, and where the next one goes.
+    /// What is to be kept: the hour that is not over and its samples, and the shares of the hours of a day.
     #[must_use]
-    pub fn kept(&self) -> (i64, WaitCounts, &[WaitShares], u8) {
-        let kept = self.shares.get(..usize::from(self.len)).unwrap_or_default();
-        (self.hour, self.open, kept, self.next)
+    pub const fn kept(&self) -> (i64, WaitCounts, &[Option<WaitShares>; WAIT_HOURS]) {
+        (self.hour, self.open, &self.shares)
     }
 
     /// Counts sessions that were seen running the statement in this hour.
@@ -134,19 +131,24 @@ impl WaitHours {
 
     fn close(&mut self) {
         let Some(shares) = self.open.shares() else { return };
-        if let Some(place) = self.shares.get_mut(usize::from(self.next)) {
-            *place = shares;
+        if let Some(place) = self.shares.get_mut(hour_of_day(self.hour)) {
+            *place = Some(shares);
         }
-        self.next = (self.next + 1) % WAIT_HOURS_MAX as u8;
-        self.len = (self.len + 1).min(WAIT_HOURS_MAX as u8);
         self.open = WaitCounts::default();
     }
 
-    /// What is usual, where enough hours are known.
-    #[must_use]
-    pub fn typical(&self) -> Option<TypicalWaits> {
-        let (_, open, kept, _) = self.kept();
-        let hours: Vec<WaitShares> = kept.iter().copied().chain(open.shares()).collect();
+    /// The shares that are known, with their hours of day: those of the hour that is not over instead of yesterday's.
+    fn known(&self) -> impl Iterator<Item = (usize, WaitShares)> + '_ {
+        let open = self.open.shares().map(|shares| (hour_of_day(self.hour), shares));
+        let is_other = move |hour: &usize| open.is_none_or(|(open, _)| open != *hour);
+        let kept = self.shares.iter().enumerate().filter(move |(hour, _)| is_other(hour));
+        kept.filter_map(|(hour, shares)| Some((hour, (*shares)?))).chain(open)
+    }
+
+    /// What is usual at these hours of day, where enough of them are known.
+    fn typical(&self, times: HoursOfDay) -> Option<TypicalWaits> {
+        let of_times = self.known().filter(|(hour, _)| times.has(*hour));
+        let hours: Vec<WaitShares> = of_times.map(|(_, shares)| shares).collect();
         if hours.len() < HOURS_MIN {
             return None;
         }
@@ -170,6 +172,30 @@ impl WaitHours {
     }
 }
 
+/// The hour of day of an hour.
+fn hour_of_day(hour: i64) -> usize {
+    usize::try_from(hour.rem_euclid(WAIT_HOURS as i64)).unwrap_or(0)
+}
+
+// === impl HoursOfDay ===
+
+impl HoursOfDay {
+    /// Those of which enough samples are known on both sides.
+    fn of_both(before: &WaitHours, since: &WaitHours) -> Self {
+        let mut times = Self([false; WAIT_HOURS]);
+        for (hour, _) in since.known() {
+            if let Some(time) = times.0.get_mut(hour) {
+                *time = before.known().any(|(known, _)| known == hour);
+            }
+        }
+        times
+    }
+
+    fn has(&self, hour: usize) -> bool {
+        self.0.get(hour).is_some_and(|time| *time)
+    }
+}
+
 // === impl WaitCounts ===
 
 impl WaitCounts {
@@ -182,11 +208,11 @@ impl WaitCounts {
 // === impl WaitingCall ===
 
 impl WaitingCall {
-    /// A typical call of these hours, of which sessions were sampled. `None` with too few samples, or without any call.
-    #[must_use]
-    pub fn of(sampled: &WaitHours, hours: &[Block]) -> Option<Self> {
-        let waits = sampled.typical()?;
-        let mut means: Vec<f64> = hours.iter().map(|hour| hour.total_ms / hour.calls).collect();
+    /// A typical call of these times of day. `None` with too few samples, or without any call.
+    fn of(sampled: &WaitHours, hours: &[Block], times: HoursOfDay) -> Option<Self> {
+        let waits = sampled.typical(times)?;
+        let of_times = hours.iter().filter(|hour| times.has(hour_of_day(hour.start)));
+        let mut means: Vec<f64> = of_times.map(|hour| hour.total_ms / hour.calls).collect();
         means.retain(|mean| mean.is_finite() && *mean > 0.0);
         series::sort(&mut means);
         Some(Self { call_ms: series::median(&means)?, waits })
@@ -202,6 +228,15 @@ impl WaitingCall {
 // === impl Waited ===
 
 impl Waited {
+    /// From the sampled sessions and the hours before a change, and those since. `None` where too few hours of day have enough samples on both
+    /// sides.
+    #[must_use]
+    pub fn between(before: (&WaitHours, &[Block]), since: (&WaitHours, &[Block])) -> Option<Self> {
+        let times = HoursOfDay::of_both(before.0, since.0);
+        let call = |(sampled, hours)| WaitingCall::of(sampled, hours, times);
+        Some(Self { before: call(before)?, since: call(since)? })
+    }
+
     /// The part of the added time that is waiting, or of the time that is gone, with its bounds. `None` where a call takes as long as before.
     #[must_use]
     pub fn part(&self) -> Option<Bounds> {

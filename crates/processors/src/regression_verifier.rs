@@ -249,7 +249,7 @@ impl RegressionVerifier {
         let statement = self.statements.enter(&query.key, query.text.as_ref()).ok_or(Ignored::Numbers)?;
         let is_kept = statement.add_to_hour(lengths.places.hour, &sums);
         if lengths.fits_short && statement.add_to_short(lengths.places.short, &sums) {
-            self.unstored.short(statement.id);
+            self.unstored.short(statement);
         }
         if let Some(plan) = &query.plan {
             let day = stored::day_of(lengths.places.hour);
@@ -259,7 +259,7 @@ impl RegressionVerifier {
                 let query_id = query.key.query_id;
                 statement.plans.see(plan.fingerprint.exact, plan.rung, query_id, query.interval.end, day);
                 if (before.seen, before.changed_at) != (statement.plans.seen, statement.plans.changed_at) {
-                    self.unstored.about(statement.id);
+                    self.unstored.about(statement);
                 }
             }
             if statement.is_under_trial
@@ -279,7 +279,7 @@ impl RegressionVerifier {
             trial.note_times(times);
             self.unstored.watch(statement.id);
         }
-        self.unstored.day(statement);
+        self.unstored.hours(statement);
         if is_kept { Ok(()) } else { Err(Ignored::TooLate) }
     }
 
@@ -290,7 +290,7 @@ impl RegressionVerifier {
         if let Some(statement) = self.statements.enter(&query.key, query.text.as_ref()) {
             let counted = statement.timed_out.get_or_insert_with(|| Box::new(TimedOut::new(hour)));
             counted.note(hour, errors.timed_out);
-            self.unstored.about(statement.id);
+            self.unstored.about(statement);
         }
     }
 
@@ -325,8 +325,8 @@ impl RegressionVerifier {
         let Some(statement) = self.statements.of_session(query_id, database, user) else { return };
         let hour = self.clock.places(at).hour;
         statement.note_session(session, hour);
+        self.unstored.about(statement);
         let id = statement.id;
-        self.unstored.about(id);
         if statement.is_under_trial
             && let Some(trial) = self.trials.get_mut(id)
         {
@@ -344,8 +344,8 @@ impl RegressionVerifier {
         statement.plans.see(change.new.exact, change.rung, change.key.query_id, change.at, day);
         statement.plans.changed_at = statement.plans.changed_at.max(Some(change.at));
         statement.note_plan_change(change.at);
+        self.unstored.about(statement);
         let id = statement.id;
-        self.unstored.about(id);
         if let Some(trial) = self.trials.get(id) {
             if trial.finding.is_some() {
                 return self.changed_again(id, change, now);

@@ -65,12 +65,13 @@ pub(crate) async fn write(database: Arc<Database>, batch: &Batch, now: Timestamp
             );
             query.build().persistent(false).execute(&mut *connection).await?;
         }
-        for (server, key) in &removed {
-            sqlx::query("DELETE FROM dbintel_baselines WHERE server = $1 AND key = $2")
-                .bind(server.as_str())
-                .bind(key.as_bytes())
-                .execute(&mut *connection)
-                .await?;
+        for rows in removed.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("DELETE FROM dbintel_baselines WHERE (server, key) IN (");
+            query.push_values(rows, |mut row, (server, key)| {
+                row.push_bind(server.as_str().to_owned()).push_bind(key.as_bytes().to_vec());
+            });
+            query.push(")");
+            query.build().persistent(false).execute(&mut *connection).await?;
         }
     });
     Ok(())

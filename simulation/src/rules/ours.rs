@@ -18,7 +18,7 @@ pub mod vanished;
 
 use dbintel_evidence::{
     Acceleration, Block, Case, Category, ControlPoint, EvidenceClass, Judge, Overlap, PlanEvidence,
-    ShortBlocks, Thresholds, TimeScale, Verdict, WaitCounts, WaitHours, Waited, WaitingCall,
+    ShortBlocks, Thresholds, TimeScale, Verdict, WaitCounts, WaitHours, Waited,
 };
 
 use self::unprompted::Watch;
@@ -45,8 +45,8 @@ pub struct Ours {
     per_hour: usize,
     /// The first hour and the first block wholly after the flip.
     first_after: i64,
-    /// A typical call before the flip, where enough sessions were sampled.
-    waiting_before: Option<WaitingCall>,
+    /// The sampled sessions before the flip.
+    sampled_before: WaitHours,
     /// Of each hour after the flip, the sampled sessions.
     sampled_after: Vec<(i64, WaitCounts)>,
     /// Of a statement without a flip.
@@ -73,7 +73,7 @@ impl Default for Ours {
             short_scale: TimeScale::HOURLY,
             per_hour: 1,
             first_after: 0,
-            waiting_before: None,
+            sampled_before: WaitHours::default(),
             sampled_after: Vec::new(),
             watch: Watch::default(),
         }
@@ -105,10 +105,9 @@ impl Rule for Ours {
         ran.drain(..ran.len().saturating_sub(SHORTS_MAX));
         let seconds = f64::from(case.block_minutes) * 60.0;
         self.short_scale = TimeScale::try_new(seconds, Acceleration::NONE).unwrap_or(TimeScale::HOURLY);
-        let mut sampled_before = WaitHours::default();
+        self.sampled_before = WaitHours::default();
         let first = -(hours.before.len() as i64);
-        sampled(first, &hours.before).for_each(|(hour, counts)| sampled_before.note(hour, counts));
-        self.waiting_before = WaitingCall::of(&sampled_before, &self.hours.before);
+        sampled(first, &hours.before).for_each(|(hour, counts)| self.sampled_before.note(hour, counts));
         self.sampled_after = sampled(0, &hours.after).collect();
         self.watch = if case.flipped { Watch::default() } else { Watch::new(&self.hours) };
     }
@@ -159,8 +158,8 @@ impl Ours {
         let mut sampled = WaitHours::default();
         let known = self.sampled_after.iter().take_while(|(hour, _)| *hour < now_hour as i64);
         known.for_each(|(hour, counts)| sampled.note(*hour, *counts));
-        let since = WaitingCall::of(&sampled, self.hours.after_until(now_hour as i64))?;
-        Some(Waited { before: self.waiting_before?, since })
+        let since = self.hours.after_until(now_hour as i64);
+        Waited::between((&self.sampled_before, &self.hours.before), (&sampled, since))
     }
 }
 

@@ -89,8 +89,8 @@ impl TimedOut {
         Self { latest: hour, counts: [0; KEPT_HOURS] }
     }
 
-    /// Adds executions of an hour, and says whether they are the first of it. Hours that are too old are left out.
-    pub fn note(&mut self, hour: i64, executions: u64) -> bool {
+    /// Adds executions of an hour. Hours that are too old are left out.
+    pub fn note(&mut self, hour: i64, executions: u64) {
         // A clock that was far ahead and has come back: what it dated is of no use.
         if hour.saturating_add(2 * KEPT_HOURS as i64) < self.latest {
             *self = Self::new(hour);
@@ -104,11 +104,8 @@ impl TimedOut {
         if self.latest - hour < KEPT_HOURS as i64
             && let Some(count) = self.counts.get_mut(slot(hour))
         {
-            let is_first = *count == 0;
             *count = count.saturating_add(u32::try_from(executions).unwrap_or(u32::MAX));
-            return is_first;
         }
-        false
     }
 
     /// Those of one hour.

@@ -2,7 +2,7 @@
 
 use dbintel_evidence::{
     Block, Case, Confirmation, EvidenceClass, Gone, Judge, Numbers, Overlap, PlanEvidence, Repair,
-    ShortBlocks, Thresholds, Verdict, Waited, WaitingCall, confirm, gone,
+    ShortBlocks, Thresholds, Verdict, Waited, confirm, gone,
 };
 use dbintel_model::{PlanRung, PlanTimes, PlanTimesSource};
 
@@ -63,9 +63,7 @@ impl Court {
             control: controls.shorts(),
             scale: clock.shorts(),
         };
-        let waited = WaitingCall::of(&trial.waits_before, &self.before)
-            .zip(WaitingCall::of(&trial.waits, &self.after))
-            .map(|(before, since)| Waited { before, since });
+        let waited = Waited::between((&trial.waits_before, &self.before), (&trial.waits, &self.after));
         let is_early = trial.flip.is_some() && !self.shorts_after.is_empty();
         let case = Case {
             control: controls.hours(),

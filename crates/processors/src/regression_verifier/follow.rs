@@ -212,7 +212,7 @@ impl RegressionVerifier {
     fn note_cured(&mut self, id: u64, first: i64, end: i64) {
         let Some(statement) = self.statements.get_mut(id) else { return };
         statement.cured.get_or_insert_default().note(first, end);
-        self.unstored.about(id);
+        self.unstored.about(statement);
     }
 
     /// A finding has come to its end.

@@ -4,6 +4,7 @@
 //! and 896: everything on a logarithmic scale ([`super::coding`]) but the calls of an hour, of which 65,536 are counted exactly
 //! ([`coding::float_24`]). Of its place only the low 8 bits are kept, since no history reaches further back than they can tell apart.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use dbintel_evidence::Block;
@@ -68,7 +69,8 @@ pub(super) trait Packed: Copy {
 /// Closed blocks, the oldest first, and none in which nothing ran.
 #[derive(Clone, Debug)]
 pub(super) struct History<P> {
-    blocks: Vec<P>,
+    /// A ring: at the end of an hour all statements forget their oldest block, and nothing is moved for it.
+    blocks: VecDeque<P>,
     /// Place of the last one.
     last: i64,
 }
@@ -84,7 +86,7 @@ pub(super) struct Open {
 
 impl<P> Default for History<P> {
     fn default() -> Self {
-        Self { blocks: Vec::new(), last: 0 }
+        Self { blocks: VecDeque::new(), last: 0 }
     }
 }
 
@@ -95,20 +97,8 @@ impl<P: Packed> History<P> {
         if sums.is_empty() {
             return true;
         }
-        // A clock that was far ahead and has come back: what it dated is of no use.
-        if place.saturating_add(2 * reach) < self.last {
-            self.blocks.clear();
-        }
-        if self.blocks.is_empty() || place > self.last {
-            self.forget_before(place.saturating_sub(reach - 1));
-            if self.blocks.len() >= max {
-                self.blocks.drain(..=self.blocks.len() - max);
-            }
-            if self.blocks.len() == self.blocks.capacity() {
-                self.blocks.reserve_exact(GROWTH.min(max - self.blocks.len()));
-            }
-            self.last = place;
-            self.blocks.push(P::pack(place as u8, sums));
+        if self.is_behind_all(place, reach) {
+            self.push(place, P::pack(place as u8, sums), max, reach);
             return true;
         }
         let last = self.last;
@@ -118,6 +108,39 @@ impl<P: Packed> History<P> {
         all.add(sums);
         *block = P::pack(place as u8, &all);
         true
+    }
+
+    /// Adds blocks that were written, as they are: a code of a code would cost ten logarithms and powers a block, of which 10,000 statements
+    /// have two and a half million.
+    pub(super) fn take_over(&mut self, blocks: Vec<(i64, P)>, max: usize, reach: i64) {
+        for (place, block) in blocks {
+            if self.is_behind_all(place, reach) {
+                self.push(place, block, max, reach);
+            } else {
+                self.add(place, &block.sums(), max, reach);
+            }
+        }
+    }
+
+    /// Whether a block at this place is a new last one.
+    fn is_behind_all(&mut self, place: i64, reach: i64) -> bool {
+        // A clock that was far ahead and has come back: what it dated is of no use.
+        if place.saturating_add(2 * reach) < self.last {
+            self.blocks.clear();
+        }
+        self.blocks.is_empty() || place > self.last
+    }
+
+    fn push(&mut self, place: i64, block: P, max: usize, reach: i64) {
+        self.forget_before(place.saturating_sub(reach - 1));
+        if self.blocks.len() >= max {
+            self.blocks.drain(..=self.blocks.len() - max);
+        }
+        if self.blocks.len() == self.blocks.capacity() {
+            self.blocks.reserve_exact(GROWTH.min(max - self.blocks.len()));
+        }
+        self.last = place;
+        self.blocks.push_back(block);
     }
 
     /// Lets go of the blocks before this one.
@@ -157,15 +180,15 @@ impl<P: Packed> History<P> {
     /// A copy of the blocks whose places are wanted, without spare room.
     pub(super) fn part(&self, wanted: impl Fn(i64) -> bool) -> Self {
         let kept = |block: &&P| wanted(absolute(block.place(), self.last));
-        let mut blocks: Vec<P> = self.blocks.iter().filter(kept).copied().collect();
+        let mut blocks: VecDeque<P> = self.blocks.iter().filter(kept).copied().collect();
         blocks.shrink_to_fit();
-        let last = blocks.last().map_or(0, |block| absolute(block.place(), self.last));
+        let last = blocks.back().map_or(0, |block| absolute(block.place(), self.last));
         Self { blocks, last }
     }
 
     /// Places of the first and the last block.
     pub(super) fn span(&self) -> Option<(i64, i64)> {
-        let first = self.blocks.first()?;
+        let first = self.blocks.front()?;
         Some((absolute(first.place(), self.last), self.last))
     }
 
@@ -184,36 +207,35 @@ impl<P: Packed> History<P> {
         all.sort_by_key(|(place, _)| *place);
         // The same block twice: a sudden end came between storing it under another id and removing it under the first.
         all.dedup();
-        *self = Self { blocks: Vec::new(), last: 0 };
+        *self = Self { blocks: VecDeque::new(), last: 0 };
         for (place, sums) in all {
             self.add(place, &sums, max, reach);
         }
     }
 
     pub(super) fn write(&self, out: &mut Writer) {
-        self.write_blocks(&self.blocks, out);
+        self.write_blocks(0..self.blocks.len(), out);
     }
 
     /// Writes the blocks of these places. They are usually the last ones, so they are looked for from the end and little else is read; blocks
     /// are in the order of their places.
     pub(super) fn write_part(&self, out: &mut Writer, places: Range<i64>) {
-        let from = |blocks: &[P], place| {
+        let before = |blocks: usize, place| {
             let is_after = |block: &&P| absolute(block.place(), self.last) >= place;
-            blocks.len() - blocks.iter().rev().take_while(is_after).count()
+            blocks - self.blocks.range(..blocks).rev().take_while(is_after).count()
         };
-        let (blocks, _) = self.blocks.split_at(from(&self.blocks, places.end));
-        let (_, blocks) = blocks.split_at(from(blocks, places.start));
-        self.write_blocks(blocks, out);
+        let end = before(self.blocks.len(), places.end);
+        self.write_blocks(before(end, places.start)..end, out);
     }
 
-    fn write_blocks(&self, blocks: &[P], out: &mut Writer) {
+    fn write_blocks(&self, blocks: Range<usize>, out: &mut Writer) {
         out.i64(self.last);
         out.length(blocks.len());
-        blocks.iter().for_each(|block| block.write(out));
+        self.blocks.range(blocks).for_each(|block| block.write(out));
     }
 
-    /// Reads what [`Self::write`] wrote: places and sums. Blocks out of order are damage.
-    pub(super) fn read(from: &mut Reader<'_>, max: usize) -> Result<Vec<(i64, Sums)>, Damaged> {
+    /// Reads what [`Self::write`] wrote: blocks with their places. Blocks out of order are damage, as is one in which nothing ran.
+    pub(super) fn read(from: &mut Reader<'_>, max: usize) -> Result<Vec<(i64, P)>, Damaged> {
         let (last, count) = (read_place(from)?, from.length()?);
         if count > max {
             return Err(Damaged);
@@ -221,7 +243,7 @@ impl<P: Packed> History<P> {
         let mut blocks = Vec::with_capacity(count);
         for _ in 0..count {
             let block = P::read(from)?;
-            blocks.push((absolute(block.place(), last), block.sums()));
+            blocks.push((absolute(block.place(), last), block));
         }
         if blocks.is_sorted_by(|a, b| a.0 < b.0) { Ok(blocks) } else { Err(Damaged) }
     }
@@ -280,7 +302,7 @@ impl Packed for Hour {
     fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
         let (place, variation, work, rows) = (read_low(from)?, from.u16()?, from.u16()?, from.u16()?);
         let (calls, total_ms) = (from.f32()?, from.f32()?);
-        let sound = [calls, total_ms].iter().all(|number| number.is_finite() && *number >= 0.0);
+        let sound = calls.is_finite() && calls > 0.0 && total_ms.is_finite() && total_ms >= 0.0;
         let (calls, total_ms) = (coding::float_24(calls.into()), coding::sum(total_ms.into()));
         if sound { Ok(Self { place, variation, total_ms, work, rows, calls }) } else { Err(Damaged) }
     }
@@ -319,14 +341,9 @@ impl Packed for Short {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
-        Ok(Self {
-            place: read_low(from)?,
-            variation: from.u16()?,
-            calls: from.u16()?,
-            total_ms: from.u16()?,
-            work: from.u16()?,
-            rows: from.u16()?,
-        })
+        let (place, variation, calls) = (read_low(from)?, from.u16()?, from.u16()?);
+        let (total_ms, work, rows) = (from.u16()?, from.u16()?, from.u16()?);
+        if calls == 0 { Err(Damaged) } else { Ok(Self { place, variation, calls, total_ms, work, rows }) }
     }
 }
 

@@ -11,7 +11,7 @@ use dbintel_model::{Finding, FindingId, Text};
 use dbintel_pipeline::{MAX_STATE_CHANGES_PER_CALL, Output, StateChange};
 
 use super::life::Findings;
-use super::statement::Statement;
+use super::statement::{Changed, Statement};
 use super::stored::{self, day_of};
 use super::table::Forgotten;
 use super::{RegressionVerifier, hours};
@@ -41,9 +41,6 @@ pub(super) struct Unstored {
     turns_per_second: usize,
     /// What is still to go with this second: of the turns, and of everything else.
     due: (usize, usize),
-    /// Statements of which more than the hours changed.
-    abouts: BTreeSet<u64>,
-    shorts: BTreeSet<u64>,
     trials: BTreeSet<u64>,
     watches: BTreeSet<u64>,
     findings: BTreeSet<FindingId>,
@@ -67,11 +64,25 @@ enum Turn {
 
 impl Unstored {
     /// The hours of a statement changed.
-    pub(super) fn day(&mut self, statement: &mut Statement) {
-        if !statement.is_changed {
-            statement.is_changed = true;
+    pub(super) fn hours(&mut self, statement: &mut Statement) {
+        self.changed(statement, Changed { hours: true, ..statement.changed });
+    }
+
+    /// A short block of it is over.
+    pub(super) fn short(&mut self, statement: &mut Statement) {
+        self.changed(statement, Changed { shorts: true, ..statement.changed });
+    }
+
+    /// More of it than its hours and blocks changed.
+    pub(super) fn about(&mut self, statement: &mut Statement) {
+        self.changed(statement, Changed { about: true, ..statement.changed });
+    }
+
+    fn changed(&mut self, statement: &mut Statement, changed: Changed) {
+        if statement.changed == Changed::default() {
             self.turns.push_back(Turn::Store(statement.id));
         }
+        statement.changed = changed;
     }
 
     /// How many turns go with this second.
@@ -91,18 +102,6 @@ impl Unstored {
     /// Whether anything is still to go with this second.
     pub(super) fn is_due(&self) -> bool {
         self.due != (0, 0)
-    }
-
-    pub(super) fn about(&mut self, id: u64) {
-        if self.abouts.insert(id) {
-            self.turns.push_back(Turn::Store(id));
-        }
-    }
-
-    pub(super) fn short(&mut self, id: u64) {
-        if self.shorts.insert(id) {
-            self.turns.push_back(Turn::Store(id));
-        }
     }
 
     pub(super) fn trial(&mut self, id: u64) {
@@ -186,7 +185,7 @@ impl RegressionVerifier {
     /// A statement is known by another id. What it had is in the store under that one before it leaves.
     fn inherit(&mut self, id: u64, heir: u64) {
         let Some(statement) = self.statements.get_mut(heir) else { return };
-        self.unstored.day(statement);
+        self.unstored.hours(statement);
         let own: Vec<FindingId> =
             self.findings.iter().filter(|kept| kept.subject == id).map(|kept| kept.finding.id).collect();
         for finding in own {
@@ -247,14 +246,13 @@ impl RegressionVerifier {
     /// A sudden end can come between any two of them. So it is known whose hours they are before the hours are there, and a short block
     /// is among those that are over before the next one takes its place as the open one, which is stored with the hours.
     fn store_statement(&mut self, id: u64, out: &mut Output) -> usize {
-        let (has_about, has_shorts) = (self.unstored.abouts.remove(&id), self.unstored.shorts.remove(&id));
         let Some(statement) = self.statements.get_mut(id) else { return 0 };
-        let has_day = std::mem::take(&mut statement.is_changed);
+        let changed = std::mem::take(&mut statement.changed);
         let before = statement.stored_day;
         let is_whole = before == i64::MIN;
         let open = (!statement.hour.sums.is_empty()).then_some(statement.hour.place);
         let last = open.or_else(|| statement.hours.span().map(|(_, last)| last));
-        let today = last.map(day_of).filter(|_| has_day || is_whole);
+        let today = last.map(day_of).filter(|_| changed.hours || is_whole);
         statement.stored_day = today.unwrap_or(before);
         statement.is_stored = true;
         let Some(statement) = self.statements.get(id) else { return 0 };
@@ -263,10 +261,10 @@ impl RegressionVerifier {
             self.give(key, value, out);
             given += 1;
         };
-        if has_about || is_whole {
+        if changed.about || is_whole {
             give(&format_args!("about/{id:016x}"), Some(stored::about(statement)));
         }
-        if has_shorts || is_whole && statement.shorts.len() > 0 {
+        if changed.shorts || is_whole && statement.shorts.len() > 0 {
             give(&format_args!("short/{id:016x}"), Some(stored::shorts(statement)));
         }
         let Some(today) = today else { return given };

@@ -9,6 +9,7 @@
 //! When the next blocks are over before a look has ended, what is left of it is done at once: nothing is passed over.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use dbintel_model::{FindingId, Timestamp};
 use dbintel_pipeline::Output;
@@ -17,6 +18,7 @@ use super::RegressionVerifier;
 use super::control::Steady;
 use super::hours::SHORTS_REACH;
 use super::round::Candidate;
+use super::stored::DAY_BLOCKS;
 use super::trial::Trial;
 use super::unprompted::Step;
 use super::{control, stored};
@@ -47,7 +49,8 @@ pub(super) struct Look {
 #[derive(Debug)]
 struct Closing {
     statements: VecDeque<u64>,
-    is_new_day: bool,
+    /// Hours that are over since the last look, none at the first one; of a long pause those of a day.
+    hours: Range<i64>,
     /// Whether anything asks for the control.
     wants_hours: bool,
     wants_shorts: bool,
@@ -74,8 +77,8 @@ impl RegressionVerifier {
             self.look_further(now);
         }
         let is_new_hour = closed.hour > self.closed.hour;
-        let is_new_day =
-            self.closed.hour > i64::MIN && stored::day_of(closed.hour) > stored::day_of(self.closed.hour);
+        let before = Some(self.closed.hour).filter(|hour| *hour > i64::MIN).unwrap_or(closed.hour);
+        let hours = before.max(closed.hour.saturating_sub(DAY_BLOCKS))..closed.hour;
         self.closed = closed;
         let is_young = |trial: &Trial| closed.short < trial.short + SHORTS_REACH;
         let week = u64::try_from(self.days(7).as_nanos()).unwrap_or(u64::MAX);
@@ -86,7 +89,7 @@ impl RegressionVerifier {
             statements: if is_new_hour { statements.clone() } else { VecDeque::new() },
             closing: Closing {
                 statements,
-                is_new_day,
+                hours,
                 wants_hours: is_new_hour,
                 wants_shorts: self.trials.iter().any(is_young),
                 unchanged_since: Timestamp::from_nanos(at.as_nanos().saturating_sub(week)),
@@ -139,16 +142,19 @@ impl RegressionVerifier {
 
     fn close_blocks(&mut self, closing: &mut Closing) {
         let part = closing.statements.len().min(CLOSED_PER_CALL);
+        let hours = closing.hours.clone();
+        let is_new_day = stored::day_of(hours.end) > stored::day_of(hours.start);
         for id in closing.statements.drain(..part) {
             let Some(statement) = self.statements.get_mut(id) else { continue };
             if statement.close(self.closed) {
-                self.unstored.short(id);
+                self.unstored.short(statement);
             }
-            if closing.is_new_day {
+            if is_new_day {
                 statement.weight_ms /= 2.0;
-                self.unstored.day(statement);
-                // The store deletes what was not written for weeks.
-                self.unstored.about(id);
+                self.unstored.hours(statement);
+            }
+            if renews(hours.clone(), id) {
+                self.unstored.about(statement);
             }
             if closing.wants_hours || closing.wants_shorts {
                 closing.steady.extend(control::steady(statement, closing.unchanged_since));
@@ -207,6 +213,13 @@ impl RegressionVerifier {
         self.look_further(now);
         self.send(now, server_clock, out);
     }
+}
+
+/// Whether these hours have the one in which it is stored again which statement this is, since the store deletes what was not written for weeks:
+/// once a day, each statement in its own hour, so that a day begins with no more to write than any other hour.
+fn renews(mut hours: Range<i64>, id: u64) -> bool {
+    let own = (id % DAY_BLOCKS.cast_unsigned()).cast_signed();
+    hours.any(|hour| hour.rem_euclid(DAY_BLOCKS) == own)
 }
 
 // === impl Look ===

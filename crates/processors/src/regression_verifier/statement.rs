@@ -36,8 +36,8 @@ pub(super) struct Statement {
     pub(super) cured: Option<Box<Cured>>,
     /// Executions that were timed out, where there were any.
     pub(super) timed_out: Option<Box<TimedOut>>,
-    /// Whether it is waiting to be stored.
-    pub(super) is_changed: bool,
+    /// What of it is waiting to be stored.
+    pub(super) changed: Changed,
     /// Whether anything of it is in the store.
     pub(super) is_stored: bool,
     /// The last day whose hours were stored; before the first of all days where the whole of it is to be stored.
@@ -55,6 +55,17 @@ pub(super) struct About {
     pub(super) fingerprint: Option<u64>,
     /// Which node, see [`super::table::node_number`].
     pub(super) node: u64,
+}
+
+/// What of a statement changed since it was stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changed {
+    /// Its hours, and what is not over of its blocks.
+    pub(super) hours: bool,
+    /// Short blocks that are over.
+    pub(super) shorts: bool,
+    /// Which statement it is, and what else is stored with that.
+    pub(super) about: bool,
 }
 
 /// The plans it was seen with.
@@ -85,7 +96,7 @@ impl Statement {
             waits: None,
             cured: None,
             timed_out: None,
-            is_changed: false,
+            changed: Changed::default(),
             is_stored: false,
             stored_day: i64::MIN,
             is_under_trial: false,
@@ -94,7 +105,7 @@ impl Statement {
 
     /// Reads a little of everything that an interval is added to. What it says means nothing.
     pub(super) fn touch(&self) -> f64 {
-        self.weight_ms + self.hour.sums.calls + self.short.sums.calls + f64::from(self.is_changed)
+        self.weight_ms + self.hour.sums.calls + self.short.sums.calls + f64::from(self.changed.hours)
     }
 
     /// Adds what an interval did to its hour. Says whether that hour is still kept.

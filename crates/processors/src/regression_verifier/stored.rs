@@ -39,14 +39,16 @@ use crate::codec::{Damaged, Reader, Writer};
 
 /// First byte of every value; another layout gets another one.
 const LAYOUT: u8 = 1;
-/// That of statements and trials, which have the waits of typical hours. Before, it was [`LAYOUT`] with sums.
-const LAYOUT_WITH_HOURS: u8 = 2;
+/// That of statements, of trials and of what every interval adds to these, which have waits by hour of day.
+const LAYOUT_WITH_WAITS: u8 = 3;
+/// The same before waits were kept by hour of day.
+const LAYOUT_WITH_LATEST_WAITS: u8 = 2;
 /// Systems whose statements a value can name.
 const SYSTEMS: [&str; 1] = ["postgresql"];
 /// Lists that are read back have at most this many entries.
 const ENTRIES_MAX: usize = 8_192;
-/// Blocks of a day, at most.
-const DAY_BLOCKS: i64 = 24;
+/// Hours of a day.
+pub(super) const DAY_BLOCKS: i64 = 24;
 /// Bytes of an hour in a value, of a short block in one, and of all else in that of a day.
 const HOUR_BYTES: usize = 16;
 const SHORT_BYTES: usize = 12;
@@ -64,26 +66,41 @@ pub(super) fn begin() -> Writer {
     out
 }
 
-/// Begins a statement or a trial.
-fn begin_with_hours() -> Writer {
+/// Begins what has waits.
+fn begin_with_waits() -> Writer {
     let mut out = Writer::default();
-    out.u8(LAYOUT_WITH_HOURS);
+    out.u8(LAYOUT_WITH_WAITS);
     out
 }
 
-/// What follows the layout of a statement or a trial, and whether it is the one before.
-fn enter_with_hours(bytes: &[u8]) -> Result<(Reader<'_>, bool), Damaged> {
+/// What follows the layout of what has waits, and how these are stored there.
+fn enter_with_waits(bytes: &[u8]) -> Result<(Reader<'_>, StoredWaits), Damaged> {
     let mut from = Reader(bytes);
     match from.u8()? {
-        LAYOUT_WITH_HOURS => Ok((from, false)),
-        LAYOUT => Ok((from, true)),
+        LAYOUT_WITH_WAITS => Ok((from, StoredWaits::ByHourOfDay)),
+        LAYOUT_WITH_LATEST_WAITS => Ok((from, StoredWaits::Latest)),
+        LAYOUT => Ok((from, StoredWaits::Sums)),
         _ => Err(Damaged),
     }
 }
 
-/// Passes over the sums of waits of the layout before.
-fn skip_sums(from: &mut Reader<'_>) -> Result<(), Damaged> {
-    (0..3).try_for_each(|_| from.u32().map(drop))
+/// How waits are stored. Of the former ways they are passed over: what a day was like is known again after a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StoredWaits {
+    ByHourOfDay,
+    Latest,
+    Sums,
+}
+
+impl StoredWaits {
+    fn read(self, from: &mut Reader<'_>) -> Result<WaitHours, Damaged> {
+        match self {
+            Self::ByHourOfDay => return waits::read(from),
+            Self::Latest => waits::skip_former(from)?,
+            Self::Sums => (0..3).try_for_each(|_| from.u32().map(drop))?,
+        }
+        Ok(WaitHours::default())
+    }
 }
 
 /// What follows the layout.
@@ -96,7 +113,7 @@ pub(super) fn enter(bytes: &[u8]) -> Result<Reader<'_>, Damaged> {
 
 pub(super) fn about(statement: &Statement) -> Vec<u8> {
     let About { key, fingerprint, node, .. } = &*statement.about;
-    let mut out = begin_with_hours();
+    let mut out = begin_with_waits();
     out.u64(*node);
     out.maybe(*fingerprint, Writer::u64);
     write_key(&mut out, key);
@@ -115,7 +132,7 @@ pub(super) fn about(statement: &Statement) -> Vec<u8> {
 }
 
 pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
-    let (mut from, is_former) = enter_with_hours(bytes)?;
+    let (mut from, stored_waits) = enter_with_waits(bytes)?;
     let node = from.u64()?;
     let fingerprint = from.maybe(Reader::u64)?;
     let key = read_key(&mut from)?;
@@ -124,15 +141,15 @@ pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
     let (last, rung, changed_at) = (from.u128()?, from.u8()?, from.maybe(Reader::time)?);
     let seen = PlansSeen { last, rung, day: read_place(&mut from)?, changes: [from.u32()?, from.u32()?] };
     statement.plans = Plans { seen, changed_at, query_id: None };
-    if is_former {
-        skip_sums(&mut from)?;
+    if stored_waits == StoredWaits::Sums {
+        stored_waits.read(&mut from)?;
         // The first values of that layout end here.
         if !from.0.is_empty() {
             statement.plan_changes = from.maybe(ChangeTimes::read)?.map(Box::new);
         }
         return Ok(statement);
     }
-    statement.waits = from.maybe(waits::read)?.map(Box::new);
+    statement.waits = from.maybe(|from| stored_waits.read(from))?.map(Box::new);
     statement.plan_changes = from.maybe(ChangeTimes::read)?.map(Box::new);
     statement.cured = from.maybe(Cured::read)?.map(Box::new);
     // The first values of this layout end here.
@@ -180,9 +197,8 @@ pub(super) fn read_day(statement: &mut Statement, bytes: &[u8]) -> Result<(), Da
     let open = read_open(&mut from)?;
     // Days are read in order; an hour that was open on an earlier one is over.
     let earlier = std::mem::take(&mut statement.hour);
-    for (place, sums) in std::iter::once((earlier.place, earlier.sums)).chain(hours) {
-        statement.hours.add(place, &sums, HOURS_MAX, HOURS_REACH);
-    }
+    statement.hours.add(earlier.place, &earlier.sums, HOURS_MAX, HOURS_REACH);
+    statement.hours.take_over(hours, HOURS_MAX, HOURS_REACH);
     statement.hour = open;
     statement.short = read_open(&mut from)?;
     // The first values of this layout end here: then it is as the statement said, once a day.
@@ -201,9 +217,8 @@ pub(super) fn shorts(statement: &Statement) -> Vec<u8> {
 
 pub(super) fn read_shorts(statement: &mut Statement, bytes: &[u8]) -> Result<(), Damaged> {
     let mut from = enter(bytes)?;
-    for (place, sums) in History::<Short>::read(&mut from, SHORTS_MAX)? {
-        statement.shorts.add(place, &sums, SHORTS_MAX, SHORTS_REACH);
-    }
+    let shorts = History::<Short>::read(&mut from, SHORTS_MAX)?;
+    statement.shorts.take_over(shorts, SHORTS_MAX, SHORTS_REACH);
     // The open one came with the hours, which are written more often; it may have been closed since.
     if statement.shorts.span().is_some_and(|(_, last)| last >= statement.short.place) {
         statement.short = Open::default();
@@ -214,7 +229,7 @@ pub(super) fn read_shorts(statement: &mut Statement, bytes: &[u8]) -> Result<(),
 // === Trials ===
 
 pub(super) fn trial(trial: &Trial) -> Vec<u8> {
-    let mut out = begin_with_hours();
+    let mut out = begin_with_waits();
     out.maybe(trial.flip.as_deref(), write_flip);
     out.time(trial.at);
     [trial.hour, trial.short].into_iter().for_each(|place| out.i64(place));
@@ -237,11 +252,8 @@ pub(super) fn trial(trial: &Trial) -> Vec<u8> {
 }
 
 pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged> {
-    let (mut from, is_former) = enter_with_hours(bytes)?;
+    let (mut from, stored_waits) = enter_with_waits(bytes)?;
     let from = &mut from;
-    let wait_hours = |from: &mut Reader<'_>| {
-        if is_former { skip_sums(from).map(|()| WaitHours::default()) } else { waits::read(from) }
-    };
     let mut trial = Trial {
         statement,
         flip: from.maybe(read_flip)?.map(Box::new),
@@ -252,8 +264,8 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
         shorts_before: read_history(from, SHORTS_MAX, SHORTS_REACH)?,
         shorts_after: read_history(from, TRIAL_SHORTS_MAX, SHORTS_REACH)?,
         seen: [from.u32()?, from.u32()?],
-        waits_before: wait_hours(from)?,
-        waits: wait_hours(from)?,
+        waits_before: stored_waits.read(from)?,
+        waits: stored_waits.read(from)?,
         lost_ms: sound(from.f64()?)?,
         last: None,
         judged: None,
@@ -277,7 +289,7 @@ pub(super) fn read_trial(statement: u64, bytes: &[u8]) -> Result<Trial, Damaged>
 
 /// What every interval adds to a trial: of all else in it nothing changes until a block is over.
 pub(super) fn watch(trial: &Trial) -> Vec<u8> {
-    let mut out = begin();
+    let mut out = begin_with_waits();
     out.time(trial.at);
     trial.seen.into_iter().for_each(|count| out.u32(count));
     waits::write(&trial.waits, &mut out);
@@ -287,9 +299,14 @@ pub(super) fn watch(trial: &Trial) -> Vec<u8> {
 
 /// Adds it again. What is of another trial of the same statement was of one before.
 pub(super) fn read_watch(trial: &mut Trial, bytes: &[u8]) -> Result<(), Damaged> {
-    let mut from = enter(bytes)?;
-    if from.time()? != trial.at {
+    let mut from = Reader(bytes);
+    let layout = from.u8()?;
+    // Of one in a former layout the trial has all but the last seconds.
+    if layout == LAYOUT || from.time()? != trial.at {
         return Ok(());
+    }
+    if layout != LAYOUT_WITH_WAITS {
+        return Err(Damaged);
     }
     let (seen, waits) = ([from.u32()?, from.u32()?], waits::read(&mut from)?);
     let timed = read_timed(&mut from, trial.flip.as_deref())?;
@@ -321,9 +338,7 @@ fn read_times(from: &mut Reader<'_>, plan: u128) -> Result<PlanTimes, Damaged> {
 
 fn read_history<P: Packed>(from: &mut Reader<'_>, max: usize, reach: i64) -> Result<History<P>, Damaged> {
     let mut history = History::default();
-    for (place, sums) in History::<P>::read(from, max)? {
-        history.add(place, &sums, max, reach);
-    }
+    history.take_over(History::<P>::read(from, max)?, max, reach);
     Ok(history)
 }
 

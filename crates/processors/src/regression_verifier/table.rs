@@ -15,7 +15,7 @@ use std::sync::Arc;
 use dbintel_model::{Node, QueryKey, QueryText, Record};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
-use super::statement::{About, Statement};
+use super::statement::{About, Changed, Statement};
 use crate::hashed::{Hashed, Mixed};
 
 /// A full table forgets this share of its statements at once.
@@ -241,7 +241,7 @@ impl Statements {
         (statement.about.text, statement.about.fingerprint) =
             (Some(Arc::clone(text)), Some(text.fingerprint));
         // What waits to be stored waits under the former id.
-        (statement.is_named, statement.is_changed) = (true, false);
+        (statement.is_named, statement.changed) = (true, Changed::default());
         self.places.insert(id, place);
     }
 

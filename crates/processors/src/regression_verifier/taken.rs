@@ -14,16 +14,17 @@ impl RegressionVerifier {
     /// Takes over values; says how many were damaged, or belong to nothing.
     pub(super) fn take_over(&mut self, values: &[(&str, &[u8])]) -> u64 {
         // Statements before what belongs to them, days in their order.
-        let rank = |key: &str| match key.split('/').next() {
-            Some("about") => 0,
-            Some("day") => 1,
-            Some("follow") => 2,
-            Some("trial") => 4,
-            Some("watch") => 5,
+        let rank = |key: &str| match key.split_once('/').map_or(key, |(kind, _)| kind) {
+            "about" => 0,
+            "day" => 1,
+            "follow" => 2,
+            "trial" => 4,
+            "watch" => 5,
             _ => 3,
         };
         let mut values: Vec<&(&str, &[u8])> = values.iter().collect();
-        values.sort_unstable_by(|a, b| rank(a.0).cmp(&rank(b.0)).then(a.0.cmp(b.0)));
+        // A store gives them in the order of their keys, nearly this one, which a stable sort makes use of.
+        values.sort_by(|a, b| rank(a.0).cmp(&rank(b.0)).then_with(|| a.0.cmp(b.0)));
         let mut follows = HashMap::new();
         let mut damaged = 0;
         for (key, value) in values {

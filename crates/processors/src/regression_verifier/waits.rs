@@ -1,7 +1,7 @@
 //! What the sampled sessions of a statement waited for, from sessions and into the store. What follows from it is decided in the crate
 //! `evidence` ([`dbintel_evidence::Waited`]).
 
-use dbintel_evidence::{WAIT_HOURS_MAX, WaitCounts, WaitHours, WaitShares};
+use dbintel_evidence::{WAIT_HOURS, WaitCounts, WaitHours, WaitShares};
 use dbintel_model::Session;
 
 use crate::codec::{Damaged, Reader, Writer};
@@ -17,12 +17,13 @@ pub(super) fn counted(session: &Session) -> WaitCounts {
 }
 
 pub(super) fn write(hours: &WaitHours, out: &mut Writer) {
-    let (hour, WaitCounts { samples, locks, io }, kept, next) = hours.kept();
+    let (hour, WaitCounts { samples, locks, io }, kept) = hours.kept();
     out.i64(hour);
     [samples, locks, io].into_iter().for_each(|count| out.u16(count));
-    out.u8(kept.len() as u8);
-    out.u8(next);
-    for shares in kept {
+    // Which hours of day are known, a bit each.
+    let bits = kept.iter().enumerate().map(|(hour, shares)| u32::from(shares.is_some()) << hour);
+    out.u32(bits.sum());
+    for shares in kept.iter().flatten() {
         out.u8(shares.locks);
         out.u8(shares.io);
     }
@@ -31,13 +32,24 @@ pub(super) fn write(hours: &WaitHours, out: &mut Writer) {
 pub(super) fn read(from: &mut Reader<'_>) -> Result<WaitHours, Damaged> {
     let hour = super::hours::read_place(from)?;
     let open = WaitCounts { samples: from.u16()?, locks: from.u16()?, io: from.u16()? };
-    let (len, next) = (from.u8()?, from.u8()?);
-    let mut kept = [WaitShares::default(); WAIT_HOURS_MAX];
-    let kept = kept.get_mut(..usize::from(len)).ok_or(Damaged)?;
-    for shares in &mut *kept {
-        *shares = WaitShares { locks: from.u8()?, io: from.u8()? };
+    let bits = from.u32()?;
+    let mut kept = [None; WAIT_HOURS];
+    for (hour, shares) in kept.iter_mut().enumerate() {
+        if bits >> hour & 1 == 1 {
+            *shares = Some(WaitShares { locks: from.u8()?, io: from.u8()? });
+        }
     }
-    WaitHours::from_kept(hour, open, kept, next).ok_or(Damaged)
+    let is_sound = bits >> WAIT_HOURS == 0;
+    WaitHours::from_kept(hour, open, kept).filter(|_| is_sound).ok_or(Damaged)
+}
+
+/// Passes over them as they were stored before they were kept by hour of day: what a day was like is known again after a day.
+pub(super) fn skip_former(from: &mut Reader<'_>) -> Result<(), Damaged> {
+    super::hours::read_place(from)?;
+    (0..3).try_for_each(|_| from.u16().map(drop))?;
+    let len = from.u8()?;
+    from.u8()?;
+    (0..2 * u32::from(len)).try_for_each(|_| from.u8().map(drop))
 }
 
 #[cfg(test)]
@@ -68,8 +80,8 @@ mod tests {
             for end in 0..out.0.len() {
                 assert_eq!(read(&mut Reader(&out.0[..end])), Err(Damaged), "{end}");
             }
-            // More waiting than there are samples; more hours than there is room for.
-            for (place, value) in [(11, 200), (14, 25)] {
+            // More waiting than there are samples; an hour of day that is none.
+            for (place, value) in [(11, 200), (17, 1)] {
                 let mut bytes = out.0.clone();
                 bytes[place] = value;
                 assert_eq!(read(&mut Reader(&bytes)), Err(Damaged), "{place}");

@@ -11,6 +11,7 @@ use crate::database::{Database, Durability, transaction};
 
 on_every_database!(
     the_latest_value_of_a_key_is_restored,
+    what_is_removed_is_gone_and_nothing_else,
     ten_thousand_baselines_are_restored,
     the_writer_writes_and_leaves_nothing_behind,
     a_schema_of_a_later_version_is_refused,
@@ -33,6 +34,32 @@ async fn the_latest_value_of_a_key_is_restored(fixture: Fixture) {
     opened.store.close().await;
     let opened = fixture.open().await;
     assert_eq!(opened.restored().await, [("a".to_owned(), b"3".to_vec()), ("c".to_owned(), Vec::new())]);
+}
+
+/// More than one statement removes, of two servers with the same keys.
+async fn what_is_removed_is_gone_and_nothing_else(fixture: Fixture) {
+    let opened = fixture.open().await;
+    let other = opened.store.state_of("other:5432".into());
+    let of_other = |number: usize, value: Option<&[u8]>| {
+        let key = format!("key/{number:03}").into();
+        other.put(StateChange { key, value: value.map(<[u8]>::to_vec) }).unwrap();
+    };
+    for number in 0..300 {
+        opened.put(&format!("key/{number:03}"), Some(b"ours"));
+        of_other(number, Some(b"theirs"));
+    }
+    opened.writer.flush().await.unwrap();
+    for number in 0..250 {
+        opened.put(&format!("key/{number:03}"), None);
+    }
+    of_other(7, None);
+    opened.put("never/there", None);
+    opened.writer.flush().await.unwrap();
+    let left: Vec<_> = opened.restored().await.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(left, (250..300).map(|number| format!("key/{number:03}")).collect::<Vec<_>>());
+    let mut left = Vec::new();
+    opened.store.restore("other:5432", |batch| left.extend(batch)).await.unwrap();
+    assert!(left.len() == 299 && left.iter().all(|change| change.key.as_str() != "key/007"));
 }
 
 async fn ten_thousand_baselines_are_restored(fixture: Fixture) {

@@ -26,7 +26,7 @@ const START: i64 = 7 * PER_DAY;
 fn look(known_since: i64, closed: i64, change: impl Fn(i64) -> (f64, u64)) -> (Option<Vanished>, bool) {
     let calls = (0..closed).map(|hour| (hour, if hour < START { 100.0 } else { change(hour).0 }));
     let mut timed_out = TimedOut::new(0);
-    (closed - KEPT_HOURS as i64..closed).for_each(|hour| _ = timed_out.note(hour, change(hour).1));
+    (closed - KEPT_HOURS as i64..closed).for_each(|hour| timed_out.note(hour, change(hour).1));
     timed_out.note(closed, 1_000);
     let calls = calls.filter(|(_, calls)| *calls > 0.0);
     let watched = Watched { timed_out: &timed_out, calls, per_day: PER_DAY, closed, known_since };
@@ -112,7 +112,8 @@ fn nothing_is_back_because_nobody_counted() {
 #[test]
 fn a_clock_that_was_far_ahead_is_forgotten() {
     let mut counted = TimedOut::new(100);
-    assert!(counted.note(100, 1) && !counted.note(100, 1) && counted.note(900, 5));
+    counted.note(100, 1);
+    counted.note(900, 5);
     counted.note(101, 2);
     assert_eq!((counted.of(101), counted.of(900)), (2, 0));
 }
@@ -132,7 +133,7 @@ fn it_is_back_when_calls_are_or_when_nothing_is_timed_out_any_more() {
 fn what_is_usual_has_to_be_known_from_three_days() {
     let (change, closed) = (from_30(5.0, 60), START + 36);
     let mut timed_out = TimedOut::new(0);
-    (START..closed).for_each(|hour| _ = timed_out.note(hour, change(hour).1));
+    (START..closed).for_each(|hour| timed_out.note(hour, change(hour).1));
     let since = |days: i64| {
         let calls = (START - days * PER_DAY..closed).map(|hour| (hour, change(hour).0));
         Watched { timed_out: &timed_out, calls, per_day: PER_DAY, closed, known_since: 0 }.vanished()

@@ -208,12 +208,10 @@ fn about_the_change(verdict: &Verdict, trial: &Trial, all: &mut Vec<Evidence>) {
         add("new_by_old_plan_low", Some(ratio.low), "1", Computed, detail);
         add("new_by_old_plan_high", Some(ratio.high), "1", Computed, detail);
     }
-    for (name, hours) in [("waiting_before", &trial.waits_before), ("waiting_after", &trial.waits)] {
-        let detail =
-            "share of the sampled sessions that waited for locks, input or output, in a typical hour";
-        add(name, hours.typical().map(|typical| typical.share), "1", Measured, detail);
-    }
     if let Some(waited) = &numbers.waited {
+        let detail = "share of the sampled sessions that waited for locks, input or output, in a typical hour of the times of day since";
+        add("waiting_before", Some(waited.before.waits.share), "1", Measured, detail);
+        add("waiting_after", Some(waited.since.waits.share), "1", Measured, detail);
         let detail = "that share of the time of a typical call, the median of the hours' means";
         add("waiting_time_before", Some(waited.before.waiting_ms()), "ms", Computed, detail);
         add("waiting_time_after", Some(waited.since.waiting_ms()), "ms", Computed, detail);

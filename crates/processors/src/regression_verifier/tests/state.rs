@@ -100,6 +100,23 @@ fn the_store_is_as_bounded_as_the_memory() {
     assert!(largest.unwrap() <= 552, "{largest:?}");
 }
 
+/// Which statement it is is stored again once a day, since the store deletes what was not written for weeks; and not of all statements at once.
+#[test]
+fn every_statement_is_stored_again_once_a_day_each_in_its_own_hour() {
+    let mut world = world("{}");
+    world.hours(24);
+    let is_about = |key: &String| key.contains("/about/");
+    let (mut stored, all) = (Vec::new(), world.statements.len());
+    for _ in 0..24 {
+        // What is written is there again.
+        world.store.retain(|key, _| !is_about(key));
+        world.hours(1);
+        stored.push(world.store.keys().filter(|key| is_about(key)).count());
+    }
+    assert_eq!(stored.iter().sum::<usize>(), all, "{stored:?}");
+    assert!(stored.iter().all(|of_hour| *of_hour <= all / 4), "{stored:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -120,35 +137,37 @@ proptest! {
     }
 }
 
-/// Statements and trials as they were stored before waits were kept by hours: with three sums of four bytes instead.
+/// Statements and trials as they were stored before waits were kept by hour of day: with the latest hours, and before that with three sums of
+/// four bytes.
 #[test]
-fn what_was_stored_in_the_layout_before_is_taken_over() {
+fn what_was_stored_in_the_layouts_before_is_taken_over() {
     const SUMS: [u8; 12] = [0; 12];
-    let mut world = World::after_a_week("{}");
-    world.flip(7, 5.0, 5.0, &[]);
-    world.hours(1);
-    let (statements, trials) = (world.verifier.statements.len(), world.verifier.trials.len());
-    for (key, value) in &mut world.store {
-        // At the end of a statement are its waits, changes, repaired hours and time-outs, of which it has none; of a trial, what it lost,
-        // and no finding, regression, repair and executions by plan.
-        let former = match key.split('/').nth(1) {
-            Some("about") => {
-                let end = value.len() - 4;
-                [&value[..end], &SUMS].concat()
-            }
-            Some("trial") => {
-                let (begin, end) = (value.len() - 14 - 2 * 16, value.len() - 14);
-                [&value[..begin], &SUMS, &SUMS, &value[end..end + 11]].concat()
-            }
-            _ => continue,
-        };
-        assert_eq!(std::mem::replace(value, former)[0], 2);
-        value[0] = 1;
+    const LATEST: [u8; 16] = [0; 16];
+    for layout in [1, 2] {
+        let mut world = World::after_a_week("{}");
+        world.flip(7, 5.0, 5.0, &[]);
+        world.hours(1);
+        let (statements, trials) = (world.verifier.statements.len(), world.verifier.trials.len());
+        for (key, value) in &mut world.store {
+            // At the end of a statement are its waits, changes, repaired hours and time-outs, of which it has none; of a trial, what it
+            // lost, and no finding, regression, repair and executions by plan.
+            let end = value.len().saturating_sub(14);
+            let former = match (key.split('/').nth(1), layout) {
+                (Some("about"), 1) => [&value[..end + 10], &SUMS].concat(),
+                (Some("about"), _) => [&value[..end + 10], &[1], &LATEST, &value[end + 11..]].concat(),
+                (Some("trial"), 1) => [&value[..end - 2 * 18], &SUMS, &SUMS, &value[end..end + 11]].concat(),
+                (Some("trial"), _) => [&value[..end - 2 * 18], &LATEST, &LATEST, &value[end..]].concat(),
+                (Some("watch"), _) => value.clone(),
+                _ => continue,
+            };
+            assert_eq!(std::mem::replace(value, former)[0], 3);
+            value[0] = if key.contains("/watch/") { 1 } else { layout };
+        }
+        world.kill();
+        assert_eq!((world.verifier.statements.len(), world.verifier.trials.len()), (statements, trials));
+        world.hours(10);
+        assert_eq!(world.opened(), ["plan_regression careful"]);
     }
-    world.kill();
-    assert_eq!((world.verifier.statements.len(), world.verifier.trials.len()), (statements, trials));
-    world.hours(10);
-    assert_eq!(world.opened(), ["plan_regression careful"]);
 }
 
 /// A collector that is stopped in good order loses nothing, however much waits to be stored.

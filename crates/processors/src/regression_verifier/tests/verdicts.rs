@@ -217,7 +217,7 @@ fn waiting_that_explains_most_of_the_added_time_is_named_as_a_cause() {
             world.sessions(7, 20 - waiting, None);
             world.hours(1);
         };
-        (0..12).for_each(|_| sample(&mut world, 2));
+        (0..24).for_each(|_| sample(&mut world, 2));
         world.flip(7, 5.0, 5.0, &[]);
         (0..12).for_each(|_| sample(&mut world, since));
         let finding = &world.found.last().unwrap().finding;
