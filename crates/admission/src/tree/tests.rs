@@ -9,6 +9,7 @@ use crate::vocabulary::{CostClass, Outcome, StatementError};
 use crate::{HeavyWork, LimitSchedule};
 
 const NOON: Timestamp = Timestamp::from_nanos(1_767_268_800_000_000_000);
+const MIDNIGHT: Timestamp = Timestamp::from_nanos(NOON.as_nanos() + 12 * 3_600_000_000_000);
 
 fn at_ms(ms: u64) -> Monotonic {
     Monotonic::default().plus(Duration::from_millis(ms))
@@ -59,6 +60,13 @@ fn run(
 ) -> Vec<NodeTransition> {
     let grant = admit(tree, now, request).unwrap();
     report(tree, now, grant.id, outcome)
+}
+
+/// From ten in the evening to six in the morning.
+fn night() -> Schedule {
+    let time = |text| TimeOfDay::try_parse(text).unwrap();
+    let night = Window { days: Days::ALL, from: time("22:00"), to: time("06:00") };
+    Schedule::try_new("UTC", vec![night]).unwrap()
 }
 
 /// What stands against a request: level, gate and class.
@@ -151,7 +159,7 @@ fn slow_statements_open_the_database() {
 }
 
 #[test]
-fn the_gates_fail_closed() {
+fn a_full_table_and_a_zero_limit_name_their_gate() {
     let mut config = TreeConfig { max_databases: 1, max_features: 2, max_grants: 3, ..TreeConfig::default() };
     let mut tree = ServerTree::new(config.clone(), at(0));
     let full = |level| (level, Gate::LimitReached, None);
@@ -333,9 +341,7 @@ fn a_report_for_a_database_that_is_gone_or_back_touches_only_the_server() {
 
 #[test]
 fn limits_follow_the_clock_on_the_wall_and_heavy_work_waits_for_its_window() {
-    let time = |text| TimeOfDay::try_parse(text).unwrap();
-    let night = Window { days: Days::ALL, from: time("22:00"), to: time("06:00") };
-    let schedule = Schedule::try_new("UTC", vec![night]).unwrap();
+    let schedule = night();
     let limits = Limits { statements_per_second: 1.0, statement_burst: 1, ..Limits::default() };
     let mut tree = ServerTree::new(
         TreeConfig {
@@ -345,15 +351,14 @@ fn limits_follow_the_clock_on_the_wall_and_heavy_work_waits_for_its_window() {
         },
         at(0),
     );
-    let midnight = NOON.plus(Duration::from_secs(12 * 3_600));
     let sizes = Request { purpose: Purpose::Sizes, ..request("a", "sizes") };
     let denial = admit(&mut tree, at(0), &sizes).unwrap_err();
     assert_eq!((denial.gate, denial.retry_after), (Gate::Window, Duration::from_secs(10 * 3_600)));
     run(&mut tree, at(0), &request("a", "x"), &ok(0));
     // One was used, and stays used under the limit of the night.
     let verdict = ProcessVerdict::default();
-    assert_eq!(tree.admit(at(0), midnight, &sizes, verdict).unwrap_err().gate, Gate::Rate);
-    assert!(tree.admit(at(1), midnight, &sizes, verdict).is_ok());
+    assert_eq!(tree.admit(at(0), MIDNIGHT, &sizes, verdict).unwrap_err().gate, Gate::Rate);
+    assert!(tree.admit(at(1), MIDNIGHT, &sizes, verdict).is_ok());
     assert_eq!((tree.view(at(1)).window, tree.view(at(1)).nodes[1].statements_per_second), (Some(0), 1.0));
 }
 
@@ -390,6 +395,25 @@ fn the_rate_follows_the_database_and_not_what_we_reject() {
     assert_eq!(plans(&tree), 1.0, "what a schedule allows comes first");
     tree.databases.values_mut().for_each(|node| node.observe(at(60), crate::aimd::Signal::Bad));
     assert_eq!(plans(&tree), 0.5, "and is halved like any other");
+}
+
+/// A statement that succeeds, but takes far longer than it usually does, halves the rate; nothing opens. What is usual is known of
+/// each query for itself.
+#[test]
+fn a_statement_far_slower_than_usual_lowers_the_rate() {
+    let mut tree = tree();
+    let rates = |tree: &ServerTree| {
+        let node = &tree.view(at(0)).nodes[1];
+        (node.statements_per_second, (node.plans_per_minute * 1e3).round() / 1e3)
+    };
+    for _ in 0..tree.config.aimd.baseline_samples {
+        assert_eq!(run(&mut tree, at(0), &request("a", "x"), &ok(1)), []);
+    }
+    let usual = (tree.config.limits.statements_per_second, tree.config.limits.plans_per_minute);
+    run(&mut tree, at(0), &request("a", "another"), &ok(60));
+    assert_eq!(rates(&tree), usual);
+    assert_eq!(run(&mut tree, at(0), &request("a", "x"), &ok(60)), []);
+    assert_eq!(rates(&tree), (usual.0 / 2.0, usual.1 / 2.0));
 }
 
 #[test]
@@ -510,6 +534,75 @@ proptest! {
         for node in view.nodes.iter().skip(1) {
             prop_assert_eq!((node.breaker.state, node.in_flight), (State::Closed, 0));
             prop_assert!(node.features.iter().all(|feature| feature.breaker.state == State::Closed));
+        }
+    }
+
+    /// The gates fail closed, whatever happened before and whoever asks: where a table is full there is no permit for what is
+    /// not in it, and where a limit is zero there is none at all, but for the one probe a minute that a budget lets pass.
+    #[test]
+    fn the_gates_fail_closed(
+        steps in prop::collection::vec(
+            (
+                (0u64..20_000, any::<bool>()),
+                (0usize..4, 0usize..4, 0usize..Purpose::COUNT, any::<bool>()),
+                (0u8..12, 0u64..100),
+            ),
+            1..150,
+        ),
+        tables in (0usize..4, 0usize..4, 0usize..8),
+        zero in 0usize..5,
+        seed: u64,
+    ) {
+        let (max_databases, max_features, max_grants) = tables;
+        let mut limits = Limits::default();
+        match zero {
+            0 => limits.statement_burst = 0,
+            1 => limits.budget = Budget::of_core(0.0),
+            2 => limits.plan_burst = 0,
+            _ => {}
+        }
+        let schedule = Some(LimitSchedule { schedule: night(), limits: vec![limits] });
+        let max_in_flight = if zero == 3 { 0 } else { TreeConfig::default().max_in_flight };
+        let config = TreeConfig {
+            max_databases, max_features, max_grants, max_in_flight, schedule, ..TreeConfig::default()
+        };
+        let mut tree = ServerTree::new(config, at(0));
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (names, mut now, mut out, mut probed) = (["a", "b", "c", "d"], at(0), Vec::new(), BTreeMap::new());
+        for ((wait, is_night), (database, feature, purpose, cheapest), (how, cost)) in steps {
+            now = now.plus(Duration::from_millis(wait));
+            let (database, feature, purpose) = (names[database], names[feature], Purpose::ALL[purpose]);
+            tree.tend(now, Some(database));
+            let view = tree.view(now);
+            let node = view.nodes.iter().find(|node| node.database.as_deref() == Some(database));
+            let features = node.map_or(&[][..], |node| node.features.as_slice());
+            let is_full = view.grants >= max_grants
+                || node.is_none() && view.nodes.len() > max_databases
+                || features.len() >= max_features && features.iter().all(|held| held.feature.as_str() != feature);
+            let class = purpose.class();
+            let is_probe = cheapest && class == CostClass::Connection;
+            let probed_lately = || probed.get(database).is_some_and(|at| now.since(*at) < Duration::from_secs(60));
+            let is_zero = match zero {
+                0 => is_night,
+                1 => is_night && !(is_probe && !probed_lately()),
+                2 => is_night && class == CostClass::Plans,
+                3 => true,
+                _ => false,
+            };
+            let request = Request { database: Some(database), feature, purpose, cheapest };
+            let wall = if is_night { MIDNIGHT } else { NOON };
+            let granted = tree.admit(now, wall, &request, ProcessVerdict::default());
+            prop_assert!(granted.is_err() || !is_full && !is_zero, "{request:?}: {is_full} {is_zero} {view:?}");
+            if let Ok(grant) = granted {
+                out.push(grant.id);
+                if is_night {
+                    probed.insert(database, now);
+                }
+            }
+            if how % 2 == 0 && !out.is_empty() {
+                let id = out.swap_remove(usize::from(how) % out.len());
+                tree.report(now, id, &outcome(how, cost), &mut random);
+            }
         }
     }
 
