@@ -16,6 +16,7 @@ const BUDGET_MAX: StdDuration = StdDuration::from_secs(60);
 const PLANNING_TIME_MIN: StdDuration = StdDuration::from_millis(10);
 const BACKOFF_MIN: StdDuration = StdDuration::from_secs(1);
 const RATE_MAX: f64 = 10_000.0;
+/// The longest `max_timeout`, written or not.
 const TIMEOUT_MAX: StdDuration = StdDuration::from_secs(60);
 /// Time-outs follow the measured 99th percentile up to so many times the receiver's `timeout`.
 const TIMEOUT_FACTOR: u32 = 3;
@@ -126,7 +127,7 @@ pub struct CircuitBreakerSettings {
     /// A statement of ours that took longer counts as a failure.
     pub slow_threshold: Duration,
     /// The longest time-out of a statement; time-outs follow what a query usually takes, from the receiver's `timeout` up
-    /// to this. By default three times the receiver's `timeout`.
+    /// to this. By default three times the receiver's `timeout`, 60s at most.
     pub max_timeout: Option<Duration>,
     /// The longest wait before a breaker tries again. By default each kind of failure has its own, up to an hour.
     pub max_backoff: Option<Duration>,
@@ -155,8 +156,8 @@ impl CircuitBreakerConfig {
     pub(super) fn tree(&self, statement_timeout: StdDuration) -> TreeConfig {
         let mut tree = self.tree.clone();
         tree.timeout.base = statement_timeout;
-        tree.timeout.max =
-            self.max_timeout.unwrap_or(statement_timeout * TIMEOUT_FACTOR).max(statement_timeout);
+        let by_default = (statement_timeout * TIMEOUT_FACTOR).min(TIMEOUT_MAX);
+        tree.timeout.max = self.max_timeout.unwrap_or(by_default).max(statement_timeout);
         tree.slow_threshold = tree.slow_threshold.max(statement_timeout);
         tree
     }

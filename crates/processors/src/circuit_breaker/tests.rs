@@ -206,6 +206,25 @@ fn a_process_that_runs_short_gives_up_work_in_order() {
     assert!(!is_admitted(Purpose::Statements));
 }
 
+/// The share is of what was asked for since the last look, in each database.
+#[test]
+fn what_a_rate_rejects_is_shown_as_a_share() {
+    let world = world(json!({"limits": {"statements_per_second": 1.0, "burst": 2}}));
+    let ask = || world.admit(Purpose::Server, "some", false).map(|permit| permit.report(&took(0))).is_ok();
+    let rate = || world.metric("rate_limiter_rejection_rate", &[]);
+    assert!(ask());
+    assert_eq!(rate(), Some(0.0));
+    assert_eq!([ask(), ask()], [true, false]);
+    assert_eq!(rate(), Some(0.5));
+    assert!(!ask());
+    assert_eq!(rate(), Some(1.0));
+    let whole = [("receiver", "postgresql"), ("server", "db:5432"), ("database", "")];
+    assert_eq!(world.registry.value("rate_limiter_rejection_rate", &whole), None, "nothing was asked of it");
+    world.pass(1);
+    assert!(ask());
+    assert_eq!(rate(), Some(0.0));
+}
+
 /// All servers together have one rate, whatever those of each are; it is theirs again as time goes by.
 #[test]
 fn the_process_has_a_rate_of_its_own() {
@@ -283,6 +302,44 @@ fn a_schedule_changes_the_budget_by_the_time_of_the_week() {
     world.pass(3_600);
     world.admit(Purpose::Statements, "statements", false).unwrap().report(&took(30));
     is(0.1);
+}
+
+/// Friday, eight o'clock at Greenwich, is nine in Berlin.
+#[test]
+fn heavy_work_of_the_settings_waits_for_its_window() {
+    let window = json!({"days": ["friday"], "from": "10:00", "to": "11:00"});
+    let in_berlin = |more: Value| {
+        let mut heavy_work = json!({"time_zone": "Europe/Berlin", "windows": [window]});
+        heavy_work.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        world(json!({"heavy_work": heavy_work}))
+    };
+    let admitted = |world: &World| {
+        let all = [Purpose::Plans, Purpose::Sizes, Purpose::Sessions, Purpose::Statements];
+        all.map(|purpose| world.admit(purpose, "some", false).map(|permit| permit.report(&took(1))).is_ok())
+    };
+    let world = in_berlin(json!({}));
+    assert_eq!(admitted(&world), [false, false, true, true]);
+    let denied = world.admit(Purpose::Sizes, "some", false).map(drop).unwrap_err();
+    assert!(denied.contains("heavy work waits for its window"), "{denied}");
+    world.pass(3_599);
+    assert_eq!(admitted(&world), [false, false, true, true]);
+    world.pass(1);
+    assert_eq!(admitted(&world), [true; 4]);
+    world.pass(3_600);
+    assert_eq!(admitted(&world), [false, false, true, true]);
+    let of_sessions = in_berlin(json!({"classes": ["sessions"]}));
+    assert_eq!(admitted(&of_sessions), [true, true, false, true]);
+}
+
+/// It is bounded also where nobody wrote one, and never shorter than what the receiver is configured to.
+#[test]
+fn the_longest_time_out_is_three_times_the_shortest_and_a_minute_at_most() {
+    let longest = |settings: Value| {
+        let config = config(settings).unwrap();
+        [1, 5, 30, 60].map(|secs| config.tree(Duration::from_secs(secs)).timeout.max.as_secs())
+    };
+    assert_eq!(longest(json!({})), [3, 15, 60, 60]);
+    assert_eq!(longest(json!({"max_timeout": "20s"})), [20, 20, 30, 60]);
 }
 
 #[test]
