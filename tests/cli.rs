@@ -279,6 +279,7 @@ async fn the_doctor_fails_where_it_cannot_connect() {
 }
 
 /// `doctor --statements` lists what can be sent, each with its name, and the server takes every one that has no parameters as it is.
+/// What varies in them, and when those are sent that are not always, is said beside them.
 #[tokio::test]
 async fn the_statements_that_the_doctor_lists_are_those_of_the_server() {
     let cluster = Cluster::start(Major::NEWEST, Options::new()).await;
@@ -296,6 +297,11 @@ async fn the_statements_that_the_doctor_lists_are_those_of_the_server() {
         assert!(names.contains(&name), "{name} is not among {names:?}");
     }
     assert!(templates.len() > 20, "{names:?}");
+    for part in
+        ["-- <milliseconds>: follows what our queries take, from 5000, ", "-- only where our role may set "]
+    {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
     let mut prepared = 0;
     for (name, sql) in templates {
         if sql.starts_with("SELECT") && !sql.contains('$') {

@@ -22,6 +22,7 @@ use sqlx::ConnectOptions as _;
 use support::client::{mark, marker_id};
 use support::load::Starved;
 use support::proxy::Proxy;
+use support::sent::{listed, logged, sent, unlisted};
 use support::settings::{SAMPLES, cluster, orders, yaml};
 use support::trial::{IMPATIENT, Trial};
 use support::world::World;
@@ -385,7 +386,7 @@ async fn our_own_wait_for_a_lock_opens_the_breaker_of_its_database_only() {
 async fn the_time_out_on_the_server_follows_what_a_query_takes() {
     const BASE_MS: u64 = 400;
     const MAX_MS: u64 = 900;
-    let options = Options::new().setting("allow_system_table_mods", "on").setting("log_statement", "all");
+    let options = logged(Options::new().setting("allow_system_table_mods", "on"));
     let cluster = cluster(Major::V17, options).await;
     let metrics = ("metrics", "{postgresql.sequence.used: {enabled: true}}");
     let config = yaml(cluster.port(), &[("timeout", "400ms"), metrics]);
@@ -427,6 +428,10 @@ async fn the_time_out_on_the_server_follows_what_a_query_takes() {
     trial.until(|watched| watched.guard.view().nodes.iter().all(|n| n.breaker.state == State::Closed)).await;
     trial.watched.still_delivers("postgresql.rows", &ORDERS).await;
     trial.end().await;
+    // What went out meanwhile is in the list that people read before they let us in.
+    let (listed, log) = (listed(&config).await, cluster.log());
+    let unknown = unlisted(&sent(&log), &listed);
+    assert!(unknown.is_empty(), "sent and not listed: {unknown:#?}");
 }
 
 /// A server that has hardly any processor time left: statements run into their time-outs and open breakers, or what they

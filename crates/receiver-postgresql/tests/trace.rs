@@ -14,12 +14,14 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use dbintel_receiver_postgresql::config::{Settings, validate};
-use dbintel_receiver_postgresql::examine;
+use dbintel_admission::{CostSource, Purpose};
+use dbintel_model::GapReason;
 use dbintel_receiver_postgresql::query::plans::create_script;
+use dbintel_receiver_postgresql::query::templates::{SELDOM, Template};
 use dbintel_testkit::postgres::{Cluster, Major, Options, OwnStatements};
 use support::Watched;
 use support::client::Busy;
+use support::sent::{is_of, listed, logged, sent, unlisted};
 use support::settings::{SAMPLES, cluster, orders, yaml};
 
 const OURS: &str =
@@ -78,26 +80,10 @@ async fn a_role_that_may_switch_tracking_off_does_so() {
     watched.stop().await;
 }
 
-/// Templates that this world does not make the collector send, each with its reason.
-const NOT_SENT: [(&str, &str); 11] = [
-    ("how long a statement above is planned that began late twice", "no statement begins late"),
-    ("begin to explain without being tracked", "as below"),
-    ("begin to explain a sample without being tracked", "as below"),
-    ("begin, after an error", "nothing fails here"),
-    ("begin without being tracked", "the role may not switch tracking off; it is not tracked anyway"),
-    ("begin without being tracked, after an error", "as above"),
-    ("backends of ours", "no connection is held"),
-    ("role names", "no role but those that are known has run anything"),
-    ("parameter privileges", "the role is a superuser or the server has no such privileges"),
-    ("plan: format of pg_store_plans", "the extension is not there"),
-    ("plan: plans of pg_store_plans", "as above"),
-];
-
-/// Everything the server sees of us is what `dbintel doctor --statements` lists, and everything it lists is seen.
-async fn templates(major: Major) {
-    let options = Options::new()
-        .setting("log_statement", "all")
-        .setting("log_line_prefix", "by %u: ")
+/// Everything the server sees of us is what `dbintel doctor --statements` lists, and everything it lists is seen, or the list
+/// says when it would be. Gives what was listed, and whether it was seen.
+async fn templates(major: Major) -> Vec<(bool, Template)> {
+    let options = logged(Options::new())
         // Otherwise no text of a session is explained.
         .setting("log_parameter_max_length", "0")
         .setting("pg_stat_statements.track", "top");
@@ -110,8 +96,12 @@ async fn templates(major: Major) {
     cluster
         .execute("postgres", "ALTER ROLE postgres SET work_mem = '5MB'; GRANT SELECT ON orders TO dbintel")
         .await;
-    cluster.create_database("second").await;
-    cluster.execute("second", &format!("CREATE TABLE kept (id int); {}", create_script("dbintel"))).await;
+    for database in ["second", "third"] {
+        cluster.create_database(database).await;
+        cluster.execute(database, "CREATE TABLE kept (id int)").await;
+    }
+    cluster.execute("second", &create_script("dbintel")).await;
+    cluster.execute("third", "GRANT SELECT ON kept TO dbintel").await;
     let mut watched = Watched::start(&config);
     watched.baseline().await;
     let slept = |seconds: u32| format!("SELECT id, pg_sleep({seconds}) FROM kept ORDER BY 1");
@@ -119,6 +109,7 @@ async fn templates(major: Major) {
     let _busy = Busy::start(&cluster, "second", "SELECT 1", &slept(600)).await;
     cluster.execute("second", "SELECT count(*) FROM kept").await;
     cluster.execute("second", "SELECT id FROM kept WHERE id = 3").await;
+    cluster.execute("third", "SELECT max(id) FROM kept").await;
     cluster.execute("postgres", "CREATE TEMP TABLE gone (id int); SELECT id FROM gone").await;
     cluster.execute("postgres", "SELECT count(*) FROM orders").await;
     cluster.execute("postgres", "SELECT note FROM orders WHERE id = 3").await;
@@ -128,6 +119,7 @@ async fn templates(major: Major) {
     watched.plan("note FROM orders").await;
     watched.plan("count(*) FROM kept").await;
     watched.plan("FROM kept WHERE").await;
+    watched.plan("max(id) FROM kept").await;
     if major >= Major::V14 {
         let sampled = [("rung", "custom"), ("identity", "proven")];
         watched.until_own("dbintel_plans_obtained_total", &sampled, |plans| plans >= 1.0).await;
@@ -138,44 +130,42 @@ async fn templates(major: Major) {
         let time = watched.own("dbintel_database_time_seconds_total", &measured);
         assert!(time.is_some_and(|time| time > 0.0), "the server says what {purpose} cost: {time:?}");
     }
+    // The function says what an EXPLAIN took, the block that there is without it does not.
+    assert_eq!(spent_on_plans(&watched, "third"), [CostSource::Wall]);
+    assert!(spent_on_plans(&watched, "second").contains(&CostSource::Statement));
+    cluster.execute("postgres", "REVOKE SELECT ON pg_catalog.pg_stat_bgwriter FROM PUBLIC").await;
+    watched.gap_because("bgwriter", GapReason::InsufficientPrivilege).await;
+    poll_on(&watched).await;
     watched.stop().await;
-    let settings: Settings = dbintel_config::from_yaml(&config).unwrap();
-    let known = examine(&validate(&settings).unwrap().config).await.unwrap().templates;
-    // The doctor's own are in it.
+    let listed = listed(&config).await;
     let log = cluster.log();
     let sent = sent(&log);
     assert!(sent.len() > 20, "{log}");
-    // On a machine that is busy statements begin late.
-    let asked = |text: &str| text.strip_prefix("EXPLAIN (SUMMARY, COSTS OFF) ").unwrap_or(text).to_owned();
-    let unknown: Vec<_> =
-        sent.iter().filter(|text| !known.iter().any(|template| template.text == asked(text))).collect();
+    let unknown = unlisted(&sent, &listed);
     assert!(unknown.is_empty(), "sent and not listed: {unknown:#?}");
-    let unseen: Vec<_> = known
-        .iter()
-        .filter(|template| !sent.iter().any(|text| *text == template.text))
-        .map(|template| template.name.as_str())
-        .filter(|name| !NOT_SENT.iter().any(|(not_sent, _)| not_sent == name))
-        .collect();
+    let seen = |template: &Template| sent.iter().any(|text| is_of(template, text));
+    let listed: Vec<_> = listed.into_iter().map(|template| (seen(&template), template)).collect();
+    let unseen: Vec<_> = listed.iter().filter(|(seen, template)| !seen && template.when.is_none()).collect();
     assert!(unseen.is_empty(), "{major}: listed and not sent: {unseen:#?}");
+    listed
 }
 
-/// Statements as the server has logged them, whatever the protocol and the name they were prepared under. A text of several lines
-/// would be cut: ours have none.
-fn sent(log: &str) -> Vec<&str> {
-    log.lines()
-        .filter_map(|line| line.strip_prefix("by dbintel: LOG:  "))
-        .filter_map(|line| {
-            let prepared = || Some(line.strip_prefix("execute ")?.split_once(": ")?.1);
-            line.strip_prefix("statement: ")
-                .or_else(prepared)
-                .or_else(|| line.strip_prefix("fastpath function call: "))
-        })
-        .collect()
+/// By whose clock the plans of a database were booked.
+fn spent_on_plans(watched: &Watched, database: &str) -> Vec<CostSource> {
+    let view = watched.guard.view();
+    let node = view.nodes.iter().find(|node| node.database.as_deref() == Some(database)).unwrap();
+    let of_plans = node.totals.iter().filter(|(purpose, ..)| *purpose == Purpose::Plans);
+    of_plans.map(|(_, source, _)| *source).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_is_what_is_listed() {
-    tokio::join!(templates(Major::V13), templates(Major::V18));
+    let (old, new) = tokio::join!(templates(Major::V13), templates(Major::V18));
+    // What the list has reasons for is in it, and is indeed not sent to one of these.
+    for (name, _) in SELDOM {
+        let mut listed = old.iter().chain(&new);
+        assert!(listed.any(|(seen, template)| template.name == name && !seen), "{name}");
+    }
 }
 
 /// No SQL of this crate resets, ends, locks, or changes anything.

@@ -105,7 +105,13 @@ async fn list_statements(id: &ComponentId, lane: &LanePlan) -> anyhow::Result<bo
         Ok(examination) => {
             let mut text = format!("-- {id}: every statement that can be sent to {}\n", examination.server);
             for template in examination.templates {
-                let _ = write!(text, "\n-- {}\n{};\n", template.name, template.text);
+                let _ = writeln!(text, "\n-- {}", template.name);
+                let notes =
+                    template.when.map(|when| format!("only {when}")).into_iter().chain(template.varies);
+                notes.for_each(|note| {
+                    let _ = writeln!(text, "-- {note}");
+                });
+                let _ = writeln!(text, "{};", template.text);
             }
             print(&text)?;
             Ok(true)

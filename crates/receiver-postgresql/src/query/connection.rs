@@ -276,12 +276,17 @@ impl Connection {
 }
 
 /// What begins a transaction of ours.
-pub(super) fn begin_text(limits: Limits, extra: &str) -> String {
+fn begin_text(limits: Limits, extra: &str) -> String {
+    begin_with(&limits.statement_timeout.as_millis().to_string(), limits.lock_timeout, extra)
+}
+
+/// The same, with this in the place of the milliseconds of `statement_timeout`.
+pub(super) fn begin_with(statement_timeout: &str, lock_timeout: Duration, extra: &str) -> String {
     format!(
         "BEGIN READ ONLY; {extra} SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
          SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL jit = off; SET LOCAL search_path = pg_catalog",
-        millis(limits.statement_timeout),
-        millis(limits.lock_timeout),
+        literal(statement_timeout),
+        millis(lock_timeout),
         millis(IDLE_IN_TRANSACTION_TIMEOUT),
     )
 }

@@ -7,6 +7,7 @@ pub mod followed;
 pub mod load;
 pub mod pooler;
 pub mod proxy;
+pub mod sent;
 pub mod settings;
 pub mod trial;
 pub mod workload;
