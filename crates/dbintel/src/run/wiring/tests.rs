@@ -4,8 +4,9 @@ use std::env::VarError;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use dbintel_admission::ShedLevel;
 use dbintel_config::Environment;
-use dbintel_model::{Batch, Change, ChangeKind, Record, SystemClock, Target};
+use dbintel_model::{Batch, Change, ChangeKind, ManualClock, Record, SystemClock, Target, Timestamp};
 use dbintel_pipeline::RefuseReason;
 use dbintel_pipeline::status::State;
 use dbintel_testkit::otlp_sink::{Behaviour, OtlpSink};
@@ -158,6 +159,19 @@ fn a_process_at_its_limit_is_short_of_cpu_on_any_machine() {
     assert_eq!([4.0, 64.0].map(|cpus| cpu_share(200.0, cpus)), [1.0; 2]);
     assert_eq!(cpu_share(50.0, 64.0), 0.25);
     assert!(cpu_share(50.0, 0.0).is_finite());
+}
+
+/// What the memory watch finds decides what the process gives up. Time stands still, so that no use of CPU is known.
+#[test]
+fn a_process_short_of_memory_gives_up_work() {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_nanos(0)));
+    let monitor = ResourceMonitor::new(Arc::clone(&clock), None);
+    let (limits, memory) = (MemoryLimits { soft_bytes: 80, hard_bytes: 100 }, MemoryState::default());
+    for (used, given_up) in [(80, ShedLevel::Nothing), (81, ShedLevel::Plans), (101, ShedLevel::Statements)] {
+        let gate = process_gate(&clock, &monitor, &memory);
+        memory.update(&limits, used);
+        assert_eq!(gate.level(), given_up, "{used} bytes");
+    }
 }
 
 #[tokio::test]
