@@ -84,7 +84,8 @@ fn breakers() -> String {
          Every statement of a receiver needs a permit, and every permit is accounted for. What decides is a tree: the \
          process, the server (everything behind one endpoint), each of its databases, and each query of ours in it. All \
          gates must agree: work the process has given up, maintenance windows, breakers, rates, statements under way, and \
-         the budget of database time. Safety does not depend on the pipeline: the tree is there without the processor \
+         the budget of database time. What there is no room to account for gets no permit. \
+         Safety does not depend on the pipeline: the tree is there without the processor \
          `circuit_breaker`, which configures and shows it.\n\n\
          ## Breakers\n\nA breaker opens after so many failures of one class in a row. While it is open nothing is sent, and \
          what is missing is told as a gap (`not_admitted`). After a wait one probe goes, the cheapest statement there is; \
@@ -116,7 +117,8 @@ fn breakers() -> String {
     text.push_str(
         "\n## Budget\n\nThe cost of a statement is what the database says it took, in a last column of the statement itself; \
          planning is not in it. Statements that may have no rows are joined onto one row that is always there, so that the \
-         server speaks also then. Of a statement that failed, and of opening a connection, it says nothing: then our own \
+         server speaks also then. Of a statement that failed, of opening a connection, and of an EXPLAIN where the function \
+         `dbintel.explain` is not installed ([plans.md](plans.md)), it says nothing: then our own \
          clock counts, which is longer. The label `source` says which. Each database has a budget per minute (`limits.budget`, by \
          default 300 ms: half a percent of one core), and so has what is asked of the server as a whole. From 80 % plans \
          wait; at 100 % everything waits but one probe a minute; the intervals of that database, or of what is asked of the server, are \
@@ -126,7 +128,11 @@ fn breakers() -> String {
          ## Signs of distress\n\nEvery poll looks at the free connection slots, at our own statements that wait for locks, and \
          on a standby at replay that falls behind: by five seconds, and by half of the time, since it last kept pace, unless replay is \
          paused or `recovery_min_apply_delay` is set, or what is there is replayed. With fewer free slots than `free_slots_min` nothing is sent, and each of our \
-         connections is closed when its turn comes. A wait for a lock opens the breaker of the database it is in.\n\n\
+         connections is closed when its turn comes. None of the slots reserved for superusers is kept; but an attempt to connect has a \
+         slot until the server has refused it, for that moment also one of those when no other is left. So it is tried rarely \
+         (`too_many_connections`). A wait for a lock opens the breaker of the database it is in. \
+         A sign that could not be read is none: it opens nothing, and closes nothing. What keeps the database then are the budget, the \
+         rates, the time-outs, and the failure of the reading itself, which counts like that of any other statement.\n\n\
          Planning is a sign too, but no server tells how long it planned a statement unless it is asked, and to ask means to \
          plan once more. What our clock shows beyond the execution and two ways there and back holds the planning, and all \
          else that kept us: a function that takes 700 ms to plan showed as 703 ms by our clock and 5 µs of execution, and \
@@ -137,7 +143,9 @@ fn breakers() -> String {
          ## The process itself\n\nWhen the collector runs short itself it gives up work in the order of what it costs: plans, sessions, sizes, \
          statements, at 70, 80, 90 and 95 % of the CPU that it can use, which is its quota, or the machine, and no more than its two \
          worker threads; plans above the soft mark of memory, above which its door refuses, and everything up to statements above the hard one. \
-         After 30 s without statements nothing is sent at all. A level is kept for 10 s at least before the next lower one.",
+         After 30 s without statements nothing is sent at all. A level is kept for 10 s at least before the next lower one. Use of CPU \
+         or memory that could not be read gives up nothing: this protects the collector and its neighbours, and the database has \
+         the other gates.",
     );
     let TreeConfig { server_statements_per_second, server_statement_burst, .. } = TreeConfig::default();
     write!(

@@ -6,6 +6,10 @@
 //! and rounded, at every change of the rate. Here all arithmetic is exact: levels are counted in 10⁻¹⁵ permits, rates in
 //! 10⁻⁶ permits a second, time in nanoseconds.
 //!
+//! It is not the crate `governor`: there a limiter has one quota for good, and a new one forgets what was used, while here the
+//! rate follows the database and the time of the week; asking takes, while here all gates are asked before anything is taken
+//! from any; and a rate or a burst of zero cannot be said. Time is passed in, as everywhere in this crate.
+//!
 //! Promise: over any window, however the rate changed in it, the permits are at most the burst in force at the last of them
 //! plus the integral of the rate. A clock that goes back gives nothing.
 
