@@ -2,11 +2,11 @@
 
 use super::workload::{Client, Statement};
 
-/// Statements without any change: by what they do, the load of the server is told from what a plan did. Each waits for a millisecond, so
+/// Statements without any change: by what they do, the load of the server is told from what a plan did. Each waits for three milliseconds, so
 /// that other programs on the machine of the test are no load of the server.
 const CONTROLS: usize = 24;
 /// Connections they share, so few to each that they keep to their rate at five times the load.
-const CONTROL_CONNECTIONS: usize = 6;
+const CONTROL_CONNECTIONS: usize = 8;
 
 /// Roles that own a setting each, so that a change of it reaches one statement only. `app` uses generic plans, so that what
 /// `EXPLAIN` shows without values is what runs; `nested` and `parallel` wait in their statements, since two shared cores can show neither what
@@ -23,8 +23,8 @@ const ROLES: &str = "\
 /// Ten rows of each kind in twenty thousand: found by the index in no time, and without it by reading all.
 const KINDS: [&str; 3] = ["dropped", "rewritten", "tuned"];
 
-/// A row to a page, each of which takes a millisecond and more to look at: how long it takes depends on nothing else, so that no change can
-/// be told from a small one.
+/// A row to a page, each of which takes three milliseconds to look at: how long it takes depends on nothing else, so that no change can be told
+/// from a small one. By how much such a wait is too long is a matter of the machine, and all the less of a longer one.
 const USELESS: &str = "\
     CREATE TABLE useless (kind int, note text); ALTER TABLE useless ALTER note SET STORAGE PLAIN; \
     INSERT INTO useless SELECT n, repeat('x', 6000) FROM generate_series(1, 16) n; \
@@ -133,7 +133,7 @@ pub(crate) fn clients() -> Vec<Client> {
             let own = (0..CONTROLS).filter(|number| number % CONTROL_CONNECTIONS == connection);
             let of = |number| {
                 Statement::of(
-                    format!("SELECT c{number} FROM control WHERE id = $1 AND pg_sleep(0.001) IS NOT NULL"),
+                    format!("SELECT c{number} FROM control WHERE id = $1 AND pg_sleep(0.003) IS NOT NULL"),
                     7,
                 )
             };
@@ -152,7 +152,7 @@ pub(crate) fn clients() -> Vec<Client> {
     ];
     all.push(client("app", watched));
     all.push(client("app", vec![Statement::of("SELECT note FROM stormed WHERE id = $1", 7)]));
-    let useless = "SELECT count(*) FROM useless WHERE pg_sleep(0.001) IS NOT NULL AND kind = $1";
+    let useless = "SELECT count(*) FROM useless WHERE pg_sleep(0.003) IS NOT NULL AND kind = $1";
     all.push(client("app", vec![Statement::of(useless, 7)]));
     all.push(client("tuned", vec![by_kind("tuned")]));
     all.push(client(

@@ -88,6 +88,12 @@ impl World {
         self.cluster.execute("postgres", sql).await;
     }
 
+    /// What the check query of a finding says of its statement, since the server began to count.
+    pub(crate) async fn blocks_per_call(&self, check: &str) -> f64 {
+        let check = check.trim_end_matches(';');
+        self.cluster.scalar("postgres", &format!("SELECT blocks_per_call FROM ({check}) AS checked")).await
+    }
+
     /// Every finding there is or was, the closed ones too; all who wait for one share what was read a moment ago.
     pub(crate) async fn findings(&self) -> Vec<Finding> {
         let mut seen = self.seen.lock().await;
@@ -124,14 +130,14 @@ impl World {
         .await
     }
 
-    /// The finding once it is in one of these states.
-    pub(crate) async fn until_state(&self, finding: &Finding, states: &[FindingState]) -> Finding {
-        let what = format!("not {states:?}: {}", describe(finding));
+    /// The finding once it is in this state.
+    pub(crate) async fn until_state(&self, finding: &Finding, state: FindingState) -> Finding {
+        let what = format!("not {state}: {}", describe(finding));
         self.until(&what, async || {
             let now = self.findings().await.into_iter().find(|now| now.id == finding.id)?;
-            let is_other = now.state.is_final() && !states.contains(&now.state);
+            let is_other = now.state.is_final() && now.state != state;
             assert!(!is_other, "PostgreSQL {}: {what}\n{}", self.cluster.major(), self.state().await);
-            states.contains(&now.state).then_some(now)
+            (now.state == state).then_some(now)
         })
         .await
     }

@@ -2,14 +2,18 @@
 //!
 //! PostgreSQL cannot be told to use a plan, so no script does. Every name that goes into a script is quoted; what cannot be quoted with certainty,
 //! such as a name with a dot in it, gets no script and a sentence that says why.
+//!
+//! No template asks for the server's version: all of what they use is the same from PostgreSQL 13 to 18. A test runs each of them, its check
+//! and its way back on the oldest and the newest.
 
 mod index;
 mod quote;
+mod setting;
 
 use dbintel_model::finding::{Questions, Scripts};
 use dbintel_model::{ChangeKind, Text};
 
-use self::quote::{identifier, literal, object};
+use self::quote::{literal, object};
 use super::causes::Ranked;
 use super::events::Event;
 use super::statement::About;
@@ -109,7 +113,10 @@ pub(super) fn analyze_more_often(event: &Event) -> Advice {
     let failure_modes = if is_stale {
         vec![format!("It happens again with the next load: analyse after each, or have autovacuum come sooner: {often}").into()]
     } else {
-        vec!["A value that the table had of its own is lost; note it before.".into()]
+        vec![
+            "A value that the table had of its own is lost; note it before.".into(),
+            "A partitioned table has no such setting, its partitions have; the script then fails and changes nothing.".into(),
+        ]
     };
     Advice { scripts, questions: Some(questions), failure_modes }
 }
@@ -125,7 +132,7 @@ fn remedy(event: &Event, about: &About) -> Result<Remedy, &'static str> {
         ChangeKind::Analyze | ChangeKind::StatisticsStale | ChangeKind::TableRewrite | ChangeKind::Vacuum => {
             analyze(event)
         }
-        ChangeKind::Setting => setting(event, about),
+        ChangeKind::Setting => setting::take_back(event, about),
         ChangeKind::Version => Err("a change of version is not taken back for one statement."),
         _ => Err("nothing that was seen can be undone by a script."),
     }
@@ -146,29 +153,6 @@ fn analyze(event: &Event) -> Result<Remedy, &'static str> {
         failure_modes: vec![
             "The sample is too small for the column the planner is wrong about: then raise its target, ALTER TABLE … ALTER COLUMN … SET STATISTICS 1000, and analyse again.".to_owned(),
             "The new plan follows from right statistics; then the old one was luck, and the statement or its indexes need work.".to_owned(),
-        ],
-    })
-}
-
-fn setting(event: &Event, about: &About) -> Result<Remedy, &'static str> {
-    let name = event.subject.as_deref().filter(|name| quote::is_setting(name));
-    let name = name.ok_or("the name of the setting is unusual.")?;
-    let before = event
-        .before
-        .as_deref()
-        .filter(|value| !value.contains('…') && !value.starts_with("["))
-        .ok_or("the value the setting had before is not known in full.")?;
-    let role = identifier(&about.key.user).ok_or("the name of the role cannot be quoted.")?;
-    let database = identifier(&about.key.database).ok_or("the name of the database cannot be quoted.")?;
-    let target = format!("ALTER ROLE {role} IN DATABASE {database}");
-    Ok(Remedy {
-        forward: format!("{target} SET {name} = {};", literal(before)),
-        rollback: format!("{target} RESET {name};"),
-        worst_case: "Everything this role does in this database is planned by the former value, and some of it gets slower.".to_owned(),
-        failure_modes: vec![
-            "Only new connections take it; pools have to be renewed.".to_owned(),
-            "Some settings can only be set for the whole server; the script then fails and changes nothing.".to_owned(),
-            "A value the role had of its own in this database is lost; note it before.".to_owned(),
         ],
     })
 }

@@ -64,7 +64,7 @@ pub(super) fn of_the_plan<'a>(
 ) -> Vec<Ranked<'a>> {
     let mut all = Vec::new();
     if let Some(flip) = &trial.flip {
-        told_with_the_plan(flip, trial.at, events, &mut all);
+        told_with_the_plan(flip, about, trial.at, events, &mut all);
         stale_then(flip, about, (trial.at, hour(verdict)), events, &mut all);
         all.push(plan_itself(flip, trial.at));
     }
@@ -100,11 +100,19 @@ fn weight(kind: &str) -> f64 {
     }
 }
 
-fn told_with_the_plan<'a>(flip: &Flip, at: Timestamp, events: &'a Events, all: &mut Vec<Ranked<'a>>) {
+fn told_with_the_plan<'a>(
+    flip: &Flip,
+    about: &About,
+    at: Timestamp,
+    events: &'a Events,
+    all: &mut Vec<Ranked<'a>>,
+) {
     for told in &flip.causes {
         let is_it = |event: &&Event| {
             let subject = event.subject.as_deref();
+            // The same setting of another database is told in the same words.
             event.kind.as_str() == told.kind.as_str()
+                && event.is_of(&about.key)
                 && subject.is_none_or(|subject| told.description.contains(subject))
         };
         // What is noticed at all is noticed after the plan, whose change waited for it.
@@ -318,3 +326,6 @@ fn sentence(text: &str, more: &str) -> Text {
     let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}{more}.", chars.as_str()).into()
 }
+
+#[cfg(test)]
+mod tests;

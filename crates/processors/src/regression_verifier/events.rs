@@ -91,6 +91,17 @@ impl Events {
             .any(|later| later.kind == ChangeKind::Analyze && later.is_of_same_table(event))
     }
 
+    /// Whether a setting is again what it was before it was set to answer a cause, wherever that was: none in the database, for instance, after
+    /// one of its own. `event` is the change that was told last.
+    pub(super) fn takes_back(&self, event: &Event, cause: &Event) -> bool {
+        let is_there = |set: &&Event| {
+            (&set.subject, &set.role, &set.database) == (&event.subject, &event.role, &event.database)
+        };
+        let since = self.events.iter().filter(|set| set.at > cause.at && set.at < event.at);
+        let answer = since.filter(is_there).find(|set| set.kind == ChangeKind::Setting && set.answers(cause));
+        event.kind == ChangeKind::Setting && answer.is_some_and(|set| set.before == event.after)
+    }
+
     /// By how much a table had grown at this analysis, compared with the one before, as far as that is remembered.
     pub(super) fn growth(&self, analysis: &Event) -> Option<f64> {
         let rows = analysis.rows.filter(|rows| *rows > 0.0)?;
@@ -205,8 +216,15 @@ impl Event {
                 text.push_str(name);
             }
         }
-        if let (Some(before), Some(after)) = (&self.before, &self.after) {
-            text.push_str(&format!(": {before} -> {after}"));
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => text.push_str(&format!(": {before} -> {after}")),
+            (None, Some(after)) if self.kind == ChangeKind::Setting => {
+                text.push_str(&format!(": now {after}"))
+            }
+            (Some(before), None) if self.kind == ChangeKind::Setting => {
+                text.push_str(&format!(": was {before}"))
+            }
+            _ => {}
         }
         text
     }

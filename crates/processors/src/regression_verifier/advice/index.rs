@@ -34,6 +34,7 @@ pub(super) fn create_again(event: &Event) -> Result<Remedy, &'static str> {
             "A build that fails leaves an invalid index behind, which the rollback script removes.".to_owned(),
             "Where nulls stood in the order, and storage parameters, are not known; if the index had its own, add them.".to_owned(),
             "It was dropped on purpose: find out why before.".to_owned(),
+            "On a partitioned table nothing is built concurrently; the script then fails and changes nothing.".to_owned(),
         ],
     })
 }

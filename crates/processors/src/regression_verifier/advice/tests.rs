@@ -1,3 +1,5 @@
+mod executed;
+
 use dbintel_model::finding::Cause;
 use dbintel_model::{QueryKey, Timestamp};
 use proptest::prelude::*;
@@ -46,12 +48,30 @@ fn dropped(name: &str, table: &str, definition: &str) -> Event {
     }
 }
 
+/// A setting of the server.
 fn setting(name: &str, before: &str) -> Event {
     Event {
+        database: None,
         subject: Some(name.to_owned().into()),
         before: Some(before.to_owned().into()),
         after: Some("4MB".into()),
         ..event(ChangeKind::Setting)
+    }
+}
+
+/// For whom a setting is: a role, a database.
+type Scope<'a> = (Option<&'a str>, Option<&'a str>);
+/// What it was and what it is.
+type Sides<'a> = (Option<&'a str>, Option<&'a str>);
+
+fn setting_of((role, database): Scope<'_>, name: &str, (before, after): Sides<'_>) -> Event {
+    let text = |text: Option<&str>| text.map(|text| Text::from(text.to_owned()));
+    Event {
+        role: text(role),
+        database: text(database),
+        before: text(before),
+        after: text(after),
+        ..setting(name, "")
     }
 }
 
@@ -132,6 +152,13 @@ fn names_cannot_break_out() {
         advice.scripts.rollback.as_deref(),
         Some(r#"ALTER ROLE "a""b" IN DATABASE "sh'op" RESET work_mem;"#)
     );
+    let of_database = setting_of((None, Some("sh\"op")), "work_mem", (None, Some("'; DROP--")));
+    let advice = of(&of_database, &about("app", "sh\"op"));
+    assert_eq!(advice.scripts.forward.as_deref(), Some(r#"ALTER DATABASE "sh""op" RESET work_mem;"#));
+    assert_eq!(
+        advice.scripts.rollback.as_deref(),
+        Some(r#"ALTER DATABASE "sh""op" SET work_mem = '''; DROP--';"#)
+    );
     for name in ["work_mem; DROP", "", "a.b.c", "1a", "work mem"] {
         assert_eq!(forward(&setting(name, "8MB")), None, "{name}");
     }
@@ -145,6 +172,59 @@ fn names_cannot_break_out() {
     // A value that was redacted or cut is none.
     assert_eq!(forward(&setting("work_mem", "[redacted]")), None);
     assert_eq!(forward(&setting("work_mem", "8M…")), None);
+}
+
+/// It is taken back where it was made. Where there is a value to go back to, a change for more than the role in the database is not taken back
+/// for the others.
+#[test]
+fn a_setting_is_taken_back_where_it_was_changed() {
+    let (role, database) = (Some("app"), Some("shop"));
+    let own = r#"ALTER ROLE "app" IN DATABASE "shop""#;
+    let (of_role, of_database) = (r#"ALTER ROLE "app""#, r#"ALTER DATABASE "shop""#);
+    for (scope, (before, after), target, forward, rollback) in [
+        ((None, None), (Some("4"), Some("9")), own, "SET jit = '4';", "RESET jit;"),
+        ((role, None), (Some("4"), Some("9")), own, "SET jit = '4';", "RESET jit;"),
+        ((role, None), (Some("4"), None), own, "SET jit = '4';", "RESET jit;"),
+        ((role, None), (None, Some("9")), of_role, "RESET jit;", "SET jit = '9';"),
+        ((role, database), (Some("4"), Some("9")), own, "SET jit = '4';", "SET jit = '9';"),
+        ((role, database), (None, Some("9")), own, "RESET jit;", "SET jit = '9';"),
+        ((None, database), (Some("4"), Some("9")), of_database, "SET jit = '4';", "SET jit = '9';"),
+        ((None, database), (None, Some("9")), of_database, "RESET jit;", "SET jit = '9';"),
+        ((None, database), (Some("4"), None), of_database, "SET jit = '4';", "RESET jit;"),
+    ] {
+        let scripts = of(&setting_of(scope, "jit", (before, after)), &about("app", "shop")).scripts;
+        let script = |what: &str| Some(Text::from(format!("{target} {what}")));
+        assert_eq!((scripts.forward, scripts.rollback), (script(forward), script(rollback)), "{scope:?}");
+    }
+    for (scope, sides) in [
+        // Nobody knows what it was, or what it is.
+        ((None, None), (None, Some("9"))),
+        ((None, database), (Some("[redacted]"), Some("9"))),
+        ((None, database), (Some("4"), Some("9…"))),
+        // It reaches no execution of this statement.
+        ((Some("web"), None), (Some("4"), Some("9"))),
+        ((None, Some("other")), (Some("4"), Some("9"))),
+    ] {
+        assert_eq!(forward(&setting_of(scope, "jit", sides)), None, "{scope:?} {sides:?}");
+    }
+}
+
+#[test]
+fn values_are_written_as_the_server_reads_them() {
+    for (name, told, value) in [
+        ("work_mem", "4096 kB", Some("'4096 kB'")),
+        // No unit that is read: a number without one is in these.
+        ("effective_cache_size", "524288 8kB", Some("'524288'")),
+        ("DateStyle", "ISO, MDY", Some("'ISO, MDY'")),
+        // A list of names would be one name.
+        ("search_path", r#""$user", public, "My Schema""#, Some("'$user', 'public', 'My Schema'")),
+        ("search_path", r#""""#, Some("''")),
+        ("search_path", r#""a""b""#, None),
+        ("search_path", r#""a, b""#, None),
+        ("search_path", "Public", None),
+    ] {
+        assert_eq!(quote::value(name, told).as_deref(), value, "{name} {told}");
+    }
 }
 
 #[test]
@@ -188,6 +268,7 @@ proptest! {
             dropped(&qualified, &qualified, &definition),
             dropped(&qualified, &qualified, "btree (a)"),
             setting("work_mem", &value),
+            setting_of((None, Some(&name)), "search_path", (Some(&value), Some(&value))),
             Event { table: Some(qualified.clone().into()), ..event(ChangeKind::Analyze) },
         ] {
             let scripts = of(&event, &about(&user, &name)).scripts;

@@ -1,8 +1,8 @@
 //! The numbers of a verdict as evidence.
 
 use dbintel_evidence::{Direction, Verdict};
-use dbintel_model::PlanTimesSource;
 use dbintel_model::finding::{Evidence, Source};
+use dbintel_model::{PlanRung, PlanTimesSource};
 
 use crate::regression_verifier::clock::BlockClock;
 use crate::regression_verifier::statement::Statement;
@@ -20,6 +20,9 @@ pub(super) fn of(
     time(verdict, &mut all);
     work_and_rows(verdict, trial, statement, &mut all);
     about_the_change(verdict, trial, &mut all);
+    if trial.flip.is_none() {
+        all.extend(plan_not_seen(statement));
+    }
     missing(verdict, clock, &mut all);
     all
 }
@@ -219,6 +222,22 @@ fn about_the_change(verdict: &Verdict, trial: &Trial, all: &mut Vec<Evidence>) {
         add("waiting_part_low", waited.part().map(|part| part.low), "1", Computed, detail);
         add("waiting_part_high", waited.part().map(|part| part.high), "1", Computed, detail);
     }
+}
+
+/// Why the executions of a statement without a known change of plan may have another one all the same: they were not seen.
+fn plan_not_seen(statement: &Statement) -> Option<Evidence> {
+    let seen = &statement.plans.seen;
+    let rung = PlanRung::ALL.into_iter().find(|rung| *rung as u8 == seen.rung);
+    let how = match rung.filter(|_| seen.last != 0) {
+        Some(PlanRung::Actual | PlanRung::Extension) => return None,
+        Some(rung) => format!(
+            "its plans were seen by EXPLAIN ({}): that executions go over from plans for their values to a generic plan, or back, is not \
+             observable there, but in plans of the server's log (auto_explain) or of pg_store_plans",
+            rung.as_str()
+        ),
+        None => "no plan of it was seen: a change of its plan is not observable".to_owned(),
+    };
+    Some(Evidence::new("plan_of_executions", None, "1", Measured, how))
 }
 
 /// A ratio of the slower by the faster as that of what is since by what was before.

@@ -17,6 +17,35 @@ fn a_step_without_a_change_of_plan_is_told_apart() {
     assert!((4.0..6.0).contains(&finding.effect.unwrap().ratio.unwrap()));
 }
 
+/// That the plan did not change is known only where plans that ran were seen. Elsewhere the finding says that it is not.
+#[test]
+fn a_step_says_where_the_plans_of_its_executions_were_not_seen() {
+    let said_of = |rung: Option<PlanRung>| {
+        let mut world = World::after_a_week("{}");
+        world.rung = rung.unwrap_or(PlanRung::Actual);
+        if rung.is_none() {
+            world.statements[7].plan = 0;
+        }
+        // Nothing is known of a change of plan just before.
+        world.hours(30);
+        world.statements[7].ms *= 5.0;
+        world.statements[7].blocks *= 5.0;
+        world.hours(30);
+        let found = world.of_kind(FindingKind::RegressionWithoutPlanChange);
+        let mut evidence = found[0].finding.evidence.iter();
+        evidence.find(|one| *one.name == *"plan_of_executions").map(|one| (one.value, one.detail.to_string()))
+    };
+    for rung in [PlanRung::Custom, PlanRung::Generic, PlanRung::GenericNulls] {
+        let (value, said) = said_of(Some(rung)).unwrap();
+        let how = format!("its plans were seen by EXPLAIN ({}): ", rung.as_str());
+        assert!(value.is_none() && said.starts_with(&how) && said.contains("auto_explain"), "{said}");
+    }
+    assert_eq!(said_of(None).unwrap().1, "no plan of it was seen: a change of its plan is not observable");
+    for rung in [PlanRung::Actual, PlanRung::Extension] {
+        assert_eq!(said_of(Some(rung)), None);
+    }
+}
+
 #[test]
 fn causes_of_a_step_are_those_that_reach_the_statement_at_that_time() {
     let mut world = World::after_a_week("{}");

@@ -303,6 +303,44 @@ fn a_repair_that_is_taken_back_while_it_is_measured_is_told_so() {
     assert!(outcome.sentence.starts_with("It was undone at "), "{}", outcome.sentence);
 }
 
+/// What the script of a finding does is seen as something done about it, wherever it sets or takes back the setting; and its rollback as that
+/// being undone.
+#[test]
+fn the_script_of_a_setting_is_noticed_and_so_is_its_rollback() {
+    let (app, shop) = (Some("app"), Some("shop"));
+    let name = "random_page_cost";
+    for (scope, before, cause, target, how) in [
+        ((app, None), Some("4"), " of role app: 4 -> 1000", (app, shop), " of role app: now 4"),
+        ((app, None), None, " of role app: now 1000", (app, None), " of role app: was 1000"),
+        ((None, shop), Some("4"), ": 4 -> 1000", (None, shop), ": 1000 -> 4"),
+        ((None, shop), None, ": now 1000", (None, shop), ": was 1000"),
+        ((None, None), Some("4"), ": 4 -> 1000", (app, shop), " of role app: now 4"),
+    ] {
+        let mut world = World::after_a_week("{}");
+        world.setting_of(scope, name, (before, Some("1000")));
+        world.flip(7, 5.0, 5.0, &[("setting", &format!("setting {name}{cause}, noticed at 2026"))]);
+        world.hours(20);
+        let was = (target == scope).then_some("1000");
+        world.setting_of(target, name, (was, before));
+        let applied = world.found.last().unwrap().finding.applied.clone();
+        assert_eq!(applied.map(|applied| applied.how.to_string()), Some(format!("setting {name}{how}")));
+        world.hours(1);
+        // Another value of it, and back, is no rollback.
+        world.setting_of(target, name, (before, Some("2")));
+        world.hours(1);
+        world.setting_of(target, name, (Some("2"), before));
+        assert!(world.told().last().unwrap().contains("applied"), "{how}: {:?}", world.told());
+        world.hours(1);
+        world.setting_of(target, name, (before, was));
+        let last = &world.found.last().unwrap().finding;
+        assert_eq!(
+            (last.state, last.rolled_back_at),
+            (FindingState::Inconclusive, Some(world.now())),
+            "{how}"
+        );
+    }
+}
+
 #[test]
 fn only_the_same_value_again_takes_back_a_setting() {
     for (after, is_undone) in [("off", true), ("auto", false)] {

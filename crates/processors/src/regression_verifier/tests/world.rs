@@ -443,12 +443,23 @@ impl World {
         name: &'static str,
         (before, after): (&'static str, &'static str),
     ) {
+        self.setting_of((Some(role), None), name, (Some(before), Some(after)));
+    }
+
+    /// A setting of a role, a database, a role in a database, or the server is another one, or none.
+    pub(super) fn setting_of(
+        &mut self,
+        (role, database): (Option<&'static str>, Option<&'static str>),
+        name: &'static str,
+        (before, after): (Option<&'static str>, Option<&'static str>),
+    ) {
         self.see(vec![Record::Change(Box::new(Change {
             at: Some(self.now()),
+            database: database.map(Text::Static),
             subject: Some(name.into()),
-            before: Some(before.into()),
-            after: Some(after.into()),
-            facts: vec![Attribute::new(ROLE_FACT, role)],
+            before: before.map(Text::Static),
+            after: after.map(Text::Static),
+            facts: role.into_iter().map(|role| Attribute::new(ROLE_FACT, role)).collect(),
             ..Change::new(ChangeKind::Setting)
         }))]);
     }
