@@ -26,16 +26,16 @@ fn a_step_says_where_the_plans_of_its_executions_were_not_seen() {
         if rung.is_none() {
             world.statements[7].plan = 0;
         }
-        // Nothing is known of a change of plan just before.
-        world.hours(30);
+        // Another plan within the day before would have a trial of its own.
+        world.hours(if rung.is_none() { 30 } else { 1 });
         world.statements[7].ms *= 5.0;
         world.statements[7].blocks *= 5.0;
-        world.hours(30);
+        world.hours(10);
         let found = world.of_kind(FindingKind::RegressionWithoutPlanChange);
         let mut evidence = found[0].finding.evidence.iter();
         evidence.find(|one| *one.name == *"plan_of_executions").map(|one| (one.value, one.detail.to_string()))
     };
-    for rung in [PlanRung::Custom, PlanRung::Generic, PlanRung::GenericNulls] {
+    for rung in [PlanRung::Generic, PlanRung::GenericNulls] {
         let (value, said) = said_of(Some(rung)).unwrap();
         let how = format!("its plans were seen by EXPLAIN ({}): ", rung.as_str());
         assert!(value.is_none() && said.starts_with(&how) && said.contains("auto_explain"), "{said}");
