@@ -219,10 +219,10 @@ impl Event {
         match (&self.before, &self.after) {
             (Some(before), Some(after)) => text.push_str(&format!(": {before} -> {after}")),
             (None, Some(after)) if self.kind == ChangeKind::Setting => {
-                text.push_str(&format!(": now {after}"))
+                text.push_str(&format!(": now {after}"));
             }
             (Some(before), None) if self.kind == ChangeKind::Setting => {
-                text.push_str(&format!(": was {before}"))
+                text.push_str(&format!(": was {before}"));
             }
             _ => {}
         }

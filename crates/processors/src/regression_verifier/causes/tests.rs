@@ -24,10 +24,10 @@ fn about() -> About {
 }
 
 /// A verdict with nothing in it but these numbers.
-fn verdict(numbers: Numbers) -> Verdict {
+fn verdict(numbers: &Numbers) -> Verdict {
     let of_nothing =
         dbintel_evidence::judge(&dbintel_evidence::Case::new(&[], &[], 0), &Thresholds::default());
-    Verdict { direction: Direction::Slower, numbers, ..of_nothing }
+    Verdict { direction: Direction::Slower, numbers: *numbers, ..of_nothing }
 }
 
 /// A change of plan ten minutes after the old plan was last seen, told with these causes.
@@ -103,7 +103,7 @@ fn growth_is_named_with_the_analysis_that_showed_it() {
             Event { rows, ..event(ChangeKind::Analyze, "public.orders", 65) },
         ]);
         let trial = trial(&[("analyze", "analyze public.orders, at 2026")]);
-        let ranked = ranked(&trial, &about(), &verdict(Numbers::default()), &events);
+        let ranked = ranked(&trial, &about(), &verdict(&Numbers::default()), &events);
         let what = format!("{before:?} {rows:?} {table}: {ranked:?}");
         assert_eq!(named(&ranked, "growth"), expected.into_iter().collect::<Vec<_>>(), "{what}");
         // The analysis is what can be looked into first.
@@ -150,7 +150,7 @@ fn what_was_measured_since_is_named_where_it_changed_enough() {
         (control(1.19), "load", None),
     ] {
         let mut all = Vec::new();
-        measured_since(&verdict(numbers), &mut all);
+        measured_since(&verdict(&numbers), &mut all);
         let said = named(&all, kind);
         let is_said =
             expected.map_or(said.is_empty(), |expected| said.len() == 1 && said[0].starts_with(expected));
@@ -158,7 +158,7 @@ fn what_was_measured_since_is_named_where_it_changed_enough() {
         assert!(is_said && all.len() == said.len(), "{kind}: {all:?}");
     }
     let mut all = Vec::new();
-    measured_since(&Verdict { conclusion: Conclusion::CpuBound, ..verdict(Numbers::default()) }, &mut all);
+    measured_since(&Verdict { conclusion: Conclusion::CpuBound, ..verdict(&Numbers::default()) }, &mut all);
     assert_eq!(named(&all, "processor").len(), 1);
 }
 
@@ -177,7 +177,7 @@ fn the_change_behind_a_cause_is_one_that_reaches_the_statement() {
         [(vec![of("shop", 65), of("other", 66)], Some("shop")), (vec![of("other", 65)], None)]
     {
         let events = all_of(events);
-        let ranked = ranked(&trial, &about(), &verdict(Numbers::default()), &events);
+        let ranked = ranked(&trial, &about(), &verdict(&Numbers::default()), &events);
         let event = ranked[0].event.and_then(|event| event.database.as_deref());
         assert_eq!((&*ranked[0].cause.kind, event), ("setting", expected));
     }
