@@ -12,6 +12,10 @@ use crate::waits::Waited;
 const SETTLED_HOURS: i64 = 24;
 /// Days after which a trial without a finding ends.
 const TRIAL_DAYS: i64 = 3;
+/// A finding belongs into the review queue where t is above the first and at most the second. Thresholds that are made stricter move
+/// neither: they would make the queue longer.
+const REVIEW_T_ABOVE: f64 = 10.0;
+const REVIEW_T_MAX: f64 = 100.0;
 
 /// Which way it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -234,11 +238,13 @@ impl Verdict {
         self.scale.acceleration().is_on()
     }
 
-    /// Whether it costs enough per day for the review queue.
+    /// Whether it belongs into the review queue: it costs enough per day, and t is neither too small to say anything nor so large that it
+    /// speaks for itself.
     #[must_use]
     pub fn is_for_review(&self, thresholds: &crate::Thresholds) -> bool {
         let lost = self.numbers.lost_ms_per_day.map_or(0.0, |lost| lost.low);
-        self.category > Category::Insufficient && lost >= thresholds.review_ms_per_day_min
+        let is_between = self.numbers.t.is_some_and(|t| t > REVIEW_T_ABOVE && t <= REVIEW_T_MAX);
+        self.category > Category::Insufficient && is_between && lost >= thresholds.review_ms_per_day_min
     }
 
     /// One plain sentence per lock that failed, in the order of the locks.

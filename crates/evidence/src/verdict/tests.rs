@@ -27,3 +27,28 @@ fn a_trial_ends_when_nothing_more_is_to_be_expected_of_it() {
     assert_eq!(end(Conclusion::CauseNotSeparable, Category::Insufficient, 71), None);
     assert_eq!(end(Conclusion::CauseNotSeparable, Category::Insufficient, 72), Some("expired"));
 }
+
+/// Whatever the thresholds of t are.
+#[test]
+fn for_review_is_what_costs_enough_at_a_t_above_ten_and_up_to_a_hundred() {
+    let hour = 3_600_000.0;
+    for (t, low, is_for_review) in [
+        (Some(9.0), hour, false),
+        (Some(10.0), hour, false),
+        (Some(90.0), hour, true),
+        (Some(90.0), hour - 1.0, false),
+        (Some(100.0), hour, true),
+        (Some(110.0), hour, false),
+        (None, hour, false),
+    ] {
+        let mut verdict = verdict(Conclusion::Regressed, Category::Careful);
+        verdict.numbers.t = t;
+        verdict.numbers.lost_ms_per_day = Some(Bounds { low, estimate: 2.0 * hour, high: 3.0 * hour });
+        let moved = Thresholds { t_careful: 5.0, t_manual: 500.0, t_auto: 1_000.0, ..Thresholds::default() };
+        for thresholds in [Thresholds::default(), moved] {
+            assert_eq!(verdict.is_for_review(&thresholds), is_for_review, "{t:?} {low}");
+        }
+        let insufficient = Verdict { category: Category::Insufficient, ..verdict };
+        assert!(!insufficient.is_for_review(&Thresholds::default()));
+    }
+}

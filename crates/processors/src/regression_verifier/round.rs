@@ -85,8 +85,7 @@ impl RegressionVerifier {
         };
         let mut finding =
             report::regression(place, kind, (trial, statement), verdict, &ranked, &mut self.clock);
-        finding.for_review = verdict.is_for_review(self.court.thresholds())
-            && verdict.numbers.t.is_some_and(|t| t <= self.court.thresholds().t_auto);
+        finding.for_review = verdict.is_for_review(self.court.thresholds());
         Some(Candidate {
             finding,
             subject: id,

@@ -2,7 +2,7 @@
 
 use dbintel_model::finding::{Attribution, Category, FindingKind, FindingNews, FindingState, Source};
 
-use dbintel_model::{PlanRung, PlanTimes, PlanTimesSource};
+use dbintel_model::{FindingEvent, PlanRung, PlanTimes, PlanTimesSource};
 
 use super::world::{World, key, world};
 
@@ -158,6 +158,24 @@ fn a_large_step_is_told_within_hours() {
     world.flip(7, 5.0, 5.0, &[]);
     world.hours(3);
     assert_eq!(world.told(), ["plan_regression open careful"]);
+}
+
+/// What is executed seldom has a smaller t. How far the queue goes does not move with the threshold of `auto`.
+#[test]
+fn a_finding_is_for_review_where_t_is_at_most_a_hundred() {
+    let mut world = World::after_a_week(
+        "{lost_time_per_day: 0s, review_lost_time_per_day: 0s, thresholds: {t_auto: 1000000}}",
+    );
+    world.flip(7, 5.0, 5.0, &[]);
+    world.flip(3, 5.0, 5.0, &[]);
+    world.statements[3].calls_per_hour = 60.0;
+    world.hours(8);
+    for (statement, is_for_review) in [(3, true), (7, false)] {
+        let of_it = |event: &&FindingEvent| event.finding.subject.query_id == Some(key(statement).query_id);
+        let finding = &world.found.iter().rfind(of_it).expect("a finding").finding;
+        let t = finding.effect.and_then(|effect| effect.t).expect("it is known");
+        assert_eq!((finding.for_review, t > 10.0 && t <= 100.0), (is_for_review, is_for_review), "{t}");
+    }
 }
 
 #[test]
