@@ -179,6 +179,26 @@ fn a_finding_is_for_review_where_t_is_at_most_a_hundred() {
 }
 
 #[test]
+fn verdicts_are_counted_by_what_they_say_and_bytes_are_those_that_are_held() {
+    let mut world = World::after_a_week("{}");
+    world.flip(7, 5.0, 5.0, &[]);
+    while world.found.is_empty() {
+        world.interval();
+    }
+    let verdicts = |conclusion, category| {
+        let labels = [("conclusion", conclusion), ("category", category)];
+        world.count("regression_verifier_verdicts_total", &labels)
+    };
+    // With every block it was too early, until it was enough.
+    assert!(verdicts("not_enough_evidence", "insufficient") >= 2.0);
+    assert_eq!((verdicts("regressed", "careful"), verdicts("regressed", "insufficient")), (1.0, 0.0));
+    let size = |name| world.count(name, &[]);
+    assert_eq!(size("regression_verifier_state_bytes"), world.verifier.bytes() as f64);
+    assert!(size("regression_verifier_state_bytes") > 40.0 * 3_000.0);
+    assert_eq!((size("regression_verifier_statements"), size("regression_verifier_trials")), (40.0, 1.0));
+}
+
+#[test]
 fn a_plan_that_changes_nothing_is_not_told() {
     let mut world = World::after_a_week("{}");
     world.flip(7, 1.0, 1.0, &[DROPPED]);
