@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use dbintel_pipeline::status::ComponentKind;
 
 use super::format;
-use super::html::{Cell, Page, Tone};
+use super::html::{Cell, LINKS, Page, Tone};
 use super::series::SeriesIndex;
 use super::servicez;
 use crate::AdminContext;
@@ -15,11 +15,12 @@ use crate::server::{
 
 pub(super) fn page(addresses: AdminAddresses, cx: &AdminContext) -> String {
     let subtitle = "What dbintel serves to operators. Nothing here changes anything.";
-    let mut page = Page::new("extensionz", "Extensions", subtitle);
+    let mut page = Page::begin(cx, "extensionz", "Extensions", subtitle);
+    let pages = LINKS.map(|(name, _)| format!("/debug/{name}")).join(" ");
     let endpoints = [
         ("health_check", addresses.health, "/ /health /health/live /health/ready"),
         ("metrics", addresses.metrics, "/metrics"),
-        ("zpages", addresses.zpages, "/debug/servicez /debug/pipelinez /debug/extensionz /debug/tracez"),
+        ("zpages", addresses.zpages, pages.as_str()),
     ];
     let series = SeriesIndex::of(&cx.registry);
     page.section("Endpoints");

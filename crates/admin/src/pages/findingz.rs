@@ -41,7 +41,7 @@ struct Queue {
 
 pub(super) async fn page(cx: &AdminContext, receiver: Option<&str>, finding: Option<&str>) -> String {
     let subtitle = "What dbintel concluded, and waits for a person. It never acts by itself.";
-    let mut page = Page::new("findingz", "Findings", subtitle);
+    let mut page = Page::begin(cx, "findingz", "Findings", subtitle);
     let id: Option<Result<FindingId, _>> = finding.map(str::parse);
     if let Some(Err(problem)) = id {
         page.news(Tone::Warn, &format!("{problem}."));

@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 pub use chart::CHART_POINTS_MAX;
 pub(super) use chart::{Chart, Point, Shape, Size};
 
+use crate::AdminContext;
+
 /// Bytes of one page. What does not fit is left out, and the page says so.
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
 /// Characters of one cell or item; a longer text is cut.
@@ -39,7 +41,8 @@ svg{display:block;height:auto;max-width:100%}td svg{max-width:none}.band{fill:va
 .bars{fill:none;opacity:.5;stroke:currentColor}\
 .sides{display:flex;flex-wrap:wrap;gap:1rem}.sides div{flex:1 1 30rem;min-width:0}";
 
-const LINKS: [(&str, &str); 7] = [
+/// Every page there is.
+pub(super) const LINKS: [(&str, &str); 7] = [
     ("servicez", "Service"),
     ("pipelinez", "Pipelines"),
     ("findingz", "Findings"),
@@ -74,8 +77,25 @@ pub(super) enum Tone {
 // === impl Page ===
 
 impl Page {
-    /// A page with navigation; `name` is the last part of its path.
-    pub(super) fn new(name: &str, title: &str, subtitle: &str) -> Self {
+    /// A page, begun as every one is: with what has to be known before anything on it is believed. `name` is the last part of its path.
+    pub(super) fn begin(cx: &AdminContext, name: &str, title: &str, subtitle: &str) -> Self {
+        let mut page = Self::new(name, title, subtitle);
+        let lanes = cx.pages.pipelines().into_iter();
+        let accelerated: Vec<String> = lanes
+            .filter_map(|lane| Some(format!("{} ({} times)", lane.receiver, lane.acceleration?)))
+            .collect();
+        if !accelerated.is_empty() {
+            let text = format!(
+                "Accelerated, as only a test or a demonstration is, and no evidence about a server: hours are no hours in {}.",
+                accelerated.join(", ")
+            );
+            page.news(Tone::Warn, &text);
+        }
+        page
+    }
+
+    /// With navigation and nothing else.
+    fn new(name: &str, title: &str, subtitle: &str) -> Self {
         let mut html = String::with_capacity(16 * 1024);
         // Writing to a string cannot fail, here and below.
         let _ = write!(

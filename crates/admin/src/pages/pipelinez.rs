@@ -49,7 +49,7 @@ pub(super) async fn page(cx: &AdminContext, wanted: Option<&str>) -> String {
         "receiver → lane of that server → processors → exporters; {}. Counts are since the start of dbintel.",
         format::clock_time(cx.clock.now())
     );
-    let mut page = Page::new("pipelinez", "Pipelines", &subtitle);
+    let mut page = Page::begin(cx, "pipelinez", "Pipelines", &subtitle);
     view.problems(&mut page, cx);
     view.receivers(&mut page, cx);
     view.exporters(&mut page);

@@ -31,7 +31,7 @@ pub(super) async fn page(cx: &AdminContext, receiver: Option<&str>, statement: O
     };
     let subtitle = "The plan of each statement on each rung, as it was last obtained, by the server's clock. Literals \
                     are masked.";
-    let mut page = Page::new("planz", "Plans", subtitle);
+    let mut page = Page::begin(cx, "planz", "Plans", subtitle);
     for (lane, replies) in lanes.iter().zip(replies) {
         page.section(&format!("Server of {lane}"));
         match replies {

@@ -23,7 +23,7 @@ pub const STATEMENTS_LISTED_MAX: usize = 20;
 pub(super) async fn page(cx: &AdminContext, receiver: Option<&str>) -> String {
     let subtitle = "What loses the most time, then what takes the most, in the last week by the hour and the server's clock. \
                     Literals are masked.";
-    let mut page = Page::new("queryz", "Statements", subtitle);
+    let mut page = Page::begin(cx, "queryz", "Statements", subtitle);
     let verifiers = Verifiers::of(cx, receiver, QUERY_SERVERS_MAX);
     verifiers.warn(&mut page);
     if !verifiers.lanes.is_empty() {

@@ -17,7 +17,7 @@ const ACCOUNTS_SHOWN_MAX: usize = 50;
 
 pub(super) fn page(cx: &AdminContext) -> String {
     let subtitle = format!("dbintel {}, {}", cx.version, format::clock_time(cx.clock.now()));
-    let mut page = Page::new("servicez", "Service", &subtitle);
+    let mut page = Page::begin(cx, "servicez", "Service", &subtitle);
     condition(&mut page, cx);
     page.section("Resources");
     page.facts(resources(cx));

@@ -87,9 +87,9 @@ fn without_plan(command: &Command) -> Vec<MissingPlanView> {
 
 fn addresses() -> Arc<OnceLock<AdminAddresses>> {
     let addresses = AdminAddresses {
-        health: Some("127.0.0.1:13133".parse().unwrap()),
+        health: None,
         metrics: Some("0.0.0.0:8888".parse().unwrap()),
-        zpages: None,
+        zpages: Some("127.0.0.1:55679".parse().unwrap()),
     };
     Arc::new(OnceLock::from(addresses))
 }
@@ -225,12 +225,13 @@ async fn extensionz_tells_where_endpoints_are_and_what_they_turned_away() {
     contains_all(
         &html,
         &[
-            "127.0.0.1:13133",
+            "127.0.0.1:55679",
             "this machine only",
             "0.0.0.0:8888",
             "without a password",
             "off",
             "3 host",
+            "/debug/findingz /debug/queryz /debug/planz",
             "connections at once",
         ],
     );

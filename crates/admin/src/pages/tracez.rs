@@ -22,7 +22,7 @@ pub(super) fn page(cx: &AdminContext, span: Option<&str>, bucket: Option<usize>)
          kept. {}",
         format::clock_time(now)
     );
-    let mut page = Page::new("tracez", "Traces", &subtitle);
+    let mut page = Page::begin(cx, "tracez", "Traces", &subtitle);
     overview(&mut page, &families);
     match span {
         Some(name) => selection(&mut page, &families, name, bucket, now),

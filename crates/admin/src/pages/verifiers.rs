@@ -1,4 +1,4 @@
-//! What the pages of findings and of statements share: which lanes have a `regression_verifier`, and whether its time is real.
+//! What the pages of findings and of statements share: which lanes have a `regression_verifier`.
 
 use dbintel_model::Text;
 use dbintel_pipeline::Command;
@@ -58,18 +58,8 @@ impl Verifiers {
         answers.map(answer).collect()
     }
 
-    /// What has to be known before anything on the page is believed.
+    /// Says where there is nothing to ask.
     pub(super) fn warn(&self, page: &mut Page) {
-        for lane in &self.lanes {
-            if let Some(factor) = lane.acceleration {
-                let text = format!(
-                    "Accelerated {factor} times: hours of {} are no hours. This is a test or a demonstration, and no evidence \
-                     about a server.",
-                    lane.receiver
-                );
-                page.news(Tone::Warn, &text);
-            }
-        }
         if self.lanes.is_empty() {
             page.news(
                 Tone::Warn,
