@@ -32,9 +32,10 @@ pub use lane::{
     Lane, LaneChain, LaneCommands, LaneContext, LaneHandle, LaneLimits, ProcessorFactory, Sink, TICK,
 };
 pub use processor::{
-    Command, Context, FindingDecision, FindingLine, FindingsView, HourView, MAX_REQUESTS_PER_CALL,
-    MAX_STATE_CHANGES_PER_CALL, MissingPlanView, Output, PlanDetails, PlanView, Processor, Reply, Request,
-    RestoreError, StateChange, StateRefused, StateStore, StatementView, StatementsView, WatchedView,
+    Command, Context, FindingDecision, FindingLine, FindingsView, GivenUpView, HourView,
+    MAX_REQUESTS_PER_CALL, MAX_STATE_CHANGES_PER_CALL, MissingPlanView, Output, PlanDetails, PlanView,
+    Processor, Reply, Request, RestoreError, StateChange, StateRefused, StateStore, StatementView,
+    StatementsView, WatchedView,
 };
 pub use queue::{PushError, QueueLimits, Weighed, WeightedQueue};
 pub use receiver::{ComponentError, Receiver, ReceiverContext, Requests, TURN_DELAY_MAX, Turn};

@@ -12,7 +12,9 @@ use dbintel_model::finding::{Decision, FindingEvent};
 use dbintel_model::{Batch, FindingId, Monotonic, PlanMissing, QueryKey, Text, Timestamp};
 use futures_util::future::BoxFuture;
 
-pub use self::view::{FindingLine, FindingsView, HourView, StatementView, StatementsView, WatchedView};
+pub use self::view::{
+    FindingLine, FindingsView, GivenUpView, HourView, StatementView, StatementsView, WatchedView,
+};
 
 /// Requests to the receiver that one call may make; further ones are counted as lost.
 pub const MAX_REQUESTS_PER_CALL: usize = 256;

@@ -91,6 +91,7 @@ pub use self::show::{
 };
 pub use self::trial::{CAUSE_BYTES_MAX, DIFFERENCE_BYTES_MAX, TRIAL_BYTES_MAX};
 
+use self::changes::GivenUp;
 use self::clock::{BlockClock, Places};
 use self::control::Controls;
 use self::court::Court;
@@ -369,10 +370,19 @@ impl RegressionVerifier {
         statement.is_under_trial = true;
         self.unstored.trial(id);
         if let Some(displaced) = self.trials.open(trial) {
-            self.forget_trial(displaced);
+            self.forget_trial(displaced.statement);
+            self.note_given_up(&displaced, at.max(self.server_clock));
             self.telemetry.ended("displaced");
         }
         self.telemetry.limit("verifier_trials", self.trials.take_given_up());
+    }
+
+    /// What nobody looks at any more says so itself.
+    fn note_given_up(&mut self, trial: &Trial, at: Timestamp) {
+        if let Some(statement) = self.statements.get_mut(trial.statement) {
+            statement.note_given_up(GivenUp::new(trial.at, at, self.trials.len()));
+            self.unstored.about(trial.statement);
+        }
     }
 
     fn end_trial(&mut self, id: u64, how: &'static str) {

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use dbintel_model::Timestamp;
 use dbintel_model::finding::digits_or;
-use dbintel_pipeline::{Command, HourView, StatementView, StatementsView};
+use dbintel_pipeline::{Command, GivenUpView, HourView, StatementView, StatementsView};
 
 use super::format::{self, UNKNOWN};
-use super::html::{Cell, Chart, Page, Point, Shape, Size};
+use super::html::{Cell, Chart, Page, Point, Shape, Size, Tone};
 use super::verifiers::{Answer, Verifiers};
 use crate::AdminContext;
 
@@ -89,7 +89,14 @@ fn name(lane: &str, statement: &StatementView) -> Cell {
     let text = statement.text.as_deref().unwrap_or("text not known");
     let who = format!("{} as {}, query {id}", statement.database, statement.user);
     let plans = Cell::link("planz", &[("receiver", lane), ("statement", id)], "its plans");
-    let name = Cell::text(text).above(&Cell::text(who)).above(&plans);
+    let mut name = Cell::text(text).above(&Cell::text(who)).above(&plans);
+    if let Some(GivenUpView { since, at, others }) = statement.trial_given_up {
+        let (since, at) = (format::clock_time(since), format::clock_time(at));
+        let why = format!(
+            "what happened at {since} is not judged: its trial was given up at {at}, because {others} others lost more time or had a finding"
+        );
+        name = name.above(&Cell::toned(Tone::Warn, why));
+    }
     match statement.finding {
         Some(finding) => {
             let arguments = [("receiver", lane), ("finding", &finding.to_string())];

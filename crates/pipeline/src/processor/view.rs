@@ -99,6 +99,8 @@ pub struct StatementView {
     pub time_lost: Option<TimeLost>,
     /// The finding about it that has not come to its end.
     pub finding: Option<FindingId>,
+    /// The trial of it that was given up within its hours, where one was.
+    pub trial_given_up: Option<GivenUpView>,
     /// Executions in an hour on the average of the last day; `None` before an hour was whole.
     pub calls_per_hour: Option<f64>,
     /// Mean time of an execution in the last day.
@@ -109,6 +111,17 @@ pub struct StatementView {
     pub plan_changes: Vec<Timestamp>,
     /// Its hours, the oldest first; those in which it did not run are missing. The last one may not be over.
     pub hours: Vec<HourView>,
+}
+
+/// A trial that was given up, because there was no room for so many and the others seemed to lose more time, or had a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenUpView {
+    /// What was looked at began then, by the server's clock.
+    pub since: Timestamp,
+    /// When it was given up, by the server's clock.
+    pub at: Timestamp,
+    /// How many others were kept.
+    pub others: u32,
 }
 
 /// One hour of a statement.

@@ -41,6 +41,7 @@ pub(super) fn regression(
         about_statement(place, kind, statement, trial.at, trial.flip.as_deref(), verdict.category);
     let worth = worth(verdict);
     let Advice { scripts, questions, mut failure_modes } = advise(&statement.about, ranked, &worth);
+    failure_modes.extend(given_up(trial, statement, clock));
     failure_modes.extend(modes(verdict, trial));
     finding.ceiling = category(verdict.ceiling);
     finding.summary = summary(statement, trial, verdict).into();
@@ -351,6 +352,16 @@ fn modes(verdict: &Verdict, trial: &Trial) -> Vec<Text> {
         modes.push("Nothing measures processor time per statement here; it is what is left.".to_owned());
     }
     modes.into_iter().map(Text::from).collect()
+}
+
+/// What nobody judged is among the hours that are held to be usual.
+fn given_up(trial: &Trial, statement: &Statement, clock: &mut BlockClock) -> Option<Text> {
+    let (first, _) = trial.before.span()?;
+    let given_up = statement.given_up().filter(|of| of.at() >= clock.hour_begins(first))?;
+    Some(
+        format!("{}: what happened then was not judged, and is among the hours before.", given_up.said())
+            .into(),
+    )
 }
 
 /// What is said of a table whose statistics were stale when a plan changed, or refreshed only after most of it had changed.

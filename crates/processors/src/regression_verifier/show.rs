@@ -9,7 +9,9 @@ use std::sync::Arc;
 use dbintel_evidence::Direction;
 use dbintel_model::finding::TimeLost;
 use dbintel_model::{Finding, FindingId, Text, Timestamp};
-use dbintel_pipeline::{FindingLine, FindingsView, HourView, StatementView, StatementsView, WatchedView};
+use dbintel_pipeline::{
+    FindingLine, FindingsView, GivenUpView, HourView, StatementView, StatementsView, WatchedView,
+};
 
 use super::RegressionVerifier;
 use super::hours::HOURS_MAX;
@@ -109,6 +111,9 @@ impl RegressionVerifier {
         let lately = Lately::of(&hours, self.closed.hour, per_day);
         let mut starts = Vec::with_capacity(hours.len());
         starts.extend(hours.iter().map(|(place, sums)| hour(self.clock.hour_begins(*place), sums)));
+        // What was before all that is shown explains nothing of it.
+        let given_up =
+            statement.given_up().filter(|of| starts.first().is_some_and(|first| first.start <= of.at()));
         Some(StatementView {
             database: statement.about.key.database.clone(),
             user: statement.about.key.user.clone(),
@@ -117,6 +122,11 @@ impl RegressionVerifier {
             calls_per_hour: lately.calls_per_hour,
             mean_ms: (lately.calls > 0.0).then(|| lately.total_ms / lately.calls),
             seconds_last_day: lately.total_ms / 1e3,
+            trial_given_up: given_up.map(|of| GivenUpView {
+                since: of.since(),
+                at: of.at(),
+                others: of.others,
+            }),
             plan_changes: plan_changes(statement),
             hours: starts,
             ..StatementView::default()

@@ -6,7 +6,7 @@ use dbintel_evidence::WaitHours;
 use dbintel_evidence::unprompted::{PlanSeen, PlansSeen, TimedOut};
 use dbintel_model::{PlanRung, QueryKey, QueryText, Session, Timestamp};
 
-use super::changes::ChangeTimes;
+use super::changes::{ChangeTimes, GivenUp};
 use super::clock::Places;
 use super::cured::Cured;
 use super::hours::{HOURS_MAX, HOURS_REACH, History, Hour, Open, Packed, SHORTS_MAX, SHORTS_REACH, Short};
@@ -28,7 +28,7 @@ pub(super) struct Statement {
     /// Time it took, halved every day: by this it is kept or forgotten.
     pub(super) weight_ms: f64,
     pub(super) plans: Plans,
-    /// When its plan changed lately, where it did.
+    /// When its plan changed lately, where it did, and the trial that was given up, where one was.
     pub(super) plan_changes: Option<Box<ChangeTimes>>,
     /// What its sampled sessions waited for, where there were any.
     pub(super) waits: Option<Box<WaitHours>>,
@@ -156,11 +156,24 @@ impl Statement {
         for at in other.plan_changes.iter().flat_map(|changes| changes.iter()) {
             self.note_plan_change(at);
         }
+        if let Some(given_up) = other.given_up().filter(|_| self.given_up().is_none()) {
+            self.note_given_up(given_up);
+        }
     }
 
     /// Remembers that it has another plan since then.
     pub(super) fn note_plan_change(&mut self, at: Timestamp) {
         self.plan_changes.get_or_insert_default().note(at);
+    }
+
+    /// Remembers that its trial was given up.
+    pub(super) fn note_given_up(&mut self, given_up: GivenUp) {
+        self.plan_changes.get_or_insert_default().given_up = Some(given_up);
+    }
+
+    /// The last trial of it that was given up.
+    pub(super) fn given_up(&self) -> Option<GivenUp> {
+        self.plan_changes.as_ref()?.given_up
     }
 
     /// The hours before this one that are usual ones.

@@ -24,7 +24,7 @@ use dbintel_model::{
     Timestamp,
 };
 
-use super::changes::ChangeTimes;
+use super::changes::{ChangeTimes, GivenUp};
 use super::cured::Cured;
 use super::events::Event;
 use super::hours::{
@@ -128,6 +128,7 @@ pub(super) fn about(statement: &Statement) -> Vec<u8> {
     out.maybe(statement.plan_changes.as_deref(), |out, changes| changes.write(out));
     out.maybe(statement.cured.as_deref(), |out, cured| cured.write(out));
     out.maybe(statement.timed_out.as_deref(), write_timed_out);
+    out.maybe(statement.given_up(), |out, given_up| given_up.write(out));
     out.0
 }
 
@@ -155,6 +156,12 @@ pub(super) fn read_about(id: u64, bytes: &[u8]) -> Result<Statement, Damaged> {
     // The first values of this layout end here.
     if !from.0.is_empty() {
         statement.timed_out = from.maybe(read_timed_out)?.map(Box::new);
+    }
+    // And those of dbintel before it said whose trial was given up here.
+    if !from.0.is_empty()
+        && let Some(given_up) = from.maybe(GivenUp::read)?
+    {
+        statement.note_given_up(given_up);
     }
     Ok(statement)
 }

@@ -63,7 +63,7 @@ impl RegressionVerifier {
                 statement.is_under_trial = true;
                 trial.finding = trial.finding.filter(|id| self.findings.get(*id).is_some());
                 if let Some(displaced) = self.trials.open(trial) {
-                    self.forget_trial(displaced);
+                    self.forget_trial(displaced.statement);
                 }
             }
             "watch" => stored::read_watch(self.trials.get_mut(id()?).ok_or(Damaged)?, value)?,

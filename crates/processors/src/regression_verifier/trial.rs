@@ -258,9 +258,8 @@ impl Trials {
         Self { by_statement: BTreeMap::new(), max, given_up: 0 }
     }
 
-    /// Opens a trial. Where there is no room, the one that loses the least time goes, which may be this one. Says which
-    /// statements have none now.
-    pub(super) fn open(&mut self, trial: Trial) -> Option<u64> {
+    /// Opens a trial. Where there is no room, the one that loses the least time goes, which may be this one: gives the one that went.
+    pub(super) fn open(&mut self, trial: Trial) -> Option<Trial> {
         self.by_statement.insert(trial.statement, trial);
         if self.by_statement.len() <= self.max {
             return None;
@@ -271,9 +270,8 @@ impl Trials {
             .min_by(|a, b| a.lost_ms.total_cmp(&b.lost_ms).then(b.statement.cmp(&a.statement)))
             .or_else(|| self.by_statement.values().min_by(|a, b| a.lost_ms.total_cmp(&b.lost_ms)))
             .map(|trial| trial.statement)?;
-        self.by_statement.remove(&least);
         self.given_up += 1;
-        Some(least)
+        self.by_statement.remove(&least)
     }
 
     pub(super) fn is_full(&self) -> bool {

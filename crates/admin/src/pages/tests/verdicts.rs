@@ -6,7 +6,9 @@ use dbintel_model::finding::{
     Verdict, similar_cases,
 };
 use dbintel_model::{Finding, FindingId, PlanFingerprint, PlanRung, Server, Text};
-use dbintel_pipeline::{FindingLine, FindingsView, HourView, StatementView, StatementsView, WatchedView};
+use dbintel_pipeline::{
+    FindingLine, FindingsView, GivenUpView, HourView, StatementView, StatementsView, WatchedView,
+};
 
 use super::*;
 use crate::pages::html::LINKS;
@@ -161,6 +163,7 @@ fn statement(query_id: &str, text: &str) -> StatementView {
         text: Some(said()),
         time_lost: Some(lost(7_200.0)),
         finding: Some(FindingId::from_u128(0xabc)),
+        trial_given_up: None,
         calls_per_hour: Some(2_345.0),
         mean_ms: Some(8.25),
         seconds_last_day: 451.0,
@@ -329,6 +332,8 @@ async fn queryz_shows_what_loses_with_its_week_and_leads_on() {
     let statements = |_: &str| {
         let mut plain = statement("5", "SELECT ?");
         (plain.time_lost, plain.finding, plain.calls_per_hour, plain.hours) = (None, None, None, Vec::new());
+        let (since, at) = (start_time(), start_time().plus(HOUR));
+        plain.trial_given_up = Some(GivenUpView { since, at, others: 512 });
         let statements = vec![statement("-77", NASTY), plain];
         StatementsView { statements, further: 40, hour_seconds: 3_600.0 }
     };
@@ -353,9 +358,12 @@ async fn queryz_shows_what_loses_with_its_week_and_leads_on() {
             "<small>8.00 to 8.00 ms</small>",
             "<title>plan changed 2026-11-21 07:43:25 UTC</title>",
             "mean by hour: nothing known",
+            "what happened at 2026-11-21 04:43:25 UTC is not judged: its trial was given up at 2026-11-21 05:43:25 UTC, because 512 \
+             others lost more time or had a finding",
             "And 40 more that take less.",
         ],
     );
+    assert_eq!(html.matches("given up").count(), 1);
     assert_eq!((html.matches("<svg").count(), html.matches("class=\"change\"").count()), (2, 2));
     assert!(!html.contains("billing.db"));
 }

@@ -1,7 +1,8 @@
 //! Memory, order of eviction, and records that nobody expects.
 
+use dbintel_model::finding::FindingKind;
 use dbintel_model::{Counters, Exactness, Interval, Moments, Query, Record, Timestamp};
-use dbintel_pipeline::Processor as _;
+use dbintel_pipeline::{GivenUpView, Processor as _, StatementView};
 use proptest::prelude::*;
 
 use super::super::trial::{TRIAL_BYTES_MAX, Trial};
@@ -62,6 +63,40 @@ fn beyond_the_bound_of_trials_those_that_lose_the_least_are_given_up() {
     assert_eq!(world.count("regression_verifier_trials_ended_total", &[("reason", "displaced")]), 2.0);
     let under_trial = world.verifier.statements.iter().filter(|statement| statement.is_under_trial).count();
     assert_eq!(under_trial, 3);
+}
+
+/// A statement whose trial was given up says so itself, also after a kill, as long as an hour of that time is kept; and so does the next
+/// finding about it, whose usual hours that time is part of.
+#[test]
+fn a_statement_whose_trial_was_given_up_says_so_and_why() {
+    let mut world = World::after_a_week("{max_trials: 1}");
+    let began = world.now();
+    // The one that takes the most time is tried, and the other has no room, although it loses time.
+    world.flip(39, 1.0, 1.0, &[]);
+    world.flip(7, 5.0, 5.0, &[]);
+    world.hours(30);
+    assert_eq!(world.told(), [""; 0]);
+    assert_eq!(world.count("regression_verifier_trials_ended_total", &[("reason", "displaced")]), 1.0);
+    let given_up = |world: &mut World| {
+        let said = |one: &StatementView| Some((one.query_id.to_string(), one.trial_given_up?));
+        world.top().statements.iter().filter_map(said).collect::<Vec<_>>()
+    };
+    let second = |at: Timestamp| Timestamp::from_nanos(at.as_secs() * 1_000_000_000);
+    let said = GivenUpView { since: second(began), at: second(began), others: 1 };
+    assert_eq!(given_up(&mut world), [("7".to_owned(), said)]);
+    world.kill();
+    assert_eq!(given_up(&mut world), [("7".to_owned(), said)]);
+    world.flip(7, 5.0, 5.0, &[]);
+    world.hours(30);
+    let finding = &world.of_kind(FindingKind::PlanRegression).last().expect("a finding").finding;
+    let sentence = format!(
+        "Its trial since {} was given up at {}, because 1 others lost more time, as far as was known, or had a finding: what happened \
+         then was not judged, and is among the hours before.",
+        said.since, said.at
+    );
+    assert!(finding.failure_modes.iter().any(|mode| **mode == *sentence), "{:?}", finding.failure_modes);
+    world.hours(5 * 24);
+    assert_eq!(given_up(&mut world), []);
 }
 
 #[test]

@@ -21,7 +21,7 @@ impl World {
         *self.command(&Command::Findings { finding: None }).findings.unwrap()
     }
 
-    fn top(&mut self) -> StatementsView {
+    pub(super) fn top(&mut self) -> StatementsView {
         *self.command(&Command::Statements).statements.unwrap()
     }
 }
