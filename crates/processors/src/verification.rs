@@ -306,4 +306,4 @@ impl Processor for Verification {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

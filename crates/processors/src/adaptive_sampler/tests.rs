@@ -9,6 +9,7 @@ use std::sync::Arc;
 use dbintel_model::{Blocking, Change, ChangeKind, Server, Target, Timestamp};
 
 use super::*;
+use crate::verification::tests::{finding, gauge, of_query, query};
 
 /// The wall clock when a test begins: the start of a time bucket of any usual length.
 const START: u64 = 1_795_233_600;
@@ -132,16 +133,37 @@ const WIDE: &str = r#""max_records_per_second": 1000000"#;
 fn only_sessions_are_marked_and_everything_is_passed_on_in_its_order() {
     let mut simulation =
         Simulation::new(r#"{"rules": [{"name": "none", "sample_rate": 0, "conditions": []}]}"#);
-    let change = || Record::Change(Box::new(Change::new(ChangeKind::Restart)));
-    let out = simulation.offer(vec![change(), cheap(1), change(), cheap(2)]);
-    assert_eq!(out.records.len(), 4);
-    assert_eq!((&out.records[0], &out.records[2]), (&change(), &change()));
-    assert_eq!(out.records.iter().filter(|record| record.leaves()).count(), 2);
-    for place in [1, 3] {
-        assert_eq!(mark(&out.records[place]), Sampling { keep: false, probability: 0.0, suppressed: 0 });
+    let others = [
+        Record::Change(Box::new(Change::new(ChangeKind::Restart))),
+        of_query(query("select ?")),
+        gauge("orders"),
+        finding("ANALYZE orders".to_owned(), 1),
+    ];
+    let mixed = others.iter().enumerate().flat_map(|(place, other)| [other.clone(), cheap(place as i64)]);
+    let out = simulation.offer(mixed.collect());
+    assert_eq!(out.records.len(), 8);
+    for (pair, other) in out.records.chunks(2).zip(&others) {
+        let [passed, session] = pair else { panic!("{pair:?}") };
+        assert_eq!(passed, other);
+        assert!(passed.leaves() && !passed.is_sampled_out() && !session.leaves(), "{passed:?}");
+        assert_eq!(mark(session), Sampling { keep: false, probability: 0.0, suppressed: 0 });
     }
-    assert_eq!(simulation.sum("adaptive_sampler_records_processed_total"), 2);
-    assert_eq!(simulation.dropped("sampled", "none"), 2);
+    assert_eq!(simulation.sum("adaptive_sampler_records_processed_total"), 4);
+    assert_eq!(simulation.dropped("sampled", "none"), 4);
+}
+
+#[test]
+fn matches_are_counted_by_rule() {
+    let mut simulation = Simulation::new(
+        r#"{"rules": [{"name": "first", "conditions": [
+            {"attribute": "postgresql.pid", "operator": "lt", "value": 3}]}]}"#,
+    );
+    simulation.offer((0..10).map(cheap).collect());
+    let matches = |rule: &str| {
+        let labels = [("processor", "adaptive_sampler"), ("receiver", "postgresql/orders"), ("rule", rule)];
+        simulation.registry.value("adaptive_sampler_rule_matches_total", &labels)
+    };
+    assert_eq!((matches("first"), matches("default")), (Some(3.0), Some(7.0)));
 }
 
 #[test]

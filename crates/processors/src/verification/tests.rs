@@ -96,11 +96,11 @@ fn point(table: &str, value: Number, instrument: Instrument) -> Record {
     })
 }
 
-fn gauge(table: &str) -> Record {
+pub(crate) fn gauge(table: &str) -> Record {
     point(table, Number::Int(1), Instrument::Gauge)
 }
 
-fn query(text: &str) -> Query {
+pub(crate) fn query(text: &str) -> Query {
     let counters = vec![1.0; STATEMENT_COUNTERS.len()];
     let text = QueryText {
         masked: Some(text.into()),
@@ -135,7 +135,7 @@ fn query(text: &str) -> Query {
     }
 }
 
-fn of_query(query: Query) -> Record {
+pub(crate) fn of_query(query: Query) -> Record {
     Record::Query(Box::new(query))
 }
 
@@ -384,6 +384,28 @@ fn new_series_beyond_the_limit_are_dropped_and_active_ones_go_on() {
     assert_eq!(fixture.run(vec![gauge("c")]).len(), 1);
 }
 
+/// Also where a currency or one of the two prices is configured: what has no price has no cost.
+#[test]
+fn without_a_price_there_is_no_cost() {
+    let cases: [(&str, &[&str]); 3] = [
+        ("{}", &[]),
+        ("{budget: {max_series: 10, max_bytes_per_minute: 1MiB, currency: EUR}}", &[]),
+        ("{budget: {price_per_gib: 1024}}", &["bytes"]),
+    ];
+    for (yaml, expected) in cases {
+        let mut fixture = fixture(yaml);
+        assert_eq!(fixture.run(vec![gauge("t"), of_query(query("select ?"))]).len(), 2);
+        fixture.tick(Duration::from_secs(60));
+        assert_eq!(fixture.value("verification_active_series", &[]), Some(1.0));
+        let readings = fixture.registry.read();
+        let costs = readings.iter().filter(|reading| reading.metric.name == "verification_cost_per_day");
+        let labels = costs.flat_map(|reading| &reading.series).flat_map(|(labels, _)| labels);
+        let parts: Vec<&str> =
+            labels.filter(|(name, _)| *name == "part").map(|(_, part)| part.as_str()).collect();
+        assert_eq!(parts, expected, "{yaml}");
+    }
+}
+
 #[test]
 fn the_normalisation_ratio_counts_texts_that_are_held() {
     let mut fixture = fixture("{}");
@@ -518,7 +540,7 @@ fn plans_give_way_to_the_budget_of_bytes_and_changes_of_plans_do_not() {
     assert_eq!(fixture.value("verification_texts_removed_total", &[]), Some(1.0));
 }
 
-fn finding(script: String, evidence: usize) -> Record {
+pub(crate) fn finding(script: String, evidence: usize) -> Record {
     let subject =
         Subject::of_object(&batch(Vec::new(), NOW).target.server, None, "orders".into(), "public.o".into());
     let kind = FindingKind::StatisticsStale;
