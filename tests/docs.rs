@@ -57,7 +57,8 @@ fn telemetry() -> String {
         }
     }
     text.push_str(
-        "\n## Self-metrics\n\nOn `127.0.0.1:8888/metrics`.\n\n| metric | type | meaning |\n|---|---|---|\n",
+        "\n## Self-metrics\n\nOn `127.0.0.1:8888/metrics`. Labels are those that a series can have.\n\n\
+         | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
     let own = [
         definitions::ALL,
@@ -72,7 +73,8 @@ fn telemetry() -> String {
             SelfMetricKind::Counter => "counter",
             SelfMetricKind::Gauge => "gauge",
         };
-        writeln!(text, "| `{}` | {kind} | {} |", metric.name, metric.help).unwrap();
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        writeln!(text, "| `{}` | {kind} | {} | {} |", metric.name, labels.join(", "), metric.help).unwrap();
     }
     text
 }

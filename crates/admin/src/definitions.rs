@@ -8,6 +8,7 @@ pub static ADMIN_REFUSED: SelfMetric = SelfMetric {
     name: "dbintel_admin_refused_total",
     help: "Requests to the admin endpoints that were turned away, by endpoint and reason.",
     kind: Counter,
+    labels: &["endpoint", "reason"],
 };
 
 /// Time since the main runtime last gave a sign of life.
@@ -15,6 +16,7 @@ pub static HEARTBEAT_AGE: SelfMetric = SelfMetric {
     name: "dbintel_heartbeat_age_seconds",
     help: "Time since the main runtime last gave a sign of life.",
     kind: Gauge,
+    labels: &[],
 };
 
 /// Overrides in force, by what they switch off or hold and their level, with the seconds until they end by themselves.
@@ -22,6 +24,7 @@ pub static OVERRIDE_SECONDS_LEFT: SelfMetric = SelfMetric {
     name: "dbintel_override_seconds_left",
     help: "Overrides in force, by what they switch off or hold and their level, with the seconds until they end by themselves.",
     kind: Gauge,
+    labels: &["override", "level"],
 };
 
 /// Bytes of memory the process may use: the limit of its control group, or else the memory of the machine.
@@ -29,6 +32,7 @@ pub static PROCESS_MEMORY_LIMIT: SelfMetric = SelfMetric {
     name: "dbintel_process_memory_limit_bytes",
     help: "Bytes of memory the process may use: the limit of its control group, or else the memory of the machine.",
     kind: Gauge,
+    labels: &[],
 };
 
 /// CPUs the process may use, where a control group limits them.
@@ -36,6 +40,7 @@ pub static PROCESS_CPU_LIMIT: SelfMetric = SelfMetric {
     name: "dbintel_process_cpu_limit_cpus",
     help: "CPUs the process may use, where a control group limits them.",
     kind: Gauge,
+    labels: &[],
 };
 
 /// Spans that were not kept for the tracez page, by reason.
@@ -43,6 +48,7 @@ pub static SPANS_NOT_KEPT: SelfMetric = SelfMetric {
     name: "dbintel_tracez_spans_not_kept_total",
     help: "Spans that were not kept for the tracez page, by reason.",
     kind: Counter,
+    labels: &["reason"],
 };
 
 /// Requests with dbintel's own telemetry to its OTLP backend, by signal and outcome.
@@ -50,6 +56,7 @@ pub static TELEMETRY_EXPORTS: SelfMetric = SelfMetric {
     name: "dbintel_telemetry_exports_total",
     help: "Requests with dbintel's own telemetry to its OTLP backend, by signal and outcome.",
     kind: Counter,
+    labels: &["signal", "outcome"],
 };
 
 /// Every self-metric of this crate, for documentation.

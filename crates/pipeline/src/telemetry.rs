@@ -32,6 +32,8 @@ pub struct SelfMetric {
     pub help: &'static str,
     /// Whether it only grows.
     pub kind: SelfMetricKind,
+    /// Labels that a series of it can have.
+    pub labels: &'static [&'static str],
 }
 
 /// How a self-metric behaves.
@@ -122,6 +124,19 @@ impl Gauge {
     }
 }
 
+// === impl SelfMetric ===
+
+impl SelfMetric {
+    /// In tests: documentation names every label.
+    fn check(&self, labels: &SeriesLabels) {
+        debug_assert!(
+            labels.iter().all(|(name, _)| self.labels.contains(name)),
+            "a label of {} is not in its definition: {labels:?}",
+            self.name
+        );
+    }
+}
+
 // === impl Registry ===
 
 impl Registry {
@@ -155,6 +170,7 @@ impl Registry {
         labels: SeriesLabels,
         read: impl Fn() -> Option<f64> + Send + Sync + 'static,
     ) {
+        metric.check(&labels);
         let mut metrics = self.metrics.lock();
         let entry = metrics.entry(metric.name).or_insert_with(|| Metric::new(metric));
         if entry.series.len() < MAX_SERIES_PER_METRIC || entry.series.contains_key(&labels) {
@@ -207,6 +223,7 @@ impl Registry {
         make: impl FnOnce() -> Source,
         take: impl Fn(&Source) -> Option<T>,
     ) -> Option<T> {
+        metric.check(&labels);
         let mut metrics = self.metrics.lock();
         let entry = metrics.entry(metric.name).or_insert_with(|| Metric::new(metric));
         let labels = if entry.series.len() >= MAX_SERIES_PER_METRIC && !entry.series.contains_key(&labels) {
@@ -253,8 +270,18 @@ impl Source {
 mod tests {
     use super::*;
 
-    static REQUESTS: SelfMetric =
-        SelfMetric { name: "requests", help: "Requests.", kind: SelfMetricKind::Counter };
+    static REQUESTS: SelfMetric = SelfMetric {
+        name: "requests",
+        help: "Requests.",
+        kind: SelfMetricKind::Counter,
+        labels: &["exporter", "n", "path"],
+    };
+
+    #[test]
+    #[should_panic(expected = "a label of requests is not in its definition")]
+    fn a_label_that_is_not_defined_is_noticed() {
+        let _ = Registry::default().counter(&REQUESTS, vec![("signal", "logs".into())]);
+    }
 
     #[test]
     fn the_same_labels_give_the_same_series() {

@@ -220,14 +220,24 @@ async fn a_probe_lists_a_bounded_number_of_reasons() {
 
 #[tokio::test]
 async fn what_stands_before_a_server_is_a_component_of_each_lane() {
-    static STATE: SelfMetric =
-        SelfMetric { name: "circuit_breaker_state", help: "", kind: SelfMetricKind::Gauge };
-    static STRETCH: SelfMetric =
-        SelfMetric { name: "collector_cadence_stretch_ratio", help: "", kind: SelfMetricKind::Gauge };
+    // The names that the processors use are asserted end to end.
+    static STATE: SelfMetric = SelfMetric {
+        name: "circuit_breaker_state",
+        help: "",
+        kind: SelfMetricKind::Gauge,
+        labels: &["receiver", "database", "state"],
+    };
+    static STRETCH: SelfMetric = SelfMetric {
+        name: "collector_cadence_stretch_ratio",
+        help: "",
+        kind: SelfMetricKind::Gauge,
+        labels: &["receiver"],
+    };
     static DROPPED: SelfMetric = SelfMetric {
         name: "adaptive_sampler_records_dropped_total",
         help: "",
         kind: SelfMetricKind::Counter,
+        labels: &["receiver"],
     };
     let clock = ManualClock::at(start_time());
     let mut wiring = fleet_wiring(None);
