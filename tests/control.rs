@@ -126,6 +126,23 @@ async fn health(world: &World, program: &Dbintel) -> serde_json::Value {
     serde_json::from_str(&body).unwrap()
 }
 
+/// Waits until a figure of a component in the health report is so: its self-metric is there under the name by which health
+/// looks for it.
+async fn until_figure(world: &World, program: &Dbintel, of: [&str; 2], is: impl Fn(f64) -> bool) {
+    let [component, figure] = of;
+    let reached = async {
+        loop {
+            let found = &health(world, program).await["components"][component]["metrics"][figure];
+            if found.as_f64().is_some_and(&is) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, reached).await.is_ok();
+    assert!(in_time, "{of:?}\n{}\n{}", health(world, program).await, program.stderr());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_breaker_is_held_open_over_a_restart_and_released() {
     let world = World::new().await;
@@ -172,6 +189,11 @@ async fn a_breaker_is_held_closed_and_released() {
         page.contains("of 60000 ms database time in the last minute") && page.contains("statements "),
         "{page}"
     );
+    let limiter = "rate_limiter:postgresql";
+    until_figure(&world, &program, [limiter, "rejection_rate"], |rate| (0.0..=1.0).contains(&rate)).await;
+    until_figure(&world, &program, [limiter, "budget_ratio"], |ratio| ratio > 0.0 && ratio < 1.0).await;
+    until_figure(&world, &program, [limiter, "cadence_stretch"], |stretch| stretch >= 1.0).await;
+    until_figure(&world, &program, ["adaptive_sampler:postgresql", "records_processed"], |_| true).await;
     let trips = async || world.metric(&program, "circuit_breaker_trips_total", &[]).await;
     let told = world
         .done(&["circuits", "close", "postgresql", "--reason", "the role is about to be back", "--for", "2h"])
@@ -190,6 +212,7 @@ async fn a_breaker_is_held_closed_and_released() {
     assert!(first.contains("closed") && first.contains("the role is about to be back"), "{list}");
     world.done(&["circuits", "release", "postgresql"]).await;
     world.until_metric(&program, "circuit_breaker_trips_total", &[], |trips| trips >= 1.0).await;
+    until_figure(&world, &program, ["circuit_breaker:postgresql", "trips"], |trips| trips >= 1.0).await;
     world.cluster.execute("postgres", "ALTER ROLE dbintel LOGIN").await;
     world.done(&["circuits", "close", "postgresql", "--reason", "it works again", "--for", "2h"]).await;
     world.goes_on(&program).await;
