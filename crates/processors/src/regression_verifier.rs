@@ -381,7 +381,7 @@ impl RegressionVerifier {
     fn note_given_up(&mut self, trial: &Trial, at: Timestamp) {
         if let Some(statement) = self.statements.get_mut(trial.statement) {
             statement.note_given_up(GivenUp::new(trial.at, at, self.trials.len()));
-            self.unstored.about(trial.statement);
+            self.unstored.about(statement);
         }
     }
 

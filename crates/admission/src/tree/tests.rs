@@ -584,7 +584,7 @@ proptest! {
             let probed_lately = || probed.get(database).is_some_and(|at| now.since(*at) < Duration::from_secs(60));
             let is_zero = match zero {
                 0 => is_night,
-                1 => is_night && !(is_probe && !probed_lately()),
+                1 => is_night && (probed_lately() || !is_probe),
                 2 => is_night && class == CostClass::Plans,
                 3 => true,
                 _ => false,

@@ -149,12 +149,12 @@ fn what_was_stored_in_the_layouts_before_is_taken_over() {
         world.hours(1);
         let (statements, trials) = (world.verifier.statements.len(), world.verifier.trials.len());
         for (key, value) in &mut world.store {
-            // At the end of a statement are its waits, changes, repaired hours and time-outs, of which it has none; of a trial, what it
-            // lost, and no finding, regression, repair and executions by plan.
+            // At the end of a statement are its waits, changes, repaired hours, time-outs and a trial that was given up, of which it has
+            // none; of a trial, what it lost, and no finding, regression, repair and executions by plan.
             let end = value.len().saturating_sub(14);
             let former = match (key.split('/').nth(1), layout) {
-                (Some("about"), 1) => [&value[..end + 10], &SUMS].concat(),
-                (Some("about"), _) => [&value[..end + 10], &[1], &LATEST, &value[end + 11..]].concat(),
+                (Some("about"), 1) => [&value[..end + 9], &SUMS].concat(),
+                (Some("about"), _) => [&value[..end + 9], &[1], &LATEST, &value[end + 10..end + 13]].concat(),
                 (Some("trial"), 1) => [&value[..end - 2 * 18], &SUMS, &SUMS, &value[end..end + 11]].concat(),
                 (Some("trial"), _) => [&value[..end - 2 * 18], &LATEST, &LATEST, &value[end..]].concat(),
                 (Some("watch"), _) => value.clone(),
