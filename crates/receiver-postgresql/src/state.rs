@@ -5,6 +5,7 @@ pub mod changes;
 pub mod gaps;
 pub mod held_plans;
 pub mod log_errors;
+pub mod other_instances;
 pub mod plan_log;
 pub mod plan_times;
 pub mod plans;

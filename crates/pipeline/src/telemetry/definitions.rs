@@ -123,6 +123,8 @@ self_metrics! {
         "Bytes of masked statement texts that may be held.";
     CONNECTIONS: Gauge, "dbintel_connections", ["receiver", "state"],
         "Connections to the server, by state; held ones outlived their deadline and are not known to be released.";
+    OTHER_INSTANCE_SESSIONS: Gauge, "dbintel_other_instance_sessions", ["receiver"],
+        "Sessions of other collectors in the server: they have the name of ours, are not ours, and have worked for five minutes.";
     LIMIT_REACHED: Counter, "dbintel_limit_reached_total", ["receiver", "exporter", "limit"],
         "Times a named limit cut something off, by limit.";
     PROCESS_UPTIME: Counter, "otelcol_process_uptime_seconds", [],

@@ -15,6 +15,7 @@ use super::error::QueryError;
 use super::meter::{Meter, Select, elapsed, is_row, metered};
 use super::planning::{self, Beginning, Planning};
 use super::sql::{literal, vouched};
+use crate::state::other_instances::OwnBackend;
 
 /// `application_name` of our sessions, by which a DBA recognises them.
 pub const APPLICATION_NAME: &str = "dbintel";
@@ -94,6 +95,8 @@ pub struct Connection {
     pub database: Text,
     /// Process id of its backend, once it was asked for.
     pub backend_pid: Option<i64>,
+    /// Says that this backend is ours, until the connection is gone.
+    pub own_backend: Option<OwnBackend>,
     in_transaction: bool,
     /// Of the transaction that is open.
     deadline: Duration,
@@ -113,6 +116,7 @@ impl Connection {
             inner,
             database,
             backend_pid: None,
+            own_backend: None,
             in_transaction: false,
             deadline: Duration::ZERO,
             meter: Arc::default(),

@@ -1,16 +1,20 @@
-//! Signs that the server is in trouble, as far as they can be read.
+//! Signs that the server is in trouble, as far as they can be read; and, since that looks at every session anyway, which
+//! others have our name.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dbintel_model::{Monotonic, Text};
+use dbintel_model::{Monotonic, Text, Timestamp};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
+use crate::state::other_instances::NamedSession;
 
-/// Sessions whose kind is hidden from our role count as clients: rather too few free slots than too many.
+/// Sessions whose kind is hidden from our role count as clients: rather too few free slots than too many. The name is
+/// [`super::connection::APPLICATION_NAME`]; anybody may see it, but what a session does only members of its role and of
+/// `pg_read_all_stats`.
 pub(super) const DISTRESS: &str = "SELECT \
        (current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8 \
          - coalesce(current_setting('reserved_connections', true)::int8, 0) \
@@ -22,7 +26,11 @@ pub(super) const DISTRESS: &str = "SELECT \
              AND pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn() \
            THEN ARRAY[(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::int8, \
              pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::int8, \
-             pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::int8] END END \
+             pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::int8] END END, \
+       pg_backend_pid()::int8, \
+       array_agg(a.pid::int8) FILTER (WHERE a.application_name = 'dbintel' AND a.state_change IS NOT NULL), \
+       array_agg((extract(epoch FROM a.state_change) * 1000000)::int8) \
+         FILTER (WHERE a.application_name = 'dbintel' AND a.state_change IS NOT NULL) \
      FROM pg_stat_get_activity(NULL) a";
 
 /// By how much replay must have fallen behind to count as rising.
@@ -39,6 +47,10 @@ pub struct Distress {
     pub own_lock_waits: BTreeMap<Text, u32>,
     /// On a standby that has streamed WAL to replay, and to which nobody has said that it is to wait with it.
     pub replay: Option<Replay>,
+    /// The backend that answered.
+    pub backend_pid: Option<i64>,
+    /// Sessions with our name, those that are ours among them.
+    pub named: Vec<NamedSession>,
 }
 
 /// How far a standby has replayed what it has.
@@ -103,7 +115,11 @@ pub async fn read(connection: &mut Connection, limits: Limits) -> Result<Distres
             }
             _ => None,
         });
-        Ok(Distress { free_slots, own_lock_waits, replay })
+        let (pids, times): (Option<Vec<i64>>, Option<Vec<i64>>) = (row.try_get(4)?, row.try_get(5)?);
+        let named = pids.into_iter().flatten().zip(times.into_iter().flatten());
+        let named =
+            named.map(|(pid, at)| NamedSession { pid, state_change: Timestamp::from_micros(at) }).collect();
+        Ok(Distress { free_slots, own_lock_waits, replay, backend_pid: row.try_get(3)?, named })
     };
     Ok(connection.first("distress", limits, DISTRESS, take).await?.unwrap_or_default())
 }

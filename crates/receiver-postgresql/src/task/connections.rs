@@ -23,6 +23,7 @@ use crate::query::connection::{Connection, Limits, UNTRACKED};
 use crate::query::error::QueryError;
 use crate::query::facts::{Facts, SeenFacts};
 use crate::query::{node, objects};
+use crate::state::other_instances::OwnBackends;
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +42,8 @@ pub(super) struct Connections {
     held: Mutex<HeldConnections>,
     /// For all that look at what a database has.
     pub(super) seen: SeenFacts,
+    /// Backends of the connections that are open or held.
+    pub(super) own_backends: OwnBackends,
     open_gauge: Gauge,
     held_gauge: Gauge,
 }
@@ -83,9 +86,9 @@ impl Connections {
         held_gauge: Gauge,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(config.max_connections));
-        let (held, seen) = (Mutex::default(), SeenFacts::default());
+        let (held, seen, own_backends) = (Mutex::default(), SeenFacts::default(), OwnBackends::default());
         let password = PasswordCommand::default();
-        Self { config, clock, password, slots, held, seen, open_gauge, held_gauge }
+        Self { config, clock, password, slots, held, seen, own_backends, open_gauge, held_gauge }
     }
 
     /// Opens a connection and looks at what the database has. `took` becomes the time that the server may have spent on
@@ -122,6 +125,8 @@ impl Connections {
             self.give_up(leased, &error).await;
             return Err(error);
         }
+        let pid = leased.connection.backend_pid;
+        leased.connection.own_backend = pid.map(|pid| self.own_backends.add(pid));
         // Places may have become free by what was seen.
         leased.slot = leased.slot.or_else(|| self.free_slot());
         self.show(&*self.held.lock().await);

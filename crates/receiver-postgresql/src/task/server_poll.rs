@@ -23,6 +23,7 @@ use crate::query::{distress, objects, sql_identifier};
 use crate::state::changes::{self, Known, Resets, RoleSettings, Values, learn};
 use crate::state::gaps::Part;
 use crate::state::held_plans::CausesOf;
+use crate::state::other_instances::OtherInstances;
 
 /// See the module.
 #[derive(Debug)]
@@ -39,6 +40,9 @@ pub(super) struct ServerLoop {
     facts: Option<u64>,
     /// Of a standby.
     replay: distress::ReplayTrend,
+    others: OtherInstances,
+    /// Whether it was said that there are some.
+    others_told: bool,
     interval: Duration,
 }
 
@@ -67,6 +71,8 @@ impl ServerLoop {
             accepted: Accepted::default(),
             facts: None,
             replay: distress::ReplayTrend::default(),
+            others: OtherInstances::default(),
+            others_told: false,
             interval: statements
                 .map_or(config.collection_interval, |interval| interval.min(config.collection_interval)),
         }
@@ -135,6 +141,7 @@ impl ServerLoop {
         let ask = leased.ask(&shared.target, Purpose::Control, "distress");
         let reading = distress::read(&mut leased.connection, limits);
         let signs = shared.admitted(ask, reading, |_| 1).await?;
+        self.look_for_others(shared, leased, &signs);
         let rising = self.replay.rises(shared.clock.monotonic(), signs.replay);
         let of_server = DistressSignals {
             free_connection_slots: signs.free_slots,
@@ -148,6 +155,26 @@ impl ServerLoop {
             shared.distress(&target, &DistressSignals { own_lock_waits, ..DistressSignals::default() });
         }
         Ok(())
+    }
+
+    /// Says once when another collector is found to watch the server.
+    #[allow(clippy::cast_precision_loss, reason = "a handful of sessions")]
+    fn look_for_others(&mut self, shared: &Shared, leased: &Leased, signs: &distress::Distress) {
+        if signs.backend_pid != leased.connection.backend_pid {
+            self.others.pooled();
+        }
+        let (now, own) = (shared.clock.monotonic(), &shared.connections.own_backends);
+        let others = self.others.look(now, &signs.named, own);
+        let labels = vec![("receiver", shared.server.receiver.clone())];
+        shared.registry.gauge(&definitions::OTHER_INSTANCE_SESSIONS, labels).set(others.len() as f64);
+        if !others.is_empty() && !self.others_told {
+            tracing::warn!(
+                receiver = %shared.server.receiver, server = %shared.server, pids = ?others,
+                "another dbintel, or another receiver of this one, watches the same server: it is asked everything twice; \
+                 stop one of them or split the servers between them"
+            );
+        }
+        self.others_told = !others.is_empty();
     }
 
     /// Looks whether extensions or privileges have changed what can be read, as our messages ask people to do.
@@ -187,6 +214,7 @@ impl ServerLoop {
                 shared.timed_plans.lock().clear();
                 held_plans::forget(shared);
                 self.replay = distress::ReplayTrend::default();
+                self.others.forget();
             }
         }
         seen.accepted.node = Some(Arc::clone(&seen.node));

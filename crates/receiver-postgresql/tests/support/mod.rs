@@ -91,6 +91,10 @@ fn extractor(clock: &Arc<dyn Clock>, registry: &Registry, accounts: &MemoryAccou
     ProcessorFactory { id, build: Arc::new(build) }
 }
 
+fn system_clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::default())
+}
+
 /// A running receiver.
 pub struct Watched {
     pub registry: Registry,
@@ -119,28 +123,32 @@ impl Watched {
 
     /// Starts a receiver with this configuration, and with this one of what stands before the server.
     pub fn start_guarded(yaml: &str, guard: &str) -> Self {
-        Self::start_with(yaml, guard, false)
+        Self::start_with(yaml, guard, false, &system_clock())
+    }
+
+    /// Starts a receiver with this configuration that lives by this clock.
+    pub fn start_by(yaml: &str, clock: &Arc<dyn Clock>) -> Self {
+        Self::start_with(yaml, GENEROUS, false, clock)
     }
 
     /// Starts a receiver whose plans a `plan_extractor` makes events of.
     pub fn start_extracting(yaml: &str) -> Self {
-        Self::start_with(yaml, GENEROUS, true)
+        Self::start_with(yaml, GENEROUS, true, &system_clock())
     }
 
-    fn start_with(yaml: &str, guard: &str, extracting: bool) -> Self {
+    fn start_with(yaml: &str, guard: &str, extracting: bool, clock: &Arc<dyn Clock>) -> Self {
         let settings: Settings = dbintel_config::from_yaml(yaml).expect("readable settings");
         let config = validate(&settings).expect("valid settings").config;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let started = clock.monotonic();
         let (registry, board, memory) = (Registry::default(), StatusBoard::default(), MemoryState::default());
         let accounts = MemoryAccounts::new(registry.clone());
-        let supervisor = Supervisor::new(Arc::clone(&clock), registry.clone());
+        let supervisor = Supervisor::new(Arc::clone(clock), registry.clone());
         let input = Arc::new(WeightedQueue::new(QueueLimits { max_bytes: 1 << 30, max_items: 1 << 20 }));
         let (requests, receiver_requests) = mpsc::channel(16);
         let (plans, visits, asking) = (Plans::default(), Visits::default(), requests.clone());
         let id = Text::from("postgresql");
         let mut chain = vec![tap(Arc::clone(&plans), Arc::clone(&visits))];
-        chain.extend(extracting.then(|| extractor(&clock, &registry, &accounts)));
+        chain.extend(extracting.then(|| extractor(clock, &registry, &accounts)));
         let lane = Lane::start(
             LaneContext {
                 id: id.clone(),
@@ -154,8 +162,8 @@ impl Watched {
                 requests,
                 store: None,
                 memory: memory.clone(),
-                overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(&clock)),
-                clock: Arc::clone(&clock),
+                overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(clock)),
+                clock: Arc::clone(clock),
                 registry: registry.clone(),
                 status: board.register(ComponentKind::Lane, id.clone(), clock.now()),
                 seed: 1,
@@ -170,11 +178,11 @@ impl Watched {
             GuardContext {
                 receiver: id.clone(),
                 server: "server".into(),
-                clock: Arc::clone(&clock),
+                clock: Arc::clone(clock),
                 registry: registry.clone(),
-                overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(&clock)),
+                overrides: dbintel_pipeline::overrides::Overrides::new(Arc::clone(clock)),
                 accounts: accounts.clone(),
-                process: ProcessGate::new(Arc::clone(&clock), Arc::new(ProcessLoad::default)),
+                process: ProcessGate::new(Arc::clone(clock), Arc::new(ProcessLoad::default)),
                 seed: 1,
             },
         );
@@ -186,7 +194,7 @@ impl Watched {
             admission: Arc::new(guard.clone()),
             requests: Requests::new(receiver_requests),
             accounts: accounts.clone(),
-            clock: Arc::clone(&clock),
+            clock: Arc::clone(clock),
             registry: registry.clone(),
             status: status.clone(),
             shutdown: shutdown.clone(),
