@@ -183,7 +183,8 @@ fn card(finding: &Finding) -> String {
         line(format!("query {id}  {}", plain(subject.query_text.as_deref().unwrap_or("(text not known)"))));
     }
     if let Some(flip) = &finding.flip {
-        line(format!("plan {} -> {} at {} ({})", flip.old, flip.new, flip.at, flip.rung.as_str()));
+        let tied = finding.attribution.map_or_else(String::new, |tied| format!("; the change is {tied}"));
+        line(format!("plan {} -> {} at {} ({}){tied}", flip.old, flip.new, flip.at, flip.rung.as_str()));
     }
     measured(finding, &mut line);
     for chart in &finding.charts {
@@ -192,7 +193,9 @@ fn card(finding: &Finding) -> String {
     section(&mut line, "probable causes, the best first", finding.causes.iter().map(|cause| &cause.sentence));
     if !finding.locks.is_empty() {
         line("\nwhat was asked of the evidence".to_owned());
-        finding.locks.iter().for_each(|lock| line(asked(lock)));
+        let mut in_order: Vec<&Lock> = finding.locks.iter().collect();
+        in_order.sort_by_key(|lock| lock.reading_order());
+        in_order.into_iter().for_each(|lock| line(asked(lock)));
     }
     for (name, script) in finding.scripts.named() {
         line(format!("\n{name}:\n{}", plain(script)));
@@ -206,20 +209,22 @@ fn card(finding: &Finding) -> String {
     text
 }
 
+/// What it costs is known of findings about many statements as well, which have no single effect.
 fn measured(finding: &Finding, line: &mut impl FnMut(String)) {
-    let Some(effect) = &finding.effect else { return };
     let number = |value: Option<f64>| digits_or(value, "?");
-    line(format!(
-        "time per call {} ms -> {} ms  ({}x, from {}x to {}x)  t {}  executions {} -> {}",
-        number(effect.before_ms),
-        number(effect.after_ms),
-        number(effect.ratio),
-        number(effect.ratio_low),
-        number(effect.ratio_high),
-        number(effect.t),
-        number(effect.calls_before),
-        number(effect.calls_after),
-    ));
+    if let Some(effect) = &finding.effect {
+        line(format!(
+            "time per call {} ms -> {} ms  ({}x, from {}x to {}x)  t {}  executions {} -> {}",
+            number(effect.before_ms),
+            number(effect.after_ms),
+            number(effect.ratio),
+            number(effect.ratio_low),
+            number(effect.ratio_high),
+            number(effect.t),
+            number(effect.calls_before),
+            number(effect.calls_after),
+        ));
+    }
     if let Some(time) = &finding.time_lost {
         line(format!("lost per day: {}", time.in_short()));
     }
@@ -231,7 +236,7 @@ fn asked(lock: &Lock) -> String {
     let numbers = format!("{} against {}", number(lock.value), number(lock.threshold));
     // Of one that holds the numbers say it all.
     let sentence = if lock.passed == Some(true) { String::new() } else { plain(&lock.sentence) };
-    format!("  {mark:<9}  {:<22} {numbers:<24} {sentence}", lock.name).trim_end().to_owned()
+    format!("  {mark:<9}  {:<22} {numbers:<24} {sentence}", plain(&lock.name)).trim_end().to_owned()
 }
 
 fn section<'a>(line: &mut impl FnMut(String), title: &str, sentences: impl IntoIterator<Item = &'a Text>) {
@@ -314,45 +319,4 @@ fn plain(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use dbintel_model::finding::Verdict;
-
-    use super::*;
-
-    #[test]
-    fn a_terminal_obeys_nothing_of_what_somebody_wrote() {
-        assert_eq!(plain("a\u{1b}[2Jb\r\nc\u{9b}d"), "a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}d");
-    }
-
-    #[test]
-    fn a_list_ends_with_what_came_of_what_was_done() {
-        let mut record = TrackRecord::new(FindingKind::PlanRegression);
-        for (verdict, count) in [(Verdict::Confirmed, 3), (Verdict::Harmful, 1), (Verdict::Inconclusive, 2)] {
-            record.add(verdict, count);
-        }
-        let text = success(&[record]);
-        let words: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
-        assert_eq!(words, ["plan_regression", "50", "%", "of", "6", "3", "0", "1", "2"]);
-        assert_eq!(success(&[]), "");
-    }
-
-    #[test]
-    fn a_chart_is_a_line_with_the_change_in_it() {
-        let point = |mean| dbintel_model::finding::ChartPoint {
-            start: dbintel_model::Timestamp::default(),
-            end: dbintel_model::Timestamp::default(),
-            mean,
-            p10: None,
-            p90: None,
-        };
-        let chart = Chart {
-            name: "time".into(),
-            unit: "ms".into(),
-            before: vec![point(Some(1.0)), point(None)],
-            after: vec![point(Some(8.0)), point(Some(f64::NAN))],
-        };
-        assert_eq!(sparks(&chart), "time             ▂ |█   1.0 to 8.0 ms");
-        let empty = Chart { before: Vec::new(), after: Vec::new(), ..chart };
-        assert_eq!(sparks(&empty), "time             |  nothing known");
-    }
-}
+mod tests;

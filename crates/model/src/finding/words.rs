@@ -75,6 +75,16 @@ impl Lock {
             None => "not asked",
         }
     }
+
+    /// The place in a list: what does not hold says what is not known, and is read first.
+    #[must_use]
+    pub const fn reading_order(&self) -> u8 {
+        match self.passed {
+            Some(false) => 0,
+            None => 1,
+            Some(true) => 2,
+        }
+    }
 }
 
 // === impl Scripts ===

@@ -154,13 +154,8 @@ fn locks(page: &mut Page, locks: &[Lock]) {
             Cell::text(&lock.sentence),
         ]
     };
-    // What does not hold says what is not known, and is read first.
     let mut in_order: Vec<&Lock> = locks.iter().collect();
-    in_order.sort_by_key(|lock| match lock.passed {
-        Some(false) => 0,
-        None => 1,
-        Some(true) => 2,
-    });
+    in_order.sort_by_key(|lock| lock.reading_order());
     page.table(["", "lock", "#value", "#threshold", "lowers to", "in words"], in_order.into_iter().map(row));
 }
 
