@@ -12,7 +12,8 @@ MAJORS ?= measured
 
 .PHONY: demo test regressions setup build gate lint unit docs bench trials endurance evidence record fuzz deploy-test advisories clean
 
-## A private PostgreSQL with a live workload, the collector beside it, a live summary. Ends with SECONDS=60.
+## A private PostgreSQL with a live workload, the collector beside it, a live summary. Ends with SECONDS=180, and fails then unless the
+## regression was found, repaired and the repair confirmed.
 demo: setup
 	$(CARGO) build --quiet -p dbintel -p dbintel-testkit --bins
 	"$${CARGO_TARGET_DIR:-target}/debug/demo" $(SECONDS)

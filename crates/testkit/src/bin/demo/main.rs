@@ -1,6 +1,9 @@
 //! `make demo`: a private PostgreSQL with a live workload, the collector beside it, what it sees, live, and what comes of
 //! an index that somebody drops.
 //!
+//! With a time limit it fails unless the story came to its end within it: the regression was found, is on the page of findings, was repaired,
+//! and the repair was confirmed.
+//!
 //! Everything is on loopback and below one temporary directory, which is removed at the end. The collector is the real
 //! program; this program is only the database's users and the OTLP backend.
 
@@ -92,7 +95,7 @@ async fn main() {
         let received = backend.received();
         summarise(&received, &collector).await;
         told = tell_plan_changes(&received, told);
-        story.go_on(&received).await;
+        story.go_on(&received, &collector).await;
         if end.is_some_and(|end| Instant::now() >= end) {
             break;
         }
@@ -109,12 +112,16 @@ async fn main() {
     );
     received.assert_no_violations();
     println!("the story: {}", story.ending());
+    for (chapter, lasted) in story.chapters() {
+        println!("  {:>4.0} s {chapter}", lasted.as_secs_f64());
+    }
     let problems: Vec<&str> =
         log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect();
     if !problems.is_empty() {
         println!("the collector's log has {} warnings, the first: {}", problems.len(), problems[0]);
     }
     assert!(ended.success() && received.data_points() > 0, "the demo did not work");
+    assert!(end.is_none() || story.is_over(), "the story did not come to its end within the time given");
 }
 
 fn print_where_to_look() {
