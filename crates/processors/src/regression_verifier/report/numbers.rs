@@ -196,7 +196,9 @@ fn about_the_change(verdict: &Verdict, trial: &Trial, all: &mut Vec<Evidence>) {
             PlanTimesSource::ServerLog => {
                 "executions with this plan that auto_explain logged, since the collector began to read them"
             }
-            PlanTimesSource::Extension => "executions with this plan, since pg_store_plans counts them",
+            PlanTimesSource::Extension => {
+                "executions with this plan that pg_store_plans counted, since the collector began to read them"
+            }
         };
         let names = if plan == "old" {
             ["old_plan_executions", "old_plan_mean"]
