@@ -26,6 +26,9 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The statement whose hours are compared, and one that is seen after it.
+const LEARNT: &str = "SELECT count(*) FROM pg_attribute";
+const LATER: &str = "SELECT count(*) FROM pg_index";
 /// What the lane says when it has taken over what was kept.
 const TAKEN_OVER: &str = "what the store kept was taken over";
 
@@ -86,6 +89,40 @@ impl World {
         };
         let in_time = tokio::time::timeout(PATIENCE, reached).await.is_ok();
         assert!(in_time, "nothing was written\n{}", program.stderr());
+    }
+
+    async fn run(&self, statement: &str, times: usize) {
+        for _ in 0..times {
+            self.cluster.execute("postgres", statement).await;
+        }
+    }
+
+    /// The rows of the page of statements.
+    async fn statements(&self, program: &Dbintel) -> Vec<String> {
+        let (_, page) = program.http_get(self.ports.pages(), "/debug/queryz").await.unwrap();
+        assert!(!page.contains("more that take less"), "{page}");
+        page.split("<tr><td>").skip(1).map(str::to_owned).collect()
+    }
+
+    /// Waits until the row of the statement with these words has so many executions in all hours at least. Gives the row.
+    async fn until_seen(&self, program: &Dbintel, words: &str, calls: f64) -> String {
+        let mut row = None;
+        until(words, program, async || {
+            row = self.statements(program).await.into_iter().find(|row| row.contains(words));
+            row.as_deref().is_some_and(|row| executions(row) >= calls)
+        })
+        .await;
+        row.unwrap()
+    }
+
+    /// Statements whose history is in the file.
+    async fn kept(&self) -> usize {
+        let mut connection =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(self.file()).connect().await.unwrap();
+        let text = "SELECT count(*) FROM dbintel_baselines WHERE CAST(key AS TEXT) LIKE 'regression_verifier/about/%'";
+        let kept: i64 = sqlx::query_scalar(text).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        kept as usize
     }
 
     async fn metric(&self, program: &Dbintel, name: &str) -> f64 {
@@ -152,6 +189,18 @@ impl World {
     }
 }
 
+/// Executions in all hours of a statement on its page: its chart says in words between which numbers the hours are, of which there is one, or
+/// two where one has ended meanwhile.
+fn executions(row: &str) -> f64 {
+    let between = |from, to| row.split(from).nth(1).and_then(|rest| rest.split(to).next()).unwrap();
+    let range = between("<small>", " calls</small>");
+    let (least, most) = range.split_once(" to ").unwrap();
+    let [least, most]: [f64; 2] = [least, most].map(|number| number.parse().unwrap());
+    let bars = between("class=\"bars\"", "/>").matches('M').count();
+    assert!((1..=2).contains(&bars), "{row}");
+    if bars == 2 { least + most } else { most }
+}
+
 async fn until(what: &str, program: &Dbintel, mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !holds().await {
@@ -187,10 +236,27 @@ async fn what_was_learnt_outlives_a_kill_and_a_damaged_file_is_set_aside() {
     let mut program = world.start().await;
     world.until_written(&program).await;
     assert!(!program.stderr().contains(TAKEN_OVER), "{}", program.stderr());
+    world.run(LEARNT, 20).await;
+    world.until_seen(&program, LEARNT, 20.0).await;
+    // The file is written in the order in which things were learnt: with the later statement it has these executions.
+    world.run(LATER, 1).await;
+    world.until_seen(&program, LATER, 1.0).await;
+    until("all is in the file", &program, async || {
+        world.kept().await == world.statements(&program).await.len()
+    })
+    .await;
+    // Those of the last interval may be missing, and nothing else; nothing runs from here on until they are compared.
+    world.run(LEARNT, 7).await;
+    let before = world.until_seen(&program, LEARNT, 27.0).await;
     program.kill();
     program.wait(PATIENCE).await;
     let mut program = world.start().await;
     until_said(&program, TAKEN_OVER).await;
+    // Its text comes with its next execution.
+    let id = before.split(", query ").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
+    let after = world.until_seen(&program, &format!(", query {id}<"), 0.0).await;
+    let (before, after) = (executions(&before), executions(&after));
+    assert!(before == 27.0 && (20.0..=27.0).contains(&after), "{after} of {before}");
     world.until_written(&program).await;
     program.stop(PATIENCE).await;
     std::fs::write(world.file(), [b'x'; 8_192]).unwrap();
