@@ -56,14 +56,14 @@ impl<'a> Json<'a> {
         self.rest.is_empty()
     }
 
-    /// Takes exactly these bytes, if they are next.
-    pub(crate) fn literal(&mut self, bytes: &[u8]) -> bool {
-        match self.rest.strip_prefix(bytes) {
-            Some(rest) => {
+    /// Takes exactly these bytes, if they are next. Their number is known to the compiler, which compares words then.
+    pub(crate) fn literal<const N: usize>(&mut self, bytes: &[u8; N]) -> bool {
+        match self.rest.split_first_chunk() {
+            Some((first, rest)) if first == bytes => {
                 self.rest = rest;
                 true
             }
-            None => false,
+            _ => false,
         }
     }
 
