@@ -233,7 +233,7 @@ async fn makes_objects(thief: &mut PgConnection, major: Major) {
         send(thief, make).await;
         for statement in ["SELECT pg_temp.mine()", "SELECT owner FROM account WHERE id = 1"] {
             let (code, plan) = call(thief, statement, 0).await;
-            assert_eq!((code.as_str(), plan.as_str()), ("DBI04", ""), "{major}: {make}");
+            assert_eq!((code.as_str(), plan.as_str()), ("DBI07", ""), "{major}: {make}");
         }
         send(thief, drop).await;
     }
@@ -270,7 +270,8 @@ async fn cast_and_extension(cluster: &Cluster, thief: &mut PgConnection, major: 
     cluster.execute("postgres", of_extension).await;
     assert_eq!(call(thief, "SELECT shop.marks_it(1)", 0).await.0, "25006", "{major}");
     let function = "CREATE TYPE shop.kind AS ENUM ('a'); CREATE FUNCTION shop.kind_of(int) RETURNS shop.kind LANGUAGE plpgsql \
-        IMMUTABLE AS 'BEGIN RETURN ''a''; END'";
+        IMMUTABLE AS 'BEGIN RETURN ''a''; END'; CREATE FUNCTION shop.alike(float8, float8) RETURNS boolean LANGUAGE plpgsql \
+        IMMUTABLE AS 'BEGIN RETURN true; END'";
     cluster.execute("postgres", function).await;
     for (make, statement, unmake) in [
         (
@@ -294,9 +295,30 @@ async fn cast_and_extension(cluster: &Cluster, thief: &mut PgConnection, major: 
             "SELECT FROM shop.fills",
             "DROP TABLE shop.fills",
         ),
+        (
+            "CREATE DOMAIN shop.checked AS int CHECK (shop.kind_of(VALUE) = 'a')",
+            "SELECT $1::shop.checked",
+            "DROP DOMAIN shop.checked",
+        ),
+        (
+            "CREATE VIEW shop.compared AS SELECT 'a'::text OPERATOR(shop.===) 'b'::text AS same",
+            "SELECT same FROM shop.compared",
+            "DROP VIEW shop.compared",
+        ),
+        (
+            "CREATE OPERATOR shop.~~ (FUNCTION = shop.alike, LEFTARG = float8, RIGHTARG = float8)",
+            "SELECT pi() LIKE pi()",
+            "DROP OPERATOR shop.~~ (float8, float8)",
+        ),
+        (
+            "CREATE OPERATOR shop.<> (FUNCTION = shop.alike, LEFTARG = float8, RIGHTARG = float8)",
+            "SELECT pi() != pi()",
+            "DROP OPERATOR shop.<> (float8, float8)",
+        ),
     ] {
         cluster.execute("postgres", make).await;
-        assert_eq!(call(thief, statement, 0).await.0, "DBI04", "{major}: {make}");
+        let parameters = i32::from(statement.contains("$1"));
+        assert_eq!(call(thief, statement, parameters).await.0, "DBI04", "{major}: {make}");
         cluster.execute("postgres", unmake).await;
         assert_eq!(call(thief, "SELECT 'a'::shop.kind", 0).await.0, "DBI00", "{major}: {unmake}");
     }
@@ -355,8 +377,13 @@ async fn the_doctor_knows_the_state_of_the_function() {
     check(&create_script("dbintel"), None).await;
     let older = create_script("dbintel").replace("line_ends", "line_end");
     check(&older, Some("not the one of this version")).await;
-    check(&create_script("dbintel"), None).await;
     check(&drop_script("dbintel"), Some("is not there")).await;
+    // The same bodies for arguments of somebody's own type: to call them would cast to it.
+    cluster.execute("postgres", "CREATE SCHEMA dbintel; CREATE TYPE dbintel.statement_text AS ENUM ('a')").await;
+    let forged = create_script("dbintel")
+        .replace("(statement text,", "(statement dbintel.statement_text,")
+        .replace("(text, integer", "(dbintel.statement_text, integer");
+    check(&forged, Some("not the one of this version")).await;
 }
 
 /// Whatever the script made is gone, in every database, and it may be run twice.

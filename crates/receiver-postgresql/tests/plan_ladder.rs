@@ -361,33 +361,40 @@ async fn a_requested_plan_is_obtained() {
     watched.stop().await;
 }
 
+/// A connection of ours in a transaction, and what it found.
+async fn looking(cluster: &Cluster, limits: Limits) -> (Connection, Facts) {
+    let settings: Settings = dbintel_config::from_yaml(&yaml(cluster.port(), &[])).unwrap();
+    let config = validate(&settings).unwrap().config;
+    let mut connection = Connection::open(config.connect.clone(), "postgres".into()).await.unwrap();
+    connection.begin(limits, "").await.unwrap();
+    let facts = Facts::read(&mut connection, limits, &SeenFacts::default()).await.unwrap();
+    (connection, facts)
+}
+
+/// The identity of a statement of the superuser.
+async fn key_of(cluster: &Cluster, text: &str) -> QueryKey {
+    let id = "SELECT oid::int8 FROM pg_database WHERE datname = 'postgres'";
+    QueryKey {
+        system: "postgresql",
+        database: "postgres".into(),
+        database_id: u32::try_from(cluster.scalar::<i64>("postgres", id).await).unwrap(),
+        user: "postgres".into(),
+        user_id: 10,
+        query_id: query_id(cluster, text).await,
+        toplevel: None,
+    }
+}
+
 /// Locks and prepared statements are gone when the block has ended, while its transaction still is open; a time-out in it
 /// neither breaks the transaction nor is logged.
 async fn block_undoes_itself(major: Major) {
     let cluster = cluster(major, options()).await;
     cluster.execute("postgres", "GRANT SELECT ON orders TO dbintel").await;
     cluster.execute("postgres", "SELECT note FROM orders WHERE id = 4").await;
-    let key = QueryKey {
-        system: "postgresql",
-        database: "postgres".into(),
-        database_id: u32::try_from(
-            cluster
-                .scalar::<i64>("postgres", "SELECT oid::int8 FROM pg_database WHERE datname = 'postgres'")
-                .await,
-        )
-        .unwrap(),
-        user: "postgres".into(),
-        user_id: 10,
-        query_id: query_id(&cluster, "SELECT note FROM orders").await,
-        toplevel: None,
-    };
-    let settings: Settings = dbintel_config::from_yaml(&yaml(cluster.port(), &[])).unwrap();
-    let config = validate(&settings).unwrap().config;
+    let key = key_of(&cluster, "SELECT note FROM orders").await;
     let limits =
         Limits { statement_timeout: Duration::from_millis(400), lock_timeout: Duration::from_secs(5) };
-    let mut connection = Connection::open(config.connect.clone(), "postgres".into()).await.unwrap();
-    connection.begin(limits, "").await.unwrap();
-    let facts = Facts::read(&mut connection, limits, &SeenFacts::default()).await.unwrap();
+    let (mut connection, facts) = looking(&cluster, limits).await;
     let ids = (key.database_id, key.query_id);
     let texts = plans::read_texts(&mut connection, limits, &facts, &[ids]).await.unwrap();
     let plan = plans::explain(&mut connection, limits, &facts, &key, &texts[&ids]).await.unwrap();
@@ -414,4 +421,86 @@ async fn block_undoes_itself(major: Major) {
 async fn the_block_undoes_itself() {
     block_undoes_itself(Major::V14).await;
     block_undoes_itself(Major::V17).await;
+}
+
+/// Somebody makes what the planner, or the preparation of a statement, would run with our rights, where its name is not in the text.
+const TRAPS: [(&str, &str, &str); 8] = [
+    (
+        "CREATE OPERATOR public.~~ (FUNCTION = public.trap, LEFTARG = float8, RIGHTARG = float8)",
+        "SELECT pi() LIKE pi()",
+        "DROP OPERATOR public.~~ (float8, float8)",
+    ),
+    (
+        // Both exist; the first one of the path is taken.
+        "CREATE OPERATOR public.<> (FUNCTION = public.trap, LEFTARG = float8, RIGHTARG = float8)",
+        "SELECT pi() != pi()",
+        "DROP OPERATOR public.<> (float8, float8)",
+    ),
+    (
+        "CREATE OPERATOR public.= (FUNCTION = public.trap, LEFTARG = float8, RIGHTARG = float8)",
+        "SELECT NULLIF(pi(), pi())",
+        "DROP OPERATOR public.= (float8, float8)",
+    ),
+    (
+        "CREATE OPERATOR public.=== (FUNCTION = public.trap, LEFTARG = float8, RIGHTARG = float8); \
+         CREATE VIEW public.compared AS SELECT pi() OPERATOR(public.===) pi() AS same",
+        "SELECT same FROM compared",
+        "DROP VIEW compared; DROP OPERATOR public.=== (float8, float8)",
+    ),
+    (
+        "CREATE DOMAIN public.checked AS float8 CHECK (public.trap(VALUE, VALUE))",
+        "SELECT '1'::checked",
+        "DROP DOMAIN public.checked",
+    ),
+    (
+        // Whoever prepares it with NULL runs the check, also where it is volatile.
+        "CREATE DOMAIN public.checked AS float8 CHECK (public.volatile_trap(VALUE))",
+        "SELECT '1'::checked",
+        "DROP DOMAIN public.checked",
+    ),
+    (
+        "CREATE FUNCTION public.ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff() RETURNS boolean \
+         LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN public.trap(1, 1); END'",
+        "SELECT ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff()",
+        "DROP FUNCTION public.ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff()",
+    ),
+    (
+        "CREATE SCHEMA \"a-b\"; CREATE VIEW \"a-b\".behind AS SELECT public.trap(1, 1) AS same; \
+         SELECT set_config('search_path', 'a-b, public', false); ALTER ROLE postgres SET search_path FROM CURRENT",
+        "SELECT same FROM behind",
+        "ALTER ROLE postgres RESET search_path; DROP VIEW \"a-b\".behind; DROP SCHEMA \"a-b\"",
+    ),
+];
+
+async fn traps(major: Major) {
+    let cluster = cluster(major, options()).await;
+    let trap = "SET check_function_bodies = off; CREATE FUNCTION public.trap(float8, float8) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS \
+        'BEGIN IF session_user <> ''postgres'' THEN RAISE EXCEPTION ''caught''; END IF; RETURN true; END'; \
+        CREATE FUNCTION public.volatile_trap(float8) RETURNS boolean LANGUAGE plpgsql AS \
+        'BEGIN RETURN public.trap($1, $1); END'";
+    cluster.execute("postgres", trap).await;
+    let limits = Limits { statement_timeout: Duration::from_secs(5), lock_timeout: Duration::from_secs(5) };
+    for (make, statement, unmake) in TRAPS {
+        cluster.execute("postgres", "SELECT FROM pg_stat_statements_reset()").await;
+        cluster.execute("postgres", make).await;
+        cluster.execute("postgres", statement).await;
+        let key = key_of(&cluster, &statement.replace("'1'", "$1")).await;
+        let ids = (key.database_id, key.query_id);
+        let (mut connection, facts) = looking(&cluster, limits).await;
+        let texts = plans::read_texts(&mut connection, limits, &facts, &[ids]).await.unwrap();
+        let explained = plans::explain(&mut connection, limits, &facts, &key, &texts[&ids]).await.unwrap();
+        assert_eq!(explained.err(), Some(MissingPlan::Function), "{major}: {make}");
+        cluster.execute("postgres", unmake).await;
+        connection.begin(limits, "").await.unwrap();
+        let freed = plans::explain(&mut connection, limits, &facts, &key, &texts[&ids]).await.unwrap();
+        assert_ne!(freed.err(), Some(MissingPlan::Function), "{major}: {unmake}");
+        connection.close().await;
+    }
+}
+
+/// What the names of a text do not show is looked for as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_somebody_made_is_run_by_planning() {
+    traps(Major::V13).await;
+    traps(Major::V18).await;
 }

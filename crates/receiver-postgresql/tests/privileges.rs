@@ -255,6 +255,31 @@ async fn old_extension(major: Major, version: &str) {
     watched.stop().await;
 }
 
+/// A view of the name of one of the extension's that the extension did not make: its functions would run with our rights.
+async fn foreign_view(major: Major, version: &str) {
+    let cluster = with_extension_version(major, version).await;
+    let trap = "CREATE FUNCTION public.trap() RETURNS bigint LANGUAGE plpgsql AS \
+            'BEGIN PERFORM pg_advisory_lock(4711); RETURN 0; END'; \
+        CREATE VIEW public.pg_stat_statements_info AS SELECT public.trap() AS dealloc, now() AS stats_reset; \
+        GRANT SELECT ON public.pg_stat_statements_info TO PUBLIC";
+    cluster.execute("postgres", trap).await;
+    let id = marker_id(&cluster).await;
+    let mut watched = Watched::start(&yaml(cluster.port(), &[]));
+    watched.baseline().await;
+    let mut client = cluster.connect("postgres").await;
+    mark(&mut client, 3).await;
+    watched.until("the calls", |batches| (calls(batches, id) == 3).then_some(())).await;
+    let caught = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+    assert_eq!(cluster.scalar::<i64>("postgres", caught).await, 0, "{major}: somebody's function was run");
+    assert!(watched.missing("statements").is_none());
+    watched.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_is_not_the_extensions_is_not_read() {
+    tokio::join!(foreign_view(Major::V13, "1.8"), foreign_view(Major::V15, "1.8"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_extension_is_read_and_its_update_counts_nothing_twice() {
     tokio::join!(

@@ -84,13 +84,18 @@ pub struct StatementsExtension {
     pub may_use: bool,
 }
 
+/// Of relations outside the catalogue only those that the extension made: a view of its name that somebody else made runs what its owner
+/// likes, with our rights.
 const COLUMNS: &str = "SELECT c.relname::text, a.attname::text \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
      WHERE a.attnum > 0 AND NOT a.attisdropped AND (c.relnamespace = 'pg_catalog'::regnamespace \
        AND (c.relname LIKE 'pg\\_stat%' OR c.relname IN ('pg_locks', 'pg_replication_slots', 'pg_sequences')) \
-       OR c.relname IN ('pg_stat_statements', 'pg_stat_statements_info') AND c.relnamespace = \
-         (SELECT extnamespace FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'))";
+       OR c.relname IN ('pg_stat_statements', 'pg_stat_statements_info') AND EXISTS (SELECT FROM pg_catalog.pg_depend d \
+         JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid WHERE d.classid = 'pg_catalog.pg_class'::regclass \
+         AND d.objid = c.oid AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e' \
+         AND e.extname = 'pg_stat_statements' AND e.extnamespace = c.relnamespace))";
 
+/// Of our functions also the types count (`text`, `integer`, `float8`): with one of somebody's own, calling them would cast to it.
 const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
      has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') \
        AND has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE'), \
@@ -108,12 +113,14 @@ const ABILITIES: &str = "SELECT current_setting('server_version_num')::int4, \
      + (SELECT coalesce(sum(hashtext(p.oid::text)), 0)::int8 FROM pg_catalog.pg_proc p \
        WHERE p.proname LIKE 'pg\\_%' AND p.proacl IS NOT NULL AND NOT has_function_privilege(p.oid, 'EXECUTE')), \
      f.source, f.of_superuser, f.may_execute \
-     FROM (SELECT string_agg(CASE WHEN p.prosecdef AND p.proconfig = '{\"search_path=pg_catalog, pg_temp\",\
+     FROM (SELECT string_agg(CASE WHEN p.prosecdef AND l.lanname = 'plpgsql' AND p.proretset IS FALSE \
+         AND (p.proname::text, p.proargtypes::text, p.proallargtypes::text) IN (('explain', '25 23 25', '{25,23,25,25,25}'), \
+           ('explain_value', '25 23 25 25', '{25,23,25,25,25,23,25,25,701,25}')) AND p.proconfig = '{\"search_path=pg_catalog, pg_temp\",\
          debug_print_parse=off,debug_print_rewritten=off,debug_print_plan=off}' THEN p.prosrc ELSE '' END, '' ORDER BY p.proname) \
          AS source, bool_or(r.rolsuper) AS of_superuser, \
          bool_and(has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')) AS may_execute \
        FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-         JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
+         JOIN pg_catalog.pg_roles r ON r.oid = p.proowner JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
        WHERE n.nspname = 'dbintel' AND p.proname IN ('explain', 'explain_value')) f";
 
 /// What holds until the server is started anew. Every look at `pg_settings` makes the server write out all of them, which takes

@@ -21,11 +21,11 @@ mod vet;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dbintel_model::{GapReason, PlanIdentity, PlanRung, PlanTable, QueryKey};
-use dbintel_plan::sql::{LexemeKind, lexemes};
 use sqlx::Arguments as _;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -41,7 +41,7 @@ pub use self::samples::{
 };
 pub use self::sensitivity::{OfValue, Planned, PlannedValue, explain_value, outline};
 pub use self::stored::{StoredPlans, read_stored_plans, stored_plans_view};
-use self::vet::{Vetted, name, vet};
+use self::vet::{Vetted, cut_off, vet};
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
 use super::facts::Facts;
@@ -328,7 +328,7 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Gives the transaction the planner's settings of role and database, and says which search path they have.
-    async fn apply_settings(&mut self) -> Result<String, QueryError> {
+    async fn apply_settings(&mut self) -> Result<Vec<String>, QueryError> {
         let (database, role) = (i64::from(self.key.database_id), i64::from(self.key.user_id));
         let arguments_of_role = arguments(|arguments| {
             arguments.add(database)?;
@@ -345,7 +345,7 @@ impl Session<'_> {
             .await?;
         // The last one is the strongest.
         let path = settings.iter().rev().find(|(name, _)| name == SEARCH_PATH);
-        let path = path.map_or_else(|| "public".to_owned(), |(_, path)| self.without_user(path));
+        let path = path.map_or_else(|| vec!["public".to_owned()], |(_, path)| self.without_user(path));
         let planner = |(name, _): &(String, String)| PLANNER_SETTINGS.contains(&name.as_str());
         let mut applied: Vec<_> = settings.into_iter().filter(planner).collect();
         if self.facts.version_number >= TRANSACTION_TIMEOUT_SINCE {
@@ -365,12 +365,13 @@ impl Session<'_> {
     }
 
     /// `$user` is the role of the statement, not ours.
-    fn without_user(&self, path: &str) -> String {
-        path.replace("\"$user\"", &identifier(&self.key.user))
+    fn without_user(&self, path: &str) -> Vec<String> {
+        let user = |name: String| if name == "$user" { self.key.user.to_string() } else { name };
+        schemas_of(path).into_iter().map(user).collect()
     }
 
     /// Tries search paths until the server says that the plan is the statement's, or there are no more.
-    async fn explain(&mut self, text: &str, own_path: String) -> Result<Explained, QueryError> {
+    async fn explain(&mut self, text: &str, own_path: Vec<String>) -> Result<Explained, QueryError> {
         let mut best = self.explain_in(text, &own_path).await?;
         let may_be_proven = self.facts.version_number >= IDENTIFIER_SINCE;
         let elsewhere = match &best {
@@ -381,8 +382,7 @@ impl Session<'_> {
             return Ok(best);
         }
         for schema in self.schemas(&own_path).await?.into_iter().take(MAX_PATHS - 1) {
-            let first = identifier(&schema);
-            let path = if own_path.trim().is_empty() { first } else { format!("{first}, {own_path}") };
+            let path: Vec<String> = iter::once(schema).chain(own_path.iter().cloned()).collect();
             let other = self.explain_in(text, &path).await?;
             match &other {
                 Ok(plan) if plan.identity == PlanIdentity::Proven => return Ok(other),
@@ -396,7 +396,7 @@ impl Session<'_> {
     }
 
     /// Other schemas that have tables of the names in the text.
-    async fn schemas(&mut self, path: &str) -> Result<Vec<String>, QueryError> {
+    async fn schemas(&mut self, path: &[String]) -> Result<Vec<String>, QueryError> {
         let names = self.vetted.names.clone();
         let arguments = arguments(|arguments| arguments.add(names))?;
         let mut schemas: Vec<String> = Vec::new();
@@ -405,18 +405,19 @@ impl Session<'_> {
             Ok(())
         };
         self.connection.stream("schemas", self.limits, Select::perhaps(SCHEMAS), arguments, take).await?;
-        let first = schemas_of(path).into_iter().next();
-        schemas.retain(|schema| Some(schema) != first.as_ref());
+        schemas.retain(|schema| Some(schema) != path.first());
         Ok(schemas)
     }
 
     /// Explains it with one search path, as it is and, if it cannot be read so, rewritten.
-    async fn explain_in(&mut self, text: &str, path: &str) -> Result<Explained, QueryError> {
+    async fn explain_in(&mut self, text: &str, path: &[String]) -> Result<Explained, QueryError> {
         let reached = match self.preflight(path).await? {
             Ok(reached) => reached,
             Err(reason) => return Ok(Err(reason)),
         };
-        let explained = self.explain_as_it_is_or_rewritten(text, path).await?;
+        // The names that were looked at, and no others: the server reads the path as this list.
+        let path: Vec<String> = path.iter().map(|schema| identifier(schema)).collect();
+        let explained = self.explain_as_it_is_or_rewritten(text, &path.join(", ")).await?;
         Ok(explained.map(|plan| ObtainedPlan {
             tables: reached.tables,
             reaches_more_tables: reached.is_cut,
@@ -449,10 +450,9 @@ impl Session<'_> {
         Ok(explained)
     }
 
-    async fn preflight(&mut self, path: &str) -> Result<Result<ReachedTables, MissingPlan>, QueryError> {
+    async fn preflight(&mut self, path: &[String]) -> Result<Result<ReachedTables, MissingPlan>, QueryError> {
         let Vetted { names, operators, .. } = self.vetted;
-        let mut schemas = schemas_of(path);
-        schemas.extend(names.iter().cloned());
+        let schemas: Vec<String> = path.iter().chain(names).cloned().collect();
         let arguments = arguments(|arguments| {
             arguments.add(names)?;
             arguments.add(operators)?;
@@ -563,11 +563,32 @@ fn removes_subplans(plan: &str) -> bool {
     numbers.any(|number| !number.starts_with('0'))
 }
 
-/// The schemas of a search path.
+/// The schemas of a search path as the server splits it, which is not as SQL: a name without quotes goes to the next blank or comma,
+/// whatever is in it. Of a path that the server would refuse, those up to what is wrong.
 fn schemas_of(path: &str) -> Vec<String> {
-    let (all, _) = lexemes(path);
-    let names = all.iter().filter(|l| matches!(l.kind, LexemeKind::Word | LexemeKind::QuotedIdentifier));
-    names.filter_map(name).collect()
+    let mut schemas = Vec::new();
+    let mut rest = path.trim_start();
+    while !rest.is_empty() {
+        let name;
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let inside = quoted.replace("\"\"", "  ");
+            let Some(end) = inside.find('"') else { break };
+            let (within, after) = quoted.split_at(end);
+            name = within.replace("\"\"", "\"");
+            rest = after.strip_prefix('"').unwrap_or_default();
+        } else {
+            let end = rest.find(|c: char| c == ',' || c.is_ascii_whitespace()).unwrap_or(rest.len());
+            name = rest.get(..end).unwrap_or_default().to_ascii_lowercase();
+            rest = rest.get(end..).unwrap_or_default();
+        }
+        schemas.push(cut_off(&name));
+        match rest.trim_start().strip_prefix(',') {
+            Some(after) => rest = after.trim_start(),
+            None => break,
+        }
+    }
+    schemas.retain(|schema| !schema.is_empty());
+    schemas
 }
 
 impl fmt::Debug for StatementText {

@@ -24,6 +24,8 @@ pub(super) const CALL: &str = "SELECT e.code, octet_length(e.plan)::int8, \
      CASE WHEN octet_length(e.plan) <= 1048576 THEN e.plan END FROM dbintel.explain($1, $2, $3) e";
 /// What its own refusals begin with; [`DONE`] does as well.
 const OWN_CODES: &str = "DBI";
+/// Its refusal because planning could run a function or ask another server. It is not planned in another way then.
+const COULD_RUN: &str = "DBI04";
 /// The role that the scripts make its owner.
 const OWNER: &str = "dbintel_explain";
 /// Characters of a line of the query that is shared with [`PREFLIGHT`], without its indentation.
@@ -93,7 +95,7 @@ fn preflight() -> String {
 }
 
 impl Session<'_> {
-    /// Asks the function, if there is one; `None` if it is not there or refuses by itself what it is given. It sees less of
+    /// Asks the function, if there is one; `None` if it is not there or cannot tell what the text is. It sees less of
     /// a text than we do, and so it is more careful.
     pub(super) async fn explain_by_function(
         &mut self,
@@ -119,6 +121,7 @@ impl Session<'_> {
                     let plan: Option<String> = row.try_get(2)?;
                     Some(plan.ok_or(MissingPlan::PlanTooLarge))
                 }
+                COULD_RUN => Some(Err(MissingPlan::Function)),
                 refused if refused.starts_with(OWN_CODES) => None,
                 failed => Some(Err(MissingPlan::of_sqlstate(failed))),
             };

@@ -4,15 +4,17 @@
 --   DBI01  the owner of this function is a superuser
 --   DBI02  the text does not begin like a statement that has a plan
 --   DBI03  what the text names cannot be told from it
---   DBI04  planning could run a function that is neither the server's nor an extension's, row security is on for a table,
---          planning could ask another server, or the
---          caller owns something here
+--   DBI04  planning could run a function that is neither the server's nor an extension's, row security is on for a table, or
+--          planning could ask another server
+--   DBI07  the caller owns something here
 DECLARE
     line_ends CONSTANT text := chr(10) || chr(13);
     -- Blanks, opening parentheses and comments, then the verb. EXECUTE is not among the verbs: EXPLAIN runs its arguments.
     beginning CONSTANT text := '^([[:space:](]|--[^' || line_ends || ']*[' || line_ends || ']'
         || '|/[*]([^*/]|[*](?!/)|/(?![*]))*[*]/)*'
         || '(select|insert|update|delete|merge|values|with|table)([^[:alnum:]_$]|$)';
+    -- These stand in texts as words, or as other signs: LIKE, IN, BETWEEN, NULLIF, !=.
+    unwritten CONSTANT text[] := ARRAY['=', '<>', '<', '<=', '>', '>=', '~', '!~', '~~', '!~~', '~~*', '!~~*'];
     separators CONSTANT text := '((?![_$])[[:punct:][:space:][:cntrl:]])+';
     prepares CONSTANT boolean := parameters > 0 AND current_setting('server_version_num')::int < 160000;
     names text[];
@@ -42,7 +44,7 @@ BEGIN
             SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o'
                 AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
                 AND d.refobjid IN (SELECT oid FROM pg_roles WHERE pg_has_role(session_user, oid, 'MEMBER'))) THEN
-            RAISE EXCEPTION USING ERRCODE = 'DBI04';
+            RAISE EXCEPTION USING ERRCODE = 'DBI07';
         END IF;
 
         -- Every word and everything between quotes: more names than there are in the text, never fewer.
@@ -50,7 +52,8 @@ BEGIN
             SELECT regexp_split_to_table((lower(statement) || ' ' || lower(statement COLLATE "C")) COLLATE "C", separators)
             UNION ALL SELECT unnest(string_to_array(statement, '"'))) AS words (word));
         operators := ARRAY(SELECT oprname::text FROM pg_operator
-            WHERE oprnamespace <> 'pg_catalog'::regnamespace AND strpos(statement, oprname::text) > 0);
+            WHERE oprnamespace <> 'pg_catalog'::regnamespace
+                AND (strpos(statement, oprname::text) > 0 OR oprname = ANY (unwritten)));
         schemas := ARRAY(SELECT nspname::text FROM pg_namespace);
         IF EXISTS (SELECT FROM (
 {preflight}

@@ -26,16 +26,23 @@ macro_rules! preflight {
        UNION ALL SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef a JOIN bounded b ON b.oid = a.adrelid \
        UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k JOIN bounded b ON b.oid = k.conrelid \
        UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i JOIN bounded b ON b.oid = i.indrelid), \
-     functions AS (SELECT p.oid, true AS named FROM pg_proc p \
-         WHERE p.proname = ANY($1) AND p.pronamespace <> 'pg_catalog'::regnamespace \
-       UNION ALL SELECT o.oprcode, false FROM pg_operator o \
-         WHERE o.oprname = ANY($2) AND o.oprnamespace <> 'pg_catalog'::regnamespace \
-       UNION ALL SELECT d.refobjid, false FROM parts JOIN pg_depend d ON d.classid = parts.class \
-         AND d.objid = parts.oid AND d.refclassid = 'pg_proc'::regclass \
-       UNION ALL SELECT d.refobjid, false FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass \
+     used AS (SELECT d.refclassid AS class, d.refobjid AS oid, false AS runs FROM parts \
+         JOIN pg_depend d ON d.classid = parts.class AND d.objid = parts.oid \
+         WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) \
+       UNION ALL SELECT d.refclassid, d.refobjid, d.classid = 'pg_constraint'::regclass FROM pg_depend d \
+         WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) \
          AND (d.classid IN ('pg_cast'::regclass, 'pg_type'::regclass, 'pg_statistic_ext'::regclass) \
+           OR d.classid = 'pg_constraint'::regclass \
+             AND EXISTS (SELECT FROM pg_constraint k WHERE k.oid = d.objid AND k.contypid <> 0) \
            OR d.classid = 'pg_class'::regclass \
              AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.objid AND c.relkind = 'p'))), \
+     functions AS (SELECT p.oid, true AS named FROM pg_proc p \
+         WHERE p.proname = ANY($1) AND p.pronamespace <> 'pg_catalog'::regnamespace \
+       UNION ALL SELECT o.oprcode::oid, false FROM pg_operator o \
+         WHERE o.oprname = ANY($2) AND o.oprnamespace <> 'pg_catalog'::regnamespace \
+       UNION ALL SELECT u.oid, u.runs FROM used u WHERE u.class = 'pg_proc'::regclass \
+       UNION ALL SELECT o.oprcode::oid, u.runs FROM used u JOIN pg_operator o ON o.oid = u.oid \
+         WHERE u.class = 'pg_operator'::regclass), \
      judged AS (SELECT f.named, p.provolatile, EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass \
          AND e.objid = p.oid AND e.deptype = 'e') AS of_extension \
        FROM functions f JOIN pg_proc p ON p.oid = f.oid WHERE p.pronamespace <> 'pg_catalog'::regnamespace)",
@@ -60,8 +67,9 @@ macro_rules! preflight {
 ///
 /// Of these: locks it takes, locks there are for one transaction, whether row security is on, whether it reaches a
 /// function that is not the server's nor an extension's, or a volatile one outside the catalogue; `track`; and whether
-/// planning could ask another server. What has no name in a text counts wherever it is: casts, defaults of domains, keys
-/// of partitions, expressions with statistics.
+/// planning could ask another server. What has no name in a text counts wherever it is: casts, defaults and checks of domains,
+/// keys of partitions, expressions with statistics. Checks of domains run also where they are volatile, when a parameter of an
+/// `EXECUTE` is one.
 pub(super) const PREFLIGHT: &str = preflight!("", "");
 /// The same with the sizes of the tables ([`ReachedTables`]), which our function does not ask for.
 pub(super) const PREFLIGHT_WITH_SIZES: &str = preflight!(

@@ -1,4 +1,5 @@
 use super::preflight::PREFLIGHT;
+use super::vet::UNWRITTEN_OPERATORS;
 use super::*;
 
 #[test]
@@ -27,6 +28,11 @@ fn limits_are_never_longer_than_those_of_the_receiver() {
 #[test]
 fn a_search_path_is_a_list_of_names() {
     assert_eq!(schemas_of(r#""App One", public, Other"#), ["App One", "public", "other"]);
+    assert_eq!(schemas_of(r#" a-b ,"say ""it""","a,b",$user"#), ["a-b", "say \"it\"", "a,b", "$user"]);
+    assert_eq!(schemas_of(&format!("{},b", "é".repeat(40))), ["é".repeat(31), "b".to_owned()]);
+    assert_eq!(schemas_of(r#"a, "b"#), ["a"]);
+    assert_eq!(schemas_of(r#"a b, c"#), ["a"]);
+    assert!(schemas_of(r#" "" "#).is_empty() && schemas_of("").is_empty());
 }
 
 #[test]
@@ -57,6 +63,8 @@ fn the_function_has_the_bounds_and_the_preflight_of_the_block() {
     let preflight = preflight.replace("ANY($3)", "ANY(schemas)");
     assert!(words(&script).contains(&words(&preflight)), "{script}");
     assert!(script.contains(&format!("ERRCODE = '{DONE}'")) && !script.contains("ANALYZE"));
+    let unwritten = UNWRITTEN_OPERATORS.map(|operator| format!("'{operator}'")).join(", ");
+    assert!(script.contains(&format!("unwritten CONSTANT text[] := ARRAY[{unwritten}];")), "{script}");
     for call in [function::CALL, sensitivity::CALL] {
         assert!(call.contains(&format!("<= {MAX_PLAN_BYTES} ")));
     }

@@ -8,6 +8,12 @@ use crate::state::plans::MissingPlan;
 
 /// Names in one text that are looked up in the catalogue.
 const MAX_NAMES: usize = 500;
+/// Operators that stand in texts as words (`LIKE`, `IN`, `BETWEEN`, `NULLIF`, `CASE x WHEN`, `SIMILAR TO`) or as other signs (`!=`), and
+/// are looked up on the search path as all are.
+pub(super) const UNWRITTEN_OPERATORS: [&str; 12] =
+    ["=", "<>", "<", "<=", ">", ">=", "~", "!~", "~~", "!~~", "~~*", "!~~*"];
+/// Bytes of a name; the server cuts off what is beyond them.
+const NAME_BYTES: usize = 63;
 /// Functions of the catalogue that are `STABLE` or `IMMUTABLE` and read whole tables, so that planning could: what ends
 /// or begins like this.
 const WHOLE_TABLE_FUNCTIONS: [&str; 3] = ["_to_xml", "_to_xmlschema", "_to_xml_and_xmlschema"];
@@ -17,7 +23,7 @@ const WHOLE_TABLE_FUNCTIONS: [&str; 3] = ["_to_xml", "_to_xmlschema", "_to_xml_a
 pub(super) struct Vetted {
     /// Everything that can be a table, a schema or a function, which can be called as if it were a column.
     pub(super) names: Vec<String>,
-    /// Operators.
+    /// Operators, with all [`UNWRITTEN_OPERATORS`].
     pub(super) operators: Vec<String>,
     /// The highest parameter.
     pub(super) parameters: u32,
@@ -73,7 +79,8 @@ fn selects_into(all: &[Lexeme<'_>]) -> bool {
 }
 
 fn names(all: &[Lexeme<'_>]) -> Result<Vetted, MissingPlan> {
-    let (mut names, mut operators) = (BTreeSet::new(), BTreeSet::new());
+    let mut names = BTreeSet::new();
+    let mut operators: BTreeSet<String> = UNWRITTEN_OPERATORS.map(str::to_owned).into();
     let mut parameters = 0;
     for (place, lexeme) in all.iter().enumerate() {
         match lexeme.kind {
@@ -83,7 +90,9 @@ fn names(all: &[Lexeme<'_>]) -> Result<Vetted, MissingPlan> {
                 if is_called && WHOLE_TABLE_FUNCTIONS.iter().any(|suffix| name.ends_with(suffix)) {
                     return Err(MissingPlan::Function);
                 }
-                names.insert(name);
+                // As many bytes where texts are UTF-8, as many characters where each is a byte.
+                names.insert(cut_off(&name));
+                names.insert(name.chars().take(NAME_BYTES).collect());
             }
             LexemeKind::Operator => {
                 operators.insert(lexeme.text.to_owned());
@@ -109,6 +118,11 @@ pub(super) fn name(lexeme: &Lexeme<'_>) -> Option<String> {
     }
     let inside = lexeme.text.strip_prefix('"')?.strip_suffix('"')?;
     Some(inside.replace("\"\"", "\""))
+}
+
+/// The name without what the server cuts off.
+pub(super) fn cut_off(name: &str) -> String {
+    name.get(..name.floor_char_boundary(NAME_BYTES)).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -170,7 +184,17 @@ mod tests {
             panic!("it may be explained");
         };
         assert!(vetted.names.contains(&"My \"T".to_owned()) && vetted.names.contains(&"x".to_owned()));
-        assert_eq!(vetted.operators, ["==="]);
+        assert!(vetted.operators.contains(&"===".to_owned()) && vetted.operators.contains(&"~~".to_owned()));
         assert_eq!(vetted.parameters, 12);
+    }
+
+    #[test]
+    fn names_are_as_long_as_the_server_lets_them_be() {
+        let Ok(vetted) = vet(&format!("SELECT {}(), \"{}\"", "f".repeat(64), "ä".repeat(64))) else {
+            panic!("it may be explained");
+        };
+        for name in ["f".repeat(63), "ä".repeat(31), "ä".repeat(63)] {
+            assert!(vetted.names.contains(&name), "{name}");
+        }
     }
 }
