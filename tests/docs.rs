@@ -142,8 +142,18 @@ fn breakers() -> String {
          latest, by at least 100 ms, twice in a row, is asked about with `EXPLAIN (SUMMARY)`, which runs nothing; when the \
          planning time in the answer is above `planning_time_max` the breaker of the database opens. Statements with \
          arguments (sessions, texts, changed statements) are not asked about.\n\n\
-         ## The process itself\n\nWhen the collector runs short itself it gives up work in the order of what it costs: plans, sessions, sizes, \
-         statements, at 70, 80, 90 and 95 % of the CPU that it can use, which is its quota, or the machine, and no more than its two \
+         ## Kinds of work\n\nWhat the process gives up when it runs short, and what `heavy_work` keeps to its windows, goes by kind:\n\n\
+         | class | what it is |\n|---|---|\n\
+         | `plans` | EXPLAIN |\n\
+         | `sessions` | samples of sessions, and the metrics of activity, of the xmin horizon and of locks |\n\
+         | `sizes` | exact sizes, and everything that is read within a database: tables, indexes, functions, locks, definitions, \
+         maintenance |\n\
+         | `statements` | statements and their texts, the counters of the server, settings; only the process gives it up |\n\n\
+         What is held back is told: a statement without a plan has the reason `not_admitted`, and each of the other readings is a gap \
+         with it. While `sizes` is held back, a finding or a change of plan has no index, definition or analysis among its causes, \
+         since nobody has seen them; a change of plan waits ten minutes for them first.\n\n\
+         ## The process itself\n\nWhen the collector runs short itself it gives up [work](#kinds-of-work) in the order of what it costs: \
+         plans, sessions, sizes (and with them everything within databases), statements, at 70, 80, 90 and 95 % of the CPU that it can use, which is its quota, or the machine, and no more than its two \
          worker threads; plans above the soft mark of memory, above which its door refuses, and everything up to statements above the hard one. \
          After 30 s without statements nothing is sent at all. A level is kept for 10 s at least before the next lower one. Use of CPU \
          or memory that could not be read gives up nothing: this protects the collector and its neighbours, and the database has \
@@ -163,8 +173,8 @@ fn breakers() -> String {
          database, from the receiver's `timeout` up to `max_timeout`, by default three times as long and 60 s at most.\n\n\
          ## Settings\n\n```yaml\nprocessors:\n  circuit_breaker:\n    limits: {budget: 300ms, statements_per_second: 50, burst: 100}\n    \
          free_slots_min: 3\n    planning_time_max: 500ms\n    schedule:              # other limits at other times\n      time_zone: Europe/Berlin\n      \
-         windows:\n        - {days: [monday, friday], from: \"08:00\", to: \"18:00\", limits: {budget: 100ms}}\n    \
-         heavy_work:            # when sizes and plans may be read at all\n      time_zone: Europe/Berlin\n      windows:\n        \
+         windows:\n        - {days: [monday, tuesday, wednesday, thursday, friday], from: \"08:00\", to: \"18:00\", limits: {budget: 100ms}}\n    \
+         heavy_work:            # when statements may be explained at all\n      time_zone: Europe/Berlin\n      classes: [plans]\n      windows:\n        \
          - {from: \"22:00\", to: \"05:00\"}\n```\n\n| key | default | meaning |\n|---|---|---|\n",
     );
     breaker_settings(&mut text);
@@ -231,12 +241,13 @@ fn breaker_settings(text: &mut String) {
             "`schedule.windows`",
             "none".into(),
             "other limits at other times; what a window's `limits` leave out is as in `limits`. The first window that holds \
-             the time decides",
+             the time decides. `days` is a list of the days on which it begins, no range; without it, every day",
         ),
         (
             "`heavy_work.windows`, `heavy_work.classes`",
             "none, `[plans, sizes]`".into(),
-            "when this work may run at all; of `plans`, `sessions` and `sizes`",
+            "when this work may run at all, of `plans`, `sessions` and `sizes` ([kinds of work](#kinds-of-work)). With `sizes` \
+             among them, as they are where `classes` is left out, nothing is read within databases outside of the windows",
         ),
     ];
     for (key, default, meaning) in rows {

@@ -4,6 +4,9 @@
 --
 --   psql -X -v ON_ERROR_STOP=1 -d postgres -f drop.sql
 --
+-- If the function for plans was installed, remove it first, in every database that has it, with what
+-- `dbintel doctor --plan-function drop --config FILE` prints: it has an owner of its own, dbintel_explain, and stays otherwise.
+--
 -- All of it happens, or nothing. It drops no object: if the role owns any, it says so and stops. If the role was granted
 -- something inside another database, it names the database and stops; run DROP OWNED BY dbintel there and come back.
 --

@@ -26,8 +26,10 @@ BEGIN
 END
 $$;
 
--- dbintel uses 3 connections by default, and one more for a moment after the server did not answer. This is what stops
--- it, and every other copy of it together, from using more. Raise it with `connection_pool.max_open`.
+-- dbintel uses a connection for the server, one for each database, one more if sessions are sampled and one if plans are
+-- obtained, at most 5 by default (`connection_pool.max_open`), and tries one more for a moment after the server did not
+-- answer. This is what stops it, and every other copy of it together, from using more. Raise it with that setting, and for
+-- as long as `dbintel doctor` runs beside a collector with this role, since it takes as many.
 ALTER ROLE dbintel LOGIN CONNECTION LIMIT 5;
 
 -- Statistics, settings and other roles' statements; no table.
