@@ -9,6 +9,7 @@ pub mod other_instances;
 pub mod plan_log;
 pub mod plan_times;
 pub mod plans;
+pub mod rest;
 pub mod samples;
 pub mod schema;
 pub mod start_times;

@@ -11,15 +11,14 @@ use std::time::Duration;
 use dbintel_model::{Monotonic, QueryText};
 use dbintel_plan::sql::{MaskLimits, Masked, mask};
 
+use super::rest::REST_PER_READ_DURATION;
+
 /// Bytes of masked texts that are kept per server.
 pub const TEXT_CACHE_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Entries kept per server, known or known to be missing.
 pub const TEXT_CACHE_MAX_ENTRIES: usize = 20_000;
 /// Ids that are asked for in one read.
 pub const MAX_TEXTS_PER_READ: usize = 5_000;
-/// After a read, the next one waits this many times as long as the read took: reading texts takes at most 1 % of one
-/// core of the server, however many new statements arrive one by one. A cheap read may be repeated at the next poll.
-pub const WAIT_PER_READ_DURATION: u32 = 100;
 /// How long to wait after a read that failed.
 pub const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(600);
 /// How long to wait after the texts were dropped because memory was short, so that they do not fill it again at once.
@@ -78,7 +77,7 @@ impl TextCache {
         took: Duration,
         now: Monotonic,
     ) {
-        self.next_read = Some(now.plus(took.saturating_mul(WAIT_PER_READ_DURATION)));
+        self.next_read = Some(now.plus(took.saturating_mul(REST_PER_READ_DURATION)));
         for (key, text) in read {
             self.insert(key, Some(text));
         }

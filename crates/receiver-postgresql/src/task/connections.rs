@@ -3,7 +3,9 @@
 //! A connection on which our deadline passed is not closed: its backend would live on in the server, and nobody would
 //! count it. It keeps its place ("held") until the server answers on it, closes it, or is seen without its backend.
 //! While a connection to a database is held, no other one to that database is opened, with one exception: every
-//! [`PROBE_INTERVAL`] a single one goes beyond, because another server may answer at the address by now.
+//! [`PROBE_INTERVAL`] a single one goes beyond, because another server may answer at the address by now. Where the server answers on other
+//! connections and only this database lets nobody in, each such one may leave a backend behind that does not notice our going: the
+//! time between them doubles there.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long nothing is tried again after a connection was held or has gone beyond.
 const PROBE_INTERVAL: Duration = Duration::from_secs(30);
+/// The longest that time becomes by doubling.
+const PROBE_INTERVAL_MAX: Duration = Duration::from_hours(24);
 
 /// Opens connections and knows how many there are.
 #[derive(Debug)]
@@ -64,6 +68,8 @@ pub(super) struct Leased {
 struct HeldConnections {
     all: Vec<Held>,
     probed_at: Option<Monotonic>,
+    /// Connections that went beyond one after the other while the server answered others, and were left without an answer.
+    left_behind: u32,
 }
 
 /// A connection on which the server owes an answer.
@@ -183,7 +189,9 @@ impl Connections {
         if !awaited && let Some(slot) = self.free_slot() {
             return Ok(Some(slot));
         }
-        if held.may_probe(self.clock.monotonic()) {
+        let places = held.all.iter().filter(|held| held.slot.is_some()).count();
+        let taken = self.config.max_connections.saturating_sub(self.slots.available_permits());
+        if held.may_probe(self.clock.monotonic(), taken > places) {
             return Ok(None);
         }
         let (max, count) = (self.config.max_connections, held.all.len());
@@ -242,15 +250,22 @@ impl HeldConnections {
         self.all.retain(|_| !answered.next().unwrap_or(false));
     }
 
-    /// Whether one connection may go beyond now. The one before is dropped then: there is never more than one.
-    fn may_probe(&mut self, now: Monotonic) -> bool {
-        let long_ago = |time: Monotonic| now.since(time) >= PROBE_INTERVAL;
+    /// Whether one connection may go beyond now. The one before is dropped then: there is never more than one on our side.
+    fn may_probe(&mut self, now: Monotonic, others_are_answered: bool) -> bool {
+        let is_one_beyond = self.all.iter().any(|held| held.slot.is_none());
+        if !is_one_beyond || !others_are_answered {
+            self.left_behind = 0;
+        }
+        let doubled = PROBE_INTERVAL.saturating_mul(1_u32.checked_shl(self.left_behind).unwrap_or(u32::MAX));
+        let interval = doubled.min(PROBE_INTERVAL_MAX);
+        let long_ago = |time: Monotonic| now.since(time) >= interval;
         let quiet = self.probed_at.is_none_or(long_ago) && self.all.iter().all(|held| long_ago(held.since));
         if self.all.is_empty() || !quiet {
             return false;
         }
         self.all.retain(|held| held.slot.is_some());
         self.probed_at = Some(now);
+        self.left_behind = self.left_behind.saturating_add(u32::from(others_are_answered));
         true
     }
 }

@@ -27,6 +27,7 @@ use crate::query::error::QueryError;
 use crate::query::plans::{self, Explained, ObtainedPlan, OfValue, PlannedValue, StatementText, plan_limits};
 use crate::state::gaps::Part;
 use crate::state::plans::{Candidate, MissingPlan};
+use crate::state::rest::Rest;
 use crate::state::texts::TextKey;
 
 /// The longest wait for a permit, on a connection without a transaction.
@@ -39,6 +40,8 @@ pub(super) struct PlansLoop {
     logged: LoggedPlans,
     stored: Stored,
     samples: Samples,
+    /// After reading texts, for which the server reads all it has, however few are wanted.
+    texts_rest: Rest,
     /// Bytes of what is remembered of the candidates, and of plans that wait.
     held: Holding,
 }
@@ -57,12 +60,16 @@ impl PlansLoop {
             logged,
             stored: Stored::default(),
             samples: Samples::default(),
+            texts_rest: Rest::default(),
             held: shared.accounts.hold(account),
         }
     }
 
     async fn round(&mut self, shared: &Shared) -> Result<(), QueryError> {
         let Some(config) = shared.config.plans.filter(|config| config.explain) else { return Ok(()) };
+        if !self.texts_rest.is_over(shared.clock.monotonic()) {
+            return Ok(());
+        }
         let candidates = shared.plans.lock().due(shared.clock.monotonic(), config.max_per_collection);
         let candidates: Vec<Candidate> =
             candidates.into_iter().filter(|candidate| is_wanted(shared, candidate)).collect();
@@ -98,7 +105,12 @@ impl PlansLoop {
             let from = leased.open_transaction(shared, &shared.target, Purpose::Catalogue, limits).await?;
             let ask = leased.ask(&shared.target, Purpose::Texts, "plan texts");
             let reading = plans::read_texts(&mut leased.connection, limits, &leased.facts, &keys);
-            let texts = shared.admitted(ask, reading, HashMap::len).await?;
+            let started = shared.clock.monotonic();
+            let read = shared.timed(ask, reading, HashMap::len).await;
+            let now = shared.clock.monotonic();
+            let took = read.as_ref().map_or_else(|_| now.since(started), |(_, took)| *took);
+            self.texts_rest.begin(now, took);
+            let (texts, _) = read?;
             let stored = self.stored.read(shared, &mut leased, from, candidates).await?;
             leased.connection.end().await?;
             Ok((texts, stored))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{Monotonic, Node, Record, Target, Text, Timestamp};
+use dbintel_model::{Node, Record, Target, Text, Timestamp};
 use dbintel_pipeline::admission::Purpose;
 use dbintel_pipeline::telemetry::definitions;
 
@@ -17,15 +17,12 @@ use crate::query::error::QueryError;
 use crate::query::plans::{StoredPlans, read_stored_plans, stored_plans_view};
 use crate::state::gaps::Part;
 use crate::state::plans::Candidate;
+use crate::state::rest::Rest;
 
-/// After a reading the next one waits this many times as long as it took the server, as for texts of statements: the
-/// extension reads its whole file of plans for any of them.
-const WAIT_PER_READ_DURATION: u32 = 100;
-
-/// When the next reading may be.
+/// When the next reading may be: the extension reads its whole file of plans for any of them.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
-    next: Option<Monotonic>,
+    rest: Rest,
 }
 
 /// What was read, and from whom.
@@ -47,7 +44,7 @@ impl Stored {
         from: (Node, Timestamp),
         candidates: &[Candidate],
     ) -> Result<Option<Found>, QueryError> {
-        if self.next.is_some_and(|next| next > shared.clock.monotonic()) {
+        if !self.rest.is_over(shared.clock.monotonic()) {
             return Ok(None);
         }
         let (part, mut records) = (Part::server("stored plans"), Vec::new());
@@ -87,8 +84,11 @@ impl Stored {
         let ask = leased.ask(&shared.target, Purpose::Texts, "stored plans");
         let reading =
             read_stored_plans(&mut leased.connection, limits, &leased.facts, &view, candidates, age);
-        let (plans, took) = shared.timed(ask, reading, |found| found.rows).await?;
-        self.next = Some(shared.clock.monotonic().plus(took.saturating_mul(WAIT_PER_READ_DURATION)));
+        let started = shared.clock.monotonic();
+        let read = shared.timed(ask, reading, |found| found.rows).await;
+        let now = shared.clock.monotonic();
+        self.rest.begin(now, read.as_ref().map_or_else(|_| now.since(started), |(_, took)| *took));
+        let (plans, _) = read?;
         if plans.unusable > 0 {
             shared.count(&definitions::LIMIT_REACHED, "limit", "stored_plans", plans.unusable);
         }

@@ -57,6 +57,33 @@ async fn a_held_connection_keeps_its_place_until_the_server_answers() {
     assert_eq!(fixture.connections.held.lock().await.all.len(), 0);
 }
 
+/// Each connection that goes beyond and is not answered may be a backend that stays until somebody ends it.
+#[tokio::test(start_paused = true)]
+async fn a_database_that_lets_nobody_in_is_tried_less_and_less_while_the_server_answers() {
+    let fixture = fixture(3);
+    let of_the_server = fixture.ask("other").await.unwrap();
+    let slot = fixture.ask("app").await.unwrap();
+    let mut answers = vec![fixture.hold(slot).await];
+    let mut tried_at = Vec::new();
+    for probe in 1..=u32::try_from(PROBE_INTERVAL_MAX.as_secs() * 7 / 30).unwrap() {
+        fixture.clock.advance(PROBE_INTERVAL);
+        if let Ok(beyond) = fixture.ask("app").await {
+            assert!(beyond.is_none());
+            answers.push(fixture.hold(beyond).await);
+            tried_at.push(probe);
+        }
+    }
+    // 30 s, 1 min, 2 min and so on, then once a day.
+    assert_eq!(tried_at.get(..5).unwrap(), [1, 3, 7, 15, 31]);
+    assert!((15..=20).contains(&tried_at.len()), "in a week: {tried_at:?}");
+    // Nobody is answered any more: perhaps another server is there by now.
+    answers.push(fixture.hold(of_the_server).await);
+    fixture.clock.advance(PROBE_INTERVAL);
+    assert!(fixture.ask("app").await.unwrap().is_none());
+    drop(answers);
+    assert!(fixture.ask("app").await.unwrap().is_some());
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_connection_goes_beyond_now_and_then_and_never_a_second() {
     let fixture = fixture(2);
