@@ -166,17 +166,15 @@ impl Check<'_> {
     }
 
     fn unused(&self) -> Vec<Warning> {
+        // Extensions are parts of the program, which says itself what it does with settings that nothing names.
         let is_unused = |component: &&crate::component::Component| {
-            !self.used.contains(&(component.section(), component.id().clone()))
+            component.section() != Section::Extensions
+                && !self.used.contains(&(component.section(), component.id().clone()))
         };
         let unused = self.document.components().filter(is_unused);
-        let warning = |component: &crate::component::Component| match component.section() {
-            Section::Extensions => {
-                component.warning("", "defined but not in service.extensions; it does not run")
-            }
-            _ => component.warning("", "defined but used by no pipeline; it does not run"),
-        };
-        unused.map(warning).collect()
+        unused
+            .map(|component| component.warning("", "defined but used by no pipeline; it does not run"))
+            .collect()
     }
 
     fn fail(&mut self, path: &str, message: &str) {

@@ -159,8 +159,7 @@ fn what_is_defined_and_not_used_is_a_warning() {
         "t.yaml:5:27: receivers.postgresql/b: warning: defined but used by no pipeline; it does not run\n\
          t.yaml:6:14: processors.sampler: warning: defined but used by no pipeline; it does not run\n\
          t.yaml:6:25: processors.limiter: warning: defined but used by no pipeline; it does not run\n\
-         t.yaml:7:21: exporters.debug: warning: defined but used by no pipeline; it does not run\n\
-         t.yaml:8:14: extensions.zpages: warning: defined but not in service.extensions; it does not run",
+         t.yaml:7:21: exporters.debug: warning: defined but used by no pipeline; it does not run",
     );
 }
 
