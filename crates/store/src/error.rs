@@ -95,7 +95,14 @@ mod sqlite {
 impl StoreError {
     /// Whether it says something of one finding, so that another one can be written all the same.
     pub(crate) const fn is_of_the_finding(&self) -> bool {
-        matches!(self, Self::NotFound(_) | Self::Step(_) | Self::TooLarge { .. } | Self::Conflict(_))
+        matches!(
+            self,
+            Self::NotFound(_)
+                | Self::Step(_)
+                | Self::TooLarge { .. }
+                | Self::Conflict(_)
+                | Self::Unreadable(_)
+        )
     }
 
     pub(crate) fn deadline(after: Duration) -> Self {

@@ -41,6 +41,9 @@ impl Store {
             match self.record(&event).await {
                 Ok(()) => {}
                 Err(error) if error.is_of_the_finding() => {
+                    if matches!(error, StoreError::Unreadable(_)) {
+                        self.inner().telemetry.unreadable("findings", 1);
+                    }
                     tracing::warn!(id = %event.finding.id, state = %event.finding.state, %error, "a finding was not written");
                 }
                 Err(error) => return Err(error),

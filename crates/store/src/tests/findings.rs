@@ -226,10 +226,16 @@ async fn a_row_that_is_damaged_is_passed_over(fixture: Fixture) {
     let listed = opened.store.findings(&Filter::default()).await.unwrap();
     assert_eq!((listed.findings.len(), listed.unreadable), (2, 1));
     assert!(matches!(opened.store.finding(damaged).await, Err(StoreError::Unreadable(_))));
+    // What a lane tells of it keeps nothing else from being written.
+    let told =
+        FindingEvent { news: FindingNews::Changed { from: FindingState::Open }, finding: finding(1, NOW).1 };
+    opened.store.state_of("db:5432".into()).finding(&told).unwrap();
+    opened.put("key/3", Some(b"after"));
+    opened.writer.flush().await.unwrap();
     let keys: Vec<String> = opened.restored().await.into_iter().map(|(key, _)| key).collect();
-    assert_eq!(keys, ["key/0", "key/1"]);
+    assert_eq!(keys, ["key/0", "key/1", "key/3"]);
     let unreadable = |table| opened.value("dbintel_store_unreadable_total", &[("table", table)]);
-    assert_eq!((unreadable("findings"), unreadable("baselines")), (Some(1.0), Some(1.0)));
+    assert_eq!((unreadable("findings"), unreadable("baselines")), (Some(2.0), Some(1.0)));
 }
 
 async fn a_finding_that_is_too_large_is_refused(fixture: Fixture) {
