@@ -105,6 +105,11 @@ impl StoreError {
         )
     }
 
+    /// Whether the same may succeed a little later.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(self, Self::Open { .. } | Self::Unavailable(_) | Self::Busy)
+    }
+
     pub(crate) fn deadline(after: Duration) -> Self {
         Self::Unavailable(format!("no answer within {} s", after.as_secs()))
     }

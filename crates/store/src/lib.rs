@@ -52,5 +52,5 @@ pub use pending::{
     BATCH_BYTES, BATCH_ENTRIES, MAX_KEY_BYTES, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, MAX_VALUE_BYTES,
 };
 pub use record::MAX_PENDING_FINDINGS;
-pub use store::{OnDamage, ServerState, Store, StoreContext};
+pub use store::{OnDamage, RESTORE_PATIENCE, ServerState, Store, StoreContext};
 pub use writer::{FLUSH_EVERY, HEARTBEAT, Writer};
