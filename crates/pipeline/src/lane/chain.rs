@@ -237,8 +237,11 @@ impl Chain {
         for mut batch in batches {
             self.drop_raw_plans(&mut batch);
             self.keep_findings(&batch);
-            let weight_bytes = batch.weight_bytes();
             let sampled_out = batch.records.iter().filter(|record| record.is_sampled_out()).count() as u64;
+            // What was for the processors only must not weigh against what leaves, and its room goes with it.
+            batch.records.retain(Record::leaves);
+            batch.records.shrink_to_fit();
+            let weight_bytes = batch.weight_bytes();
             let batch = Arc::new(batch);
             for sink in &self.cx.sinks {
                 if sink.signals.logs {

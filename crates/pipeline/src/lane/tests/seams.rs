@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use dbintel_model::QueryKey;
 
 use super::*;
 use crate::admission::Permissive;
