@@ -29,6 +29,8 @@ pub struct Supervisor {
 #[derive(Debug)]
 pub struct Supervised {
     shutdown: CancellationToken,
+    /// Cancelled when it is waited for: it is started again at once, then.
+    awaited: CancellationToken,
     task: JoinHandle<()>,
     running: Arc<Mutex<Option<AbortHandle>>>,
 }
@@ -37,6 +39,7 @@ struct Watch {
     component: Text,
     status: StatusHandle,
     shutdown: CancellationToken,
+    awaited: CancellationToken,
     running: Arc<Mutex<Option<AbortHandle>>>,
     panics: Counter,
     restarts: Counter,
@@ -71,17 +74,18 @@ impl Supervisor {
         Run: Future<Output = Result<(), ComponentError>> + Send + 'static,
     {
         let labels = || vec![("component", component.clone())];
-        let running = Arc::new(Mutex::new(None));
+        let (running, awaited) = (Arc::new(Mutex::new(None)), CancellationToken::new());
         let watch = Watch {
             panics: self.registry.counter(&definitions::PANICS, labels()),
             restarts: self.registry.counter(&definitions::RESTARTS, labels()),
             component,
             status,
             shutdown: shutdown.clone(),
+            awaited: awaited.clone(),
             running: Arc::clone(&running),
         };
         let task = spawn(watch.run(make, Arc::clone(&self.clock), self.backoff.clone()));
-        Supervised { shutdown, task, running }
+        Supervised { shutdown, awaited, task, running }
     }
 }
 
@@ -98,7 +102,7 @@ impl Watch {
         Make: FnMut() -> Run,
         Run: Future<Output = Result<(), ComponentError>> + Send + 'static,
     {
-        let mut random = fastrand::Rng::new();
+        let (mut random, mut awaited) = (fastrand::Rng::new(), false);
         loop {
             let started = clock.monotonic();
             let task = spawn(make());
@@ -116,9 +120,15 @@ impl Watch {
             self.status.set(State::Failed(reason.clone()), clock.now());
             tracing::error!(component = %self.component, %reason, wait_ms = wait.as_millis(), "component failed, restarting");
             tokio::select! {
+                biased;
                 () = self.shutdown.cancelled() => break,
-                () = tokio::time::sleep(wait) => self.restarts.increment(),
+                () = self.awaited.cancelled(), if !awaited => {
+                    awaited = true;
+                    backoff.reset();
+                }
+                () = tokio::time::sleep(wait) => {}
             }
+            self.restarts.increment();
         }
         self.status.set(State::Stopped, clock.now());
     }
@@ -145,8 +155,10 @@ impl Supervised {
         self.join(within).await
     }
 
-    /// Waits for the component to end by itself; past the deadline it is ended where it stands.
+    /// Waits for the component to end by itself; past the deadline it is ended where it stands. One that has failed is started again at
+    /// once, so that it can end what it has begun; if it fails again, after waits that begin anew.
     pub async fn join(mut self, within: Duration) -> bool {
+        self.awaited.cancel();
         if tokio::time::timeout(within, &mut self.task).await.is_ok() {
             return true;
         }

@@ -106,6 +106,11 @@ impl Chain {
         replies
     }
 
+    /// What processors give to the store from now on is counted as not stored.
+    pub(super) fn forget_store(&mut self) {
+        self.cx.store = None;
+    }
+
     /// The states of all processors that have one.
     pub(super) fn snapshots(&self) -> Vec<(Text, Vec<u8>)> {
         let states = self.stages.iter().map(|stage| (stage.processor.id(), stage.processor.snapshot()));
