@@ -107,7 +107,10 @@ impl Watch {
             let started = clock.monotonic();
             let task = spawn(make());
             *self.running.lock() = Some(task.abort_handle());
-            let reason = match task.await {
+            let ended = task.await;
+            // Whatever it was at work on, it is not any more.
+            self.status.rests();
+            let reason = match ended {
                 Ok(Ok(())) => break,
                 Ok(Err(error)) => error.0,
                 Err(ended) if ended.is_cancelled() => break,
@@ -224,6 +227,28 @@ mod tests {
             Ok(())
         });
         assert!(!component.stop(Duration::from_secs(5)).await);
+    }
+
+    /// Or the process would be taken for one that hangs, and be killed.
+    #[tokio::test(start_paused = true)]
+    async fn a_component_that_waits_to_be_started_again_is_at_work_on_nothing() {
+        let (supervisor, registry, board, status) = supervisor();
+        let working = status.clone();
+        let component =
+            supervisor.start("test".into(), status.clone(), CancellationToken::new(), move || {
+                let working = working.clone();
+                async move {
+                    working.working(dbintel_model::Monotonic::default());
+                    panic!("on purpose")
+                }
+            });
+        while registry.value("dbintel_component_panics_total", &[("component", "test")]) != Some(1.0) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(status.status().unwrap().working_since, None);
+        let much_later = dbintel_model::Monotonic::default().plus(Duration::from_secs(600));
+        assert_eq!(board.stuck(much_later, Duration::from_secs(60)), None);
+        assert!(component.stop(Duration::from_millis(1)).await);
     }
 
     #[tokio::test(start_paused = true)]
