@@ -83,7 +83,7 @@ pub(crate) struct Inner {
     pub(crate) cx: StoreContext,
     pub(crate) telemetry: Telemetry,
     pub(crate) pending: Arc<Mutex<Pending>>,
-    pub(crate) events: Mutex<Waiting>,
+    pub(crate) events: Arc<Mutex<Waiting>>,
     pub(crate) instances: Mutex<Instances>,
     /// Whether the number of open findings may have changed since it was last shown.
     findings_changed: AtomicBool,
@@ -125,12 +125,13 @@ impl Store {
             (Err(error), OnDamage::Fail) => return Err(error),
         };
         let pending = Arc::<Mutex<Pending>>::default();
-        let held = Arc::clone(&pending);
-        let account = cx.accounts.open("store".into(), move || held.lock().bytes());
+        let events = Arc::<Mutex<Waiting>>::default();
+        let (held, told) = (Arc::clone(&pending), Arc::clone(&events));
+        let account = cx.accounts.open("store".into(), move || held.lock().bytes() + told.lock().bytes());
         let store = Self(Arc::new(Inner {
             telemetry,
             pending,
-            events: Mutex::default(),
+            events,
             instances: Mutex::default(),
             findings_changed: AtomicBool::new(true),
             unwritten: Mutex::default(),

@@ -286,6 +286,24 @@ async fn what_a_lane_tells_is_written_in_its_order(fixture: Fixture) {
     assert_eq!(state.finding(&opened), Err(dbintel_pipeline::StateRefused::Full));
 }
 
+#[tokio::test]
+async fn findings_that_wait_are_bounded_in_bytes_and_accounted_for() {
+    let fixture = Fixture::sqlite();
+    let opened = fixture.open().await;
+    let state = opened.store.state_of("lane".into());
+    let account = || opened.value("dbintel_memory_account_bytes", &[("account", "store")]);
+    let (_, mut large) = finding(1, NOW);
+    large.summary = "x".repeat(400 << 10).into();
+    let event = FindingEvent { news: FindingNews::Opened, finding: large };
+    let taken = (0..MAX_PENDING_FINDINGS).take_while(|_| state.finding(&event).is_ok()).count();
+    assert!(taken * (400 << 10) <= MAX_PENDING_FINDING_BYTES, "{taken}");
+    assert!((taken + 2) * (400 << 10) > MAX_PENDING_FINDING_BYTES, "{taken}");
+    assert!(account() >= Some((taken * (400 << 10)) as f64), "{:?}", account());
+    opened.writer.flush().await.unwrap();
+    assert_eq!(account(), Some(0.0));
+    state.finding(&event).unwrap();
+}
+
 async fn decisions_since_a_time_come_in_their_order(fixture: Fixture) {
     let opened = fixture.open().await;
     let store = &opened.store;
