@@ -25,7 +25,8 @@ use serde_json::Value;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than a lane waits for a store that cannot be used.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The statement whose hours are compared, and one that is seen after it.
 const LEARNT: &str = "SELECT count(*) FROM pg_attribute";
 const LATER: &str = "SELECT count(*) FROM pg_index";

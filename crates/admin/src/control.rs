@@ -157,12 +157,17 @@ struct Shown {
 /// Ends overrides in time and keeps health and metrics up to date.
 async fn watch(service: service::ControlService, mut shown: Shown, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(EXPIRY_CHECK);
+    // What is over ends in time, however long the disk takes.
+    let mut saves = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        service.expire();
+        if service.expire() {
+            saves.spawn(service.clone().save_and_tell());
+        }
+        while saves.try_join_next().is_some() {}
         shown.refresh();
     }
 }

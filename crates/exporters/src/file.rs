@@ -22,7 +22,7 @@ use dbintel_pipeline::{ComponentError, Delivery, Exporter, ExporterContext, Loss
 use tokio::time::{Instant, sleep_until};
 
 pub use self::config::{Config, FileFormat, RotationSettings, Settings, validate};
-use self::writer::Writer;
+use self::writer::{Begun, Writer};
 use crate::ledger::{Ledger, LeftInInput};
 use crate::quiet::Quiet;
 
@@ -30,16 +30,19 @@ use crate::quiet::Quiet;
 pub const SIGNALS: Signals = Signals { metrics: true, logs: true, traces: false };
 
 /// Writes records to a file.
-#[derive(Debug)]
+///
+/// Clones write the same file: with `append: false` the first of them empties it, and those that follow after a failure go on.
+#[derive(Clone, Debug)]
 pub struct FileExporter {
     config: Config,
+    begun: Begun,
 }
 
 impl FileExporter {
     /// An exporter that opens its file with the first line.
     #[must_use]
-    pub const fn new(config: Config) -> Self {
-        Self { config }
+    pub fn new(config: Config) -> Self {
+        Self { config, begun: Begun::default() }
     }
 }
 
@@ -48,7 +51,7 @@ impl Exporter for FileExporter {
     async fn run(self: Box<Self>, cx: ExporterContext) -> Result<(), ComponentError> {
         let _input = LeftInInput::new(&cx);
         cx.status.set(State::Ok, cx.clock.now());
-        let mut lines = Lines::new(&self.config, &cx);
+        let mut lines = Lines::new(&self.config, &self.begun, &cx);
         tokio::select! {
             () = lines.run() => {}
             () = cx.abort.cancelled() => {}
@@ -64,6 +67,7 @@ struct Lines<'a> {
     metrics: MetricsEncoder,
     logs: LogsEncoder,
     config: &'a Config,
+    begun: &'a Begun,
     writer: Option<Writer>,
     flush_interval: Duration,
     due: Option<Instant>,
@@ -72,7 +76,7 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn new(config: &'a Config, cx: &'a ExporterContext) -> Self {
+    fn new(config: &'a Config, begun: &'a Begun, cx: &'a ExporterContext) -> Self {
         let limit = RequestBytes::default();
         Self {
             cx,
@@ -80,7 +84,8 @@ impl<'a> Lines<'a> {
             metrics: MetricsEncoder::new(Format::Json, limit),
             logs: LogsEncoder::new(Format::Json, limit),
             config,
-            writer: Some(Writer::new(config.clone())),
+            begun,
+            writer: Some(Writer::new(config.clone(), begun.clone())),
             flush_interval: config.flush_interval,
             due: None,
             failed: Quiet::default(),
@@ -148,7 +153,8 @@ impl<'a> Lines<'a> {
     async fn write(&mut self, signal: Signal, encoded: Encoded) -> Vec<u8> {
         let (mut line, items) = (encoded.body, encoded.items as u64);
         line.push(b'\n');
-        let mut writer = self.writer.take().unwrap_or_else(|| Writer::new(self.config.clone()));
+        let anew = || Writer::new(self.config.clone(), self.begun.clone());
+        let mut writer = self.writer.take().unwrap_or_else(anew);
         let written = tokio::task::spawn_blocking(move || {
             let result = writer.write(&line);
             (writer, line, result)

@@ -6,7 +6,7 @@
 //! * what takes them longer is done in parts, between batches: a batch that comes meanwhile waits for one part at most;
 //! * a panic in a processor loses the batch it happened in, counted, and nothing else: the chain is built anew and the
 //!   queue goes on;
-//! * once its queue is closed, the lane works off what it holds and ends.
+//! * once its queue is closed, the lane works off what it holds and ends, also if it has just failed and waits to be started again.
 
 mod chain;
 
@@ -29,10 +29,12 @@ use crate::{
     Command, ComponentError, Door, Processor, QueueLimits, Reply, Request, RestoreError, StateStore,
     Supervised, Supervisor, WeightedQueue,
 };
-use chain::Chain;
+use chain::{Chain, count_lost};
 
 /// How often processors are ticked.
 pub const TICK: Duration = Duration::from_secs(1);
+/// How long what the store kept is waited for once the lane is to end: the time it has for that is short.
+const DRAINING_RESTORE_MAX: Duration = Duration::from_secs(1);
 /// Commands that may wait for a lane.
 const MAX_WAITING_COMMANDS: usize = 16;
 
@@ -105,7 +107,10 @@ pub struct LaneHandle {
     door: Door,
     queue: Arc<WeightedQueue<Waiting>>,
     controls: LaneCommands,
+    draining: CancellationToken,
     task: Supervised,
+    id: Text,
+    registry: Registry,
 }
 
 /// Asks the processors of a lane, for as long as it runs.
@@ -132,6 +137,8 @@ enum Next {
 struct Shared {
     cx: LaneContext,
     queue: Arc<WeightedQueue<Waiting>>,
+    /// Cancelled once the lane is to end.
+    draining: CancellationToken,
     factories: Mutex<Vec<ProcessorFactory>>,
     controls: AsyncMutex<mpsc::Receiver<Control>>,
     batches: Counter,
@@ -149,16 +156,18 @@ impl Lane {
         let (controls, receiver) = mpsc::channel(MAX_WAITING_COMMANDS);
         let component = format!("lane/{}", cx.id).into();
         let (status, labels) = (cx.status.clone(), vec![("receiver", cx.id.clone())]);
+        let (id, registry, draining) = (cx.id.clone(), cx.registry.clone(), CancellationToken::new());
         let shared = Arc::new(Shared {
             batches: cx.registry.counter(&definitions::LANE_BATCHES, labels),
             factories: Mutex::new(cx.chain.clone()),
             queue: Arc::clone(&queue),
+            draining: draining.clone(),
             controls: AsyncMutex::new(receiver),
             cx,
         });
         let run = move || Arc::clone(&shared).run();
         let task = supervisor.start(component, status, CancellationToken::new(), run);
-        LaneHandle { door, queue, controls: LaneCommands(controls), task }
+        LaneHandle { door, queue, controls: LaneCommands(controls), draining, task, id, registry }
     }
 }
 
@@ -240,22 +249,32 @@ impl LaneHandle {
     }
 
     /// Closes the door, lets the lane work off what it holds, and waits for it. Says whether it ended in time; if not,
-    /// what it held is lost, and the caller counts it by [`Self::waiting`].
+    /// what still waits is lost and counted.
+    ///
+    /// A batch that a processor is at work on is not counted: nothing can interrupt it, and it goes to the exporters if the processor
+    /// comes to an end before the program does.
     pub async fn drain(self, within: Duration) -> bool {
+        self.draining.cancel();
         self.queue.close();
-        self.task.join(within).await
+        if self.task.join(within).await {
+            return true;
+        }
+        let (mut batches, mut records) = (0_u64, 0);
+        while let Some(waiting) = self.queue.try_pop() {
+            batches += 1;
+            records += waiting.batch.records.len() as u64;
+        }
+        if records > 0 {
+            count_lost(&self.registry, &self.id, "shutdown", records);
+        }
+        tracing::error!(lane = %self.id, batches, records, "a lane did not drain before the deadline: what waited is lost");
+        false
     }
 
     /// Reads the bytes that wait at the door, for as long as anybody asks.
     pub fn queue_bytes(&self) -> impl Fn() -> usize + Send + Sync + 'static {
         let queue = Arc::clone(&self.queue);
         move || queue.len_bytes()
-    }
-
-    /// Batches that wait at the door now.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.queue.len()
     }
 }
 
@@ -323,7 +342,13 @@ impl Shared {
     /// What the store kept goes to the processors before the first batch does, which waits at the door meanwhile.
     async fn restore(&self, chain: &mut Chain) {
         let Some(store) = &self.cx.store else { return };
-        let kept = store.load().await;
+        let kept = tokio::select! {
+            kept = store.load() => kept,
+            () = self.draining_for(DRAINING_RESTORE_MAX) => {
+                tracing::warn!(lane = %self.cx.id, "the lane ends before the store could be read: nothing is written over what was kept");
+                return chain.forget_store();
+            }
+        };
         let (values, errors) = chain.restore_kept(&kept);
         if values > 0 {
             tracing::info!(lane = %self.cx.id, values, "what the store kept was taken over");
@@ -331,6 +356,11 @@ impl Shared {
         for error in errors {
             tracing::error!(lane = %self.cx.id, "{error}; it begins without");
         }
+    }
+
+    async fn draining_for(&self, time: Duration) {
+        self.draining.cancelled().await;
+        tokio::time::sleep(time).await;
     }
 
     fn control(&self, chain: &mut Chain, control: Control) {

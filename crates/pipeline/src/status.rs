@@ -205,7 +205,8 @@ impl StatusHandle {
         self.set(State::Ok, now)
     }
 
-    /// Notes a part that cannot be delivered. Says whether this is news: a new part, or another reason.
+    /// Notes a part that cannot be delivered. Says whether this is news: a new part, or another reason. One that finds no room on the list
+    /// is none, or it would be with every poll.
     pub fn missing(&self, part: &Text, reason: &'static str, detail: &Text, now: Timestamp) -> bool {
         self.update(|status| {
             if let Some(held) = status.missing.get_mut(part) {
@@ -214,10 +215,11 @@ impl StatusHandle {
                 held.detail = detail.clone();
                 return changed;
             }
-            if status.missing.len() < MAX_MISSING_PER_COMPONENT {
+            let has_room = status.missing.len() < MAX_MISSING_PER_COMPONENT;
+            if has_room {
                 status.missing.insert(part.clone(), Missing { reason, detail: detail.clone(), since: now });
             }
-            true
+            has_room
         })
     }
 
@@ -286,5 +288,21 @@ mod tests {
         assert!(!receiver.missing(&part, "lock_timeout", &"waited".into(), now));
         assert!(receiver.missing(&part, "statement_timeout", &"slow".into(), now));
         assert!(receiver.delivered("sizes") && !receiver.delivered("sizes"));
+    }
+
+    /// A server with hundreds of databases that nobody may connect to.
+    #[test]
+    fn a_part_that_finds_no_room_on_the_list_is_no_news_with_every_poll() {
+        let (board, now) = (StatusBoard::default(), Timestamp::default());
+        let receiver = board.register(ComponentKind::Receiver, "postgresql".into(), now);
+        let missing = |number: usize| {
+            let part = format!("{number}: database").into();
+            receiver.missing(&part, "insufficient_privilege", &"GRANT CONNECT".into(), now)
+        };
+        assert!((0..MAX_MISSING_PER_COMPONENT).all(missing));
+        assert!(!missing(MAX_MISSING_PER_COMPONENT) && !missing(MAX_MISSING_PER_COMPONENT));
+        // There is room once another one is delivered.
+        assert!(receiver.delivered("7: database"));
+        assert!(missing(MAX_MISSING_PER_COMPONENT) && !missing(MAX_MISSING_PER_COMPONENT));
     }
 }

@@ -29,6 +29,8 @@ pub struct Supervisor {
 #[derive(Debug)]
 pub struct Supervised {
     shutdown: CancellationToken,
+    /// Cancelled when it is waited for: it is started again at once, then.
+    awaited: CancellationToken,
     task: JoinHandle<()>,
     running: Arc<Mutex<Option<AbortHandle>>>,
 }
@@ -37,6 +39,7 @@ struct Watch {
     component: Text,
     status: StatusHandle,
     shutdown: CancellationToken,
+    awaited: CancellationToken,
     running: Arc<Mutex<Option<AbortHandle>>>,
     panics: Counter,
     restarts: Counter,
@@ -71,17 +74,18 @@ impl Supervisor {
         Run: Future<Output = Result<(), ComponentError>> + Send + 'static,
     {
         let labels = || vec![("component", component.clone())];
-        let running = Arc::new(Mutex::new(None));
+        let (running, awaited) = (Arc::new(Mutex::new(None)), CancellationToken::new());
         let watch = Watch {
             panics: self.registry.counter(&definitions::PANICS, labels()),
             restarts: self.registry.counter(&definitions::RESTARTS, labels()),
             component,
             status,
             shutdown: shutdown.clone(),
+            awaited: awaited.clone(),
             running: Arc::clone(&running),
         };
         let task = spawn(watch.run(make, Arc::clone(&self.clock), self.backoff.clone()));
-        Supervised { shutdown, task, running }
+        Supervised { shutdown, awaited, task, running }
     }
 }
 
@@ -98,12 +102,15 @@ impl Watch {
         Make: FnMut() -> Run,
         Run: Future<Output = Result<(), ComponentError>> + Send + 'static,
     {
-        let mut random = fastrand::Rng::new();
+        let (mut random, mut awaited) = (fastrand::Rng::new(), false);
         loop {
             let started = clock.monotonic();
             let task = spawn(make());
             *self.running.lock() = Some(task.abort_handle());
-            let reason = match task.await {
+            let ended = task.await;
+            // Whatever it was at work on, it is not any more.
+            self.status.rests();
+            let reason = match ended {
                 Ok(Ok(())) => break,
                 Ok(Err(error)) => error.0,
                 Err(ended) if ended.is_cancelled() => break,
@@ -116,9 +123,15 @@ impl Watch {
             self.status.set(State::Failed(reason.clone()), clock.now());
             tracing::error!(component = %self.component, %reason, wait_ms = wait.as_millis(), "component failed, restarting");
             tokio::select! {
+                biased;
                 () = self.shutdown.cancelled() => break,
-                () = tokio::time::sleep(wait) => self.restarts.increment(),
+                () = self.awaited.cancelled(), if !awaited => {
+                    awaited = true;
+                    backoff.reset();
+                }
+                () = tokio::time::sleep(wait) => {}
             }
+            self.restarts.increment();
         }
         self.status.set(State::Stopped, clock.now());
     }
@@ -145,8 +158,10 @@ impl Supervised {
         self.join(within).await
     }
 
-    /// Waits for the component to end by itself; past the deadline it is ended where it stands.
+    /// Waits for the component to end by itself; past the deadline it is ended where it stands. One that has failed is started again at
+    /// once, so that it can end what it has begun; if it fails again, after waits that begin anew.
     pub async fn join(mut self, within: Duration) -> bool {
+        self.awaited.cancel();
         if tokio::time::timeout(within, &mut self.task).await.is_ok() {
             return true;
         }
@@ -212,6 +227,28 @@ mod tests {
             Ok(())
         });
         assert!(!component.stop(Duration::from_secs(5)).await);
+    }
+
+    /// Or the process would be taken for one that hangs, and be killed.
+    #[tokio::test(start_paused = true)]
+    async fn a_component_that_waits_to_be_started_again_is_at_work_on_nothing() {
+        let (supervisor, registry, board, status) = supervisor();
+        let working = status.clone();
+        let component =
+            supervisor.start("test".into(), status.clone(), CancellationToken::new(), move || {
+                let working = working.clone();
+                async move {
+                    working.working(dbintel_model::Monotonic::default());
+                    panic!("on purpose")
+                }
+            });
+        while registry.value("dbintel_component_panics_total", &[("component", "test")]) != Some(1.0) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(status.status().unwrap().working_since, None);
+        let much_later = dbintel_model::Monotonic::default().plus(Duration::from_secs(600));
+        assert_eq!(board.stuck(much_later, Duration::from_secs(60)), None);
+        assert!(component.stop(Duration::from_millis(1)).await);
     }
 
     #[tokio::test(start_paused = true)]

@@ -52,6 +52,8 @@ pub enum What {
     },
     /// The line is longer than [`LINE_BYTES_MAX`](crate::LINE_BYTES_MAX).
     TooLong,
+    /// A frame, which holds one line, cannot be decompressed.
+    DamagedFrame(String),
     /// The file could not be opened or read further.
     Unreadable(String),
 }
@@ -179,6 +181,9 @@ impl std::fmt::Display for Problem {
             }
             What::TooLong => {
                 write!(f, "{file}:{}: longer than {} bytes", self.line, crate::LINE_BYTES_MAX)
+            }
+            What::DamagedFrame(why) => {
+                write!(f, "{file}:{}: the frame cannot be decompressed: {why}", self.line)
             }
             What::Unreadable(why) if self.line == 0 => write!(f, "{file}: {why}"),
             What::Unreadable(why) => write!(f, "{file}: cannot be read beyond line {}: {why}", self.line),

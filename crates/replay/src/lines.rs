@@ -32,10 +32,12 @@ pub(crate) enum Lines {
 }
 
 /// What came next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Line,
     TooLong,
+    /// A frame that cannot be decompressed, by what was said of it; the next one is where it should be.
+    Damaged(String),
 }
 
 impl Lines {
@@ -124,10 +126,15 @@ fn next_frame(input: &mut Box<dyn BufRead>, line: &mut Vec<u8>) -> io::Result<Op
         .take(LINE_BYTES_MAX as u64 + 1)
         .read_to_end(line);
     // The next frame begins where this one ends, whatever was in it.
-    let rest = io::copy(&mut frame, &mut io::sink());
-    read?;
-    rest?;
-    Ok(Some(if line.len() > LINE_BYTES_MAX { Next::TooLong } else { Next::Line }))
+    io::copy(&mut frame, &mut io::sink())?;
+    let is_cut = frame.limit() > 0;
+    Ok(Some(match read {
+        // What it lacks is not in the file: nothing follows.
+        Err(error) if is_cut => return Err(error),
+        Err(error) => Next::Damaged(error.to_string()),
+        Ok(_) if line.len() > LINE_BYTES_MAX => Next::TooLong,
+        Ok(_) => Next::Line,
+    }))
 }
 
 #[cfg(test)]
@@ -140,10 +147,10 @@ mod tests {
         let mut lines = Lines::of(Box::new(io::Cursor::new(bytes)))?;
         let (mut line, mut out) = (Vec::new(), Vec::new());
         while let Some(next) = lines.next(&mut line)? {
-            out.push(if next == Next::Line {
-                String::from_utf8(line.clone()).unwrap()
-            } else {
-                "…".to_owned()
+            out.push(match next {
+                Next::Line => String::from_utf8(line.clone()).unwrap(),
+                Next::TooLong => "…".to_owned(),
+                Next::Damaged(_) => "?".to_owned(),
             });
         }
         Ok(out)
@@ -160,8 +167,11 @@ mod tests {
     }
 
     fn frame(text: &str) -> Vec<u8> {
-        let body = zstd(text);
-        [&u32::try_from(body.len()).unwrap().to_be_bytes(), body.as_slice()].concat()
+        with_length(&zstd(text))
+    }
+
+    fn with_length(body: &[u8]) -> Vec<u8> {
+        [&u32::try_from(body.len()).unwrap().to_be_bytes(), body].concat()
     }
 
     #[test]
@@ -187,6 +197,25 @@ mod tests {
         let mut line = Vec::new();
         assert_eq!(lines.next(&mut line).unwrap(), Some(Next::Line));
         assert!(lines.next(&mut line).is_err());
+    }
+
+    #[test]
+    fn a_frame_that_is_damaged_is_passed_over() {
+        let damaged = with_length(&{
+            // As contrib writes them, with a checksum.
+            let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.include_checksum(true).unwrap();
+            encoder.write_all("a line, ".repeat(100).as_bytes()).unwrap();
+            let mut body = encoder.finish().unwrap();
+            let at = body.len() / 2;
+            body[at] ^= 0x55;
+            body
+        });
+        assert_eq!(all([frame("one"), damaged, frame("three")].concat()).unwrap(), ["one", "?", "three"]);
+        // So is one whose bytes are no frame at all.
+        let mut other = frame("two");
+        other[FRAME_LENGTH_BYTES] ^= 0xff;
+        assert_eq!(all([frame("one"), other, frame("three")].concat()).unwrap(), ["one", "?", "three"]);
     }
 
     #[test]

@@ -77,6 +77,10 @@ impl Reader {
                     number += 1;
                     self.counts.problem(path, number, What::TooLong);
                 }
+                Ok(Some(Next::Damaged(why))) => {
+                    number += 1;
+                    self.counts.problem(path, number, What::DamagedFrame(why));
+                }
                 Ok(None) => break,
                 Err(error) => {
                     self.counts.problem(path, number, What::Unreadable(error.to_string()));

@@ -71,6 +71,14 @@ pub static SET_ASIDE: SelfMetric = SelfMetric {
     labels: &[],
 };
 
+/// Histories lost.
+pub static BEGUN_ANEW: SelfMetric = SelfMetric {
+    name: "dbintel_store_histories_begun_anew_total",
+    help: "Servers whose histories began anew because what the store kept of them could not be read, after trying for a minute.",
+    kind: Counter,
+    labels: &[],
+};
+
 /// Rows deleted.
 pub static DELETED: SelfMetric = SelfMetric {
     name: "dbintel_store_deleted_total",
@@ -106,6 +114,7 @@ pub static ALL: &[&SelfMetric] = &[
     &ERRORS,
     &UNREADABLE,
     &SET_ASIDE,
+    &BEGUN_ANEW,
     &DELETED,
     &BYTES,
     &OTHER_INSTANCES,

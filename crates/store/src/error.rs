@@ -95,7 +95,19 @@ mod sqlite {
 impl StoreError {
     /// Whether it says something of one finding, so that another one can be written all the same.
     pub(crate) const fn is_of_the_finding(&self) -> bool {
-        matches!(self, Self::NotFound(_) | Self::Step(_) | Self::TooLarge { .. } | Self::Conflict(_))
+        matches!(
+            self,
+            Self::NotFound(_)
+                | Self::Step(_)
+                | Self::TooLarge { .. }
+                | Self::Conflict(_)
+                | Self::Unreadable(_)
+        )
+    }
+
+    /// Whether the same may succeed a little later.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(self, Self::Open { .. } | Self::Unavailable(_) | Self::Busy)
     }
 
     pub(crate) fn deadline(after: Duration) -> Self {

@@ -109,7 +109,10 @@ pub(crate) async fn beat(
                 .execute(&mut *connection)
                 .await?;
         }
-        let query = sqlx::query("SELECT id, server, host, last_seen FROM dbintel_instances WHERE id <> $1 LIMIT $2");
+        let query = sqlx::query(
+            "SELECT id, server, host, last_seen FROM dbintel_instances WHERE id <> $1 \
+             AND server IN (SELECT server FROM dbintel_instances WHERE id = $1) LIMIT $2",
+        );
         let rows = query.bind(own.id.as_str()).bind(MAX_OTHERS).fetch_all(&mut *connection).await?;
         for row in rows {
             let (id, server, host, seen): (String, String, String, i64) =

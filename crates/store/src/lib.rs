@@ -51,6 +51,6 @@ pub use past::PastCases;
 pub use pending::{
     BATCH_BYTES, BATCH_ENTRIES, MAX_KEY_BYTES, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, MAX_VALUE_BYTES,
 };
-pub use record::MAX_PENDING_FINDINGS;
-pub use store::{OnDamage, ServerState, Store, StoreContext};
+pub use record::{MAX_PENDING_FINDING_BYTES, MAX_PENDING_FINDINGS};
+pub use store::{OnDamage, RESTORE_PATIENCE, ServerState, Store, StoreContext};
 pub use writer::{FLUSH_EVERY, HEARTBEAT, Writer};

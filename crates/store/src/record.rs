@@ -10,24 +10,48 @@ use crate::{Opened, Store, StoreError};
 /// Findings that may wait to be written. A lane opens a handful an hour.
 pub const MAX_PENDING_FINDINGS: usize = 1_000;
 
+/// Bytes of findings that may wait.
+pub const MAX_PENDING_FINDING_BYTES: usize = 16 << 20;
+
 /// What waits.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(VecDeque<FindingEvent>);
+pub(crate) struct Waiting {
+    events: VecDeque<FindingEvent>,
+    bytes: usize,
+}
 
 // === impl Waiting ===
 
 impl Waiting {
     pub(crate) fn push(&mut self, event: &FindingEvent) -> Result<(), StateRefused> {
-        if self.0.len() >= MAX_PENDING_FINDINGS {
+        let bytes = weight_bytes(event);
+        if self.events.len() >= MAX_PENDING_FINDINGS || self.bytes + bytes > MAX_PENDING_FINDING_BYTES {
             return Err(StateRefused::Full);
         }
-        self.0.push_back(event.clone());
+        self.bytes += bytes;
+        self.events.push_back(event.clone());
         Ok(())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.events.len()
     }
+
+    /// Bytes held, that which is being written included.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The first one was written, or is left out.
+    fn done(&mut self) {
+        if let Some(event) = self.events.pop_front() {
+            self.bytes = self.bytes.saturating_sub(weight_bytes(&event));
+        }
+    }
+}
+
+fn weight_bytes(event: &FindingEvent) -> usize {
+    size_of::<FindingEvent>() + event.finding.weight_bytes()
 }
 
 impl Store {
@@ -37,15 +61,18 @@ impl Store {
     /// [`StoreError`] if the store does not work now; the rest waits.
     pub(crate) async fn record_waiting(&self) -> Result<(), StoreError> {
         loop {
-            let Some(event) = self.inner().events.lock().0.front().cloned() else { return Ok(()) };
+            let Some(event) = self.inner().events.lock().events.front().cloned() else { return Ok(()) };
             match self.record(&event).await {
                 Ok(()) => {}
                 Err(error) if error.is_of_the_finding() => {
+                    if matches!(error, StoreError::Unreadable(_)) {
+                        self.inner().telemetry.unreadable("findings", 1);
+                    }
                     tracing::warn!(id = %event.finding.id, state = %event.finding.state, %error, "a finding was not written");
                 }
                 Err(error) => return Err(error),
             }
-            self.inner().events.lock().0.pop_front();
+            self.inner().events.lock().done();
         }
     }
 

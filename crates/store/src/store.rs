@@ -13,11 +13,12 @@ use dbintel_model::finding::{
 use dbintel_model::{Clock, Text, Timestamp};
 use dbintel_pipeline::memory::{MemoryAccount, MemoryAccounts};
 use dbintel_pipeline::telemetry::Registry;
-use dbintel_pipeline::{StateChange, StateRefused, StateStore};
+use dbintel_pipeline::{Backoff, StateChange, StateRefused, StateStore};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::time::Instant;
 
 use crate::bulk::{self, Restored};
 use crate::config::StoreConfig;
@@ -34,6 +35,11 @@ use crate::{StoreError, Writer};
 const DEADLINE: Duration = Duration::from_secs(15);
 /// How long reading all baselines of a server may take.
 const RESTORE_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a lane waits for a store that cannot be used now, before its histories begin anew. Nothing of its server leaves meanwhile, so
+/// it is not long; a database that is started together with the collector is there by then.
+pub const RESTORE_PATIENCE: Duration = Duration::from_secs(60);
+/// The longest wait between two tries.
+const RESTORE_RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// The store. Cloning it gives another handle to the same one.
 #[derive(Clone, Debug)]
@@ -77,7 +83,7 @@ pub(crate) struct Inner {
     pub(crate) cx: StoreContext,
     pub(crate) telemetry: Telemetry,
     pub(crate) pending: Arc<Mutex<Pending>>,
-    pub(crate) events: Mutex<Waiting>,
+    pub(crate) events: Arc<Mutex<Waiting>>,
     pub(crate) instances: Mutex<Instances>,
     /// Whether the number of open findings may have changed since it was last shown.
     findings_changed: AtomicBool,
@@ -89,6 +95,9 @@ pub(crate) struct Inner {
     /// `None` while the place cannot be opened.
     database: RwLock<Option<Arc<Database>>>,
     recovering: AsyncMutex<()>,
+    /// Lanes read what was kept one after the other, so that waiting for their turn is not waiting for a connection. It holds when one of them
+    /// last gave up on a store that could not be used at all.
+    restoring: AsyncMutex<Option<Instant>>,
     _account: MemoryAccount,
 }
 
@@ -116,12 +125,13 @@ impl Store {
             (Err(error), OnDamage::Fail) => return Err(error),
         };
         let pending = Arc::<Mutex<Pending>>::default();
-        let held = Arc::clone(&pending);
-        let account = cx.accounts.open("store".into(), move || held.lock().bytes());
+        let events = Arc::<Mutex<Waiting>>::default();
+        let (held, told) = (Arc::clone(&pending), Arc::clone(&events));
+        let account = cx.accounts.open("store".into(), move || held.lock().bytes() + told.lock().bytes());
         let store = Self(Arc::new(Inner {
             telemetry,
             pending,
-            events: Mutex::default(),
+            events,
             instances: Mutex::default(),
             findings_changed: AtomicBool::new(true),
             unwritten: Mutex::default(),
@@ -129,6 +139,7 @@ impl Store {
             started_at: cx.clock.now(),
             database: RwLock::new(database),
             recovering: AsyncMutex::default(),
+            restoring: AsyncMutex::default(),
             _account: account,
             config,
             cx,
@@ -457,18 +468,51 @@ impl StateStore for ServerState {
 
     fn load(&self) -> BoxFuture<'_, Vec<StateChange>> {
         Box::pin(async {
-            let mut kept = Vec::new();
-            let restored = self.store.restore(&self.server, |changes| kept.extend(changes)).await;
-            match restored {
-                Ok(Restored { unreadable: 0, .. }) => {}
-                Ok(Restored { unreadable, .. }) => {
+            match self.restore_patiently().await {
+                Ok((kept, Restored { unreadable: 0, .. })) => kept,
+                Ok((kept, Restored { unreadable, .. })) => {
                     tracing::error!(server = %self.server, unreadable, "values of the store are damaged and were passed over");
+                    kept
                 }
                 Err(error) => {
+                    self.store.inner().telemetry.begun_anew.increment();
                     tracing::error!(server = %self.server, "what was kept could not be read, history begins anew: {error}");
+                    Vec::new()
                 }
             }
-            kept
         })
+    }
+}
+
+// === impl ServerState ===
+
+impl ServerState {
+    /// Everything that is kept, or nothing: half of what belongs together is worse than none. A store that cannot be used now is tried
+    /// again for [`RESTORE_PATIENCE`], since what begins anew is written over what was kept.
+    async fn restore_patiently(&self) -> Result<(Vec<StateChange>, Restored), StoreError> {
+        let asked = Instant::now();
+        let mut given_up = self.store.inner().restoring.lock().await;
+        // Whoever waited while another lane gave up tries once, and does not make the next ones wait as long again.
+        let patience = if given_up.is_some_and(|at| at >= asked) { Duration::ZERO } else { RESTORE_PATIENCE };
+        let begun = Instant::now();
+        let (mut backoff, mut random) = (Backoff::for_restarts(), fastrand::Rng::new());
+        loop {
+            let mut kept = Vec::new();
+            let restored = self.store.restore(&self.server, |changes| kept.extend(changes)).await;
+            let error = match restored {
+                Ok(restored) => return Ok((kept, restored)),
+                Err(error) => error,
+            };
+            let wait = backoff.next_wait(&mut random).min(RESTORE_RETRY_MAX);
+            if !error.may_pass() || begun.elapsed() + wait > patience {
+                // One that gave some of it can be used; that says nothing of the others.
+                if error.may_pass() && kept.is_empty() {
+                    *given_up = Some(Instant::now());
+                }
+                return Err(error);
+            }
+            tracing::warn!(server = %self.server, %error, retry_ms = wait.as_millis(), "what was kept could not be read yet");
+            tokio::time::sleep(wait).await;
+        }
     }
 }

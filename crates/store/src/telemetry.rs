@@ -13,6 +13,7 @@ pub(crate) struct Telemetry {
     registry: Registry,
     pub(crate) written: Counter,
     pub(crate) set_aside: Counter,
+    pub(crate) begun_anew: Counter,
     pub(crate) bytes: Gauge,
     pub(crate) others: Gauge,
     pub(crate) pending: Gauge,
@@ -25,6 +26,7 @@ impl Telemetry {
         Self {
             written: registry.counter(&definitions::WRITTEN, Vec::new()),
             set_aside: registry.counter(&definitions::SET_ASIDE, Vec::new()),
+            begun_anew: registry.counter(&definitions::BEGUN_ANEW, Vec::new()),
             bytes: gauge(&definitions::BYTES),
             others: gauge(&definitions::OTHER_INSTANCES),
             pending: gauge(&definitions::PENDING),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dbintel_model::Text;
 use dbintel_pipeline::overrides::{Bypass, Circuit, Order, Override, OverrideError, Overrides, Position};
+use tokio::sync::Mutex as AsyncMutex;
 use tonic::{Request, Response, Status};
 
 use super::{Controls, StateFile, convert};
@@ -20,6 +21,8 @@ pub(super) struct ControlService {
     overrides: Overrides,
     controls: Arc<dyn Controls>,
     file: Option<Arc<StateFile>>,
+    /// Held while the file is written.
+    saving: Arc<AsyncMutex<()>>,
 }
 
 // === impl ControlService ===
@@ -30,11 +33,11 @@ impl ControlService {
         controls: Arc<dyn Controls>,
         file: Option<Arc<StateFile>>,
     ) -> Self {
-        Self { overrides, controls, file }
+        Self { overrides, controls, file, saving: Arc::default() }
     }
 
-    /// Ends the overrides whose time is over.
-    pub(super) fn expire(&self) {
+    /// Ends the overrides whose time is over. Says whether there were any, so that the file is to be written.
+    pub(super) fn expire(&self) -> bool {
         let over = self.overrides.expire();
         for entry in &over {
             tracing::warn!(order = %entry.order, reason = %entry.reason, "override is over");
@@ -42,14 +45,17 @@ impl ControlService {
                 self.controls.release(circuit);
             }
         }
-        if !over.is_empty()
-            && let Some(notice) = self.save()
-        {
+        !over.is_empty()
+    }
+
+    /// Writes the state file, where nobody waits for what comes of it.
+    pub(super) async fn save_and_tell(self) {
+        if let Some(notice) = self.save().await {
             tracing::error!("{notice}");
         }
     }
 
-    fn set(&self, order: Order, reason: &str, lasts: Duration) -> Result<OverrideResponse, Status> {
+    async fn set(&self, order: Order, reason: &str, lasts: Duration) -> Result<OverrideResponse, Status> {
         let entry = self.overrides.set(order, reason, lasts, false).map_err(|error| match error {
             OverrideError::TooMany => Status::resource_exhausted(error.to_string()),
             OverrideError::NoReason | OverrideError::LongReason(_) | OverrideError::Duration => {
@@ -63,10 +69,10 @@ impl ControlService {
             return Err(Status::not_found(problem.to_string()));
         }
         tracing::warn!(order = %entry.order, reason = %entry.reason, until = %entry.until, "override is set");
-        Ok(self.answer(&entry, true))
+        Ok(self.answer(&entry, true).await)
     }
 
-    fn clear(&self, order: &Order) -> Result<OverrideResponse, Status> {
+    async fn clear(&self, order: &Order) -> Result<OverrideResponse, Status> {
         let Some(entry) = self.overrides.clear(order) else {
             return Err(Status::not_found("no such override is in force; `dbintel bypass list` shows all"));
         };
@@ -74,11 +80,11 @@ impl ControlService {
             self.controls.release(circuit);
         }
         tracing::warn!(order = %entry.order, reason = %entry.reason, "override is cleared");
-        Ok(self.answer(&entry, false))
+        Ok(self.answer(&entry, false).await)
     }
 
-    fn answer(&self, entry: &Override, is_set: bool) -> OverrideResponse {
-        let mut notices = Vec::from_iter(self.save());
+    async fn answer(&self, entry: &Override, is_set: bool) -> OverrideResponse {
+        let mut notices = Vec::from_iter(self.save().await);
         if is_set && self.file.is_none() {
             let notice = "a restart of the collector ends it: set extensions.control.state_directory to keep overrides";
             notices.push(notice.to_owned());
@@ -86,11 +92,18 @@ impl ControlService {
         OverrideResponse { entry: Some(convert::of_override(entry)), notices }
     }
 
-    /// Writes the state file; says if that failed.
-    fn save(&self) -> Option<String> {
-        let file = self.file.as_ref()?;
+    /// Writes the state file; says if that failed. A disk that hangs holds up who waits for it and nobody else: health is answered by the
+    /// same thread.
+    async fn save(&self) -> Option<String> {
+        let file = Arc::clone(self.file.as_ref()?);
+        // One after the other, also when who asked has gone meanwhile, and each with what is in force by then.
+        let turn = Arc::clone(&self.saving).lock_owned().await;
         let entries: Vec<Override> = self.overrides.list().into_iter().map(|(entry, _)| entry).collect();
-        let error = file.save(&entries).err()?;
+        let saved = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            file.save(&entries)
+        });
+        let error = saved.await.unwrap_or_else(|error| Err(std::io::Error::other(error))).err()?;
         Some(format!("overrides could not be kept for a restart: {error}"))
     }
 }
@@ -125,7 +138,7 @@ impl Control for ControlService {
         let request = request.into_inner();
         let (receiver, scope) = convert::scope(request.scope)?;
         let order = held(receiver, scope, convert::position(request.position)?);
-        self.set(order, &request.reason, Duration::from_secs(request.for_seconds)).map(Response::new)
+        self.set(order, &request.reason, Duration::from_secs(request.for_seconds)).await.map(Response::new)
     }
 
     async fn release_circuit(
@@ -133,7 +146,7 @@ impl Control for ControlService {
         request: Request<ReleaseCircuitRequest>,
     ) -> Result<Response<OverrideResponse>, Status> {
         let (receiver, scope) = convert::scope(request.into_inner().scope)?;
-        self.clear(&held(receiver, scope, Position::Open)).map(Response::new)
+        self.clear(&held(receiver, scope, Position::Open)).await.map(Response::new)
     }
 
     async fn list_overrides(
@@ -153,7 +166,7 @@ impl Control for ControlService {
         let bypass = bypass(&request.bypass)?;
         self.controls.check(&bypass).map_err(|problem| Status::failed_precondition(problem.to_string()))?;
         let lasts = Duration::from_secs(request.for_seconds);
-        self.set(Order::Bypass(bypass), &request.reason, lasts).map(Response::new)
+        self.set(Order::Bypass(bypass), &request.reason, lasts).await.map(Response::new)
     }
 
     async fn clear_bypass(
@@ -161,6 +174,6 @@ impl Control for ControlService {
         request: Request<ClearBypassRequest>,
     ) -> Result<Response<OverrideResponse>, Status> {
         let bypass = bypass(&request.into_inner().bypass)?;
-        self.clear(&Order::Bypass(bypass)).map(Response::new)
+        self.clear(&Order::Bypass(bypass)).await.map(Response::new)
     }
 }

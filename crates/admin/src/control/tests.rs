@@ -125,6 +125,37 @@ async fn a_bypass_is_set_shown_kept_and_cleared() {
     assert_eq!(client.clear_bypass(clear).await.unwrap_err().code(), Code::NotFound);
 }
 
+/// A disk that hangs: who would not be answered would be taken for dead, and killed.
+#[tokio::test]
+async fn health_is_answered_while_the_file_cannot_be_written() {
+    let directory = tempfile::tempdir().unwrap();
+    // Opening it for writing waits for a reader.
+    let fifo = directory.path().join("overrides.json.new");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let health: crate::config::HealthCheckSettings =
+        dbintel_config::from_yaml("{endpoint: '127.0.0.1:0'}").unwrap();
+    let (cx, _) = empty_context();
+    let health = Some(health.validate().unwrap());
+    let config = AdminConfig::try_new(health, None, None, config(directory.path())).unwrap();
+    let admin = Admin::start(&config, cx.clone()).unwrap();
+    let address = admin.addresses().health.unwrap();
+    let mut client = connect(&Reach::Socket(directory.path().join("control.sock"))).await.unwrap();
+    let answered = async {
+        until(|| !cx.overrides.is_empty()).await;
+        let live = crate::client::HealthProbe::Live;
+        let check = move || crate::client::health_check(address, live, Duration::from_secs(5));
+        tokio::task::spawn_blocking(check).await.unwrap()
+    };
+    let answered = tokio::select! {
+        set = client.set_bypass(set("system", "load", 60)) => panic!("it was kept: {set:?}"),
+        answered = answered => answered,
+    };
+    // Now it can be written, though not kept, and the thread ends.
+    let read = tokio::task::spawn_blocking(move || fs::read(fifo)).await.unwrap().unwrap();
+    assert!(String::from_utf8(read).unwrap().contains("system"));
+    answered.unwrap();
+}
+
 #[tokio::test]
 async fn an_override_that_is_over_leaves_every_place_where_it_was_shown() {
     let fixture = start_with(config);

@@ -96,7 +96,10 @@ impl ExporterPlan {
             Self::Prometheus(config) => {
                 Box::new(move || Box::new(prometheus::PrometheusExporter::new(config.clone())))
             }
-            Self::File(config) => Box::new(move || Box::new(file::FileExporter::new(config.clone()))),
+            Self::File(config) => {
+                let exporter = file::FileExporter::new(config);
+                Box::new(move || Box::new(exporter.clone()))
+            }
             Self::Debug(config) => Box::new(move || Box::new(debug::DebugExporter::new(config.clone()))),
         }
     }

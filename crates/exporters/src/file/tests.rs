@@ -68,6 +68,23 @@ async fn what_cannot_be_written_is_counted_and_the_next_line_is_tried() {
     assert_eq!((counts(&cx).sent(), counts(&cx).lost(), state(&cx)), (4, 3, State::Ok));
 }
 
+/// A lane's records must not be gone because the exporter was started again after a panic.
+#[tokio::test]
+async fn a_file_that_is_not_continued_is_emptied_once_for_each_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out.json");
+    fs::write(&path, "of the process before\n").unwrap();
+    let exporter = FileExporter::new(config(json!({"path": path, "append": false})).unwrap().config);
+    for number in 0..2 {
+        let running = start(exporter.clone());
+        running.push(numbered(&server(), number, 3, 0));
+        running.finish().await;
+    }
+    let text = fs::read_to_string(&path).unwrap();
+    let holds = |words: &str| text.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((text.lines().count(), holds("0/0"), holds("1/0")), (2, 1, 1), "{text}");
+}
+
 #[tokio::test]
 async fn what_waits_when_time_is_up_is_counted() {
     let directory = tempfile::tempdir().unwrap();

@@ -5,6 +5,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::config::Config;
 
@@ -18,9 +20,13 @@ const DIRECTORY_MODE: u32 = 0o700;
 pub(super) struct Writer {
     config: Config,
     open: Option<Open>,
-    /// Whether the file was emptied already, where it is not to be continued.
-    begun: bool,
+    begun: Begun,
 }
+
+/// Whether the file was emptied already, where it is not to be continued. Clones are the same, so that a writer that follows another one
+/// in the same process goes on where it ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Begun(Arc<AtomicBool>);
 
 #[derive(Debug)]
 struct Open {
@@ -32,8 +38,8 @@ struct Open {
 // === impl Writer ===
 
 impl Writer {
-    pub(super) const fn new(config: Config) -> Self {
-        Self { config, open: None, begun: false }
+    pub(super) const fn new(config: Config, begun: Begun) -> Self {
+        Self { config, open: None, begun }
     }
 
     /// Appends a line, which ends in a line feed, to the file or to a new one.
@@ -70,7 +76,7 @@ impl Writer {
         {
             DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)?;
         }
-        let empty = !self.config.append && !self.begun;
+        let empty = !self.config.append && !self.begun.0.load(Ordering::Relaxed);
         let mut file = OpenOptions::new()
             .create(true)
             .read(true)
@@ -80,7 +86,7 @@ impl Writer {
         if empty {
             file.set_len(0)?;
         }
-        self.begun = true;
+        self.begun.0.store(true, Ordering::Relaxed);
         let bytes = cut_off_half_line(&mut file)?;
         Ok(Open { file, bytes })
     }

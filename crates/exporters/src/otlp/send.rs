@@ -80,7 +80,14 @@ impl<'a> Sender<'a> {
             let now = self.clock.monotonic();
             match retry.as_mut().and_then(|retry| retry.next_wait(now, after, random)) {
                 Some(wait) => self.pause(wait, after).await,
-                None => return self.lost(payload, LossReason::RetryExhausted, &reason.to_string()),
+                None => {
+                    self.lost(payload, LossReason::RetryExhausted, &reason.to_string());
+                    // The backend meant all requests: the next one would only be lost as well.
+                    if let Some(hint) = after {
+                        self.pause(hint, None).await;
+                    }
+                    return;
+                }
             }
         }
     }

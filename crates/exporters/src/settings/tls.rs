@@ -64,7 +64,7 @@ pub(crate) fn tls(settings: &TlsSettings, checks: &mut Checks) -> transport::Tls
     ] {
         checks.unsupported(field, value.as_ref(), "TLS 1.2 and 1.3 with their safe ciphers are used");
     }
-    let reload = "certificates are read when the exporter starts; reload the configuration after a change";
+    let reload = "certificates are read when the exporter starts; restart dbintel after a change";
     checks.unsupported("tls.reload_interval", settings.reload_interval.as_ref(), reload);
     checks.unsupported("tls.tpm", settings.tpm.as_ref(), "keys are read from files");
     if settings.insecure_skip_verify {
@@ -95,5 +95,21 @@ fn client_certificate(settings: &TlsSettings, checks: &mut Checks) -> Option<Cli
             checks.error("tls.key_file", "set cert_file too");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_advised_can_be_done() {
+        let settings: TlsSettings =
+            serde_json::from_value(serde_json::json!({"reload_interval": "1m"})).unwrap();
+        let mut checks = Checks::default();
+        tls(&settings, &mut checks);
+        let complaints = checks.finish(Some(())).unwrap_err();
+        let told: Vec<&str> = complaints.iter().map(|complaint| complaint.message.as_str()).collect();
+        assert!(matches!(told[..], [told] if told.ends_with("restart dbintel after a change")), "{told:?}");
     }
 }

@@ -25,9 +25,10 @@ struct Stage {
     seconds: Gauge,
 }
 
-/// Counts the records of a batch as lost if it is dropped by a panic.
-struct InFlight<'a> {
-    cx: &'a LaneContext,
+/// Counts records as lost if it is dropped by a panic, before they are with the exporters.
+struct InFlight {
+    registry: Registry,
+    lane: Text,
     records: u64,
 }
 
@@ -39,11 +40,7 @@ impl Chain {
 
     /// Sends a batch through all processors and hands the results to the exporters.
     pub(super) fn process(&mut self, batch: Batch) {
-        let cx = self.cx.clone();
-        let in_flight = InFlight { records: batch.records.len() as u64, cx: &cx };
-        let batches = self.run_from(0, vec![batch]);
-        in_flight.landed();
-        self.deliver(batches);
+        self.pass_on(0, vec![batch]);
     }
 
     /// Ticks every processor; what one gives out goes through those after it.
@@ -83,9 +80,16 @@ impl Chain {
     fn send_on(&mut self, index: usize, out: &mut Output) {
         let made = self.settle(index, out);
         if !made.is_empty() {
-            let batches = self.run_from(index + 1, made);
-            self.deliver(batches);
+            self.pass_on(index + 1, made);
         }
+    }
+
+    /// Sends batches through the processors from the first one on, and what comes out to the exporters.
+    fn pass_on(&mut self, first: usize, batches: Vec<Batch>) {
+        let in_flight = InFlight::new(&self.cx, &batches);
+        let batches = self.run_from(first, batches);
+        self.deliver(batches);
+        in_flight.landed();
     }
 
     /// Asks every processor.
@@ -97,11 +101,14 @@ impl Chain {
                 let reply = stage.processor.command(cx, command, &mut out);
                 replies.push((stage.processor.id().to_owned().into(), reply));
             });
-            let made = self.settle(index, &mut out);
-            let batches = self.run_from(index + 1, made);
-            self.deliver(batches);
+            self.send_on(index, &mut out);
         }
         replies
+    }
+
+    /// What processors give to the store from now on is counted as not stored.
+    pub(super) fn forget_store(&mut self) {
+        self.cx.store = None;
     }
 
     /// The states of all processors that have one.
@@ -216,7 +223,7 @@ impl Chain {
         batch.records.retain(|record| !matches!(record, Record::Plan(_)));
         let dropped = before - batch.records.len();
         if dropped > 0 {
-            count_lost(&self.cx, "plan_not_extracted", dropped as u64);
+            count_lost(&self.cx.registry, &self.cx.id, "plan_not_extracted", dropped as u64);
         }
     }
 
@@ -237,8 +244,11 @@ impl Chain {
         for mut batch in batches {
             self.drop_raw_plans(&mut batch);
             self.keep_findings(&batch);
-            let weight_bytes = batch.weight_bytes();
             let sampled_out = batch.records.iter().filter(|record| record.is_sampled_out()).count() as u64;
+            // What was for the processors only must not weigh against what leaves, and its room goes with it.
+            batch.records.retain(Record::leaves);
+            batch.records.shrink_to_fit();
+            let weight_bytes = batch.weight_bytes();
             let batch = Arc::new(batch);
             for sink in &self.cx.sinks {
                 if sink.signals.logs {
@@ -291,21 +301,27 @@ impl Stage {
     }
 }
 
-impl InFlight<'_> {
+impl InFlight {
+    fn new(cx: &LaneContext, batches: &[Batch]) -> Self {
+        let records = batches.iter().map(|batch| batch.records.len() as u64).sum();
+        Self { registry: cx.registry.clone(), lane: cx.id.clone(), records }
+    }
+
     fn landed(mut self) {
         self.records = 0;
     }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlight {
     fn drop(&mut self) {
         if self.records > 0 {
-            count_lost(self.cx, "panic", self.records);
+            count_lost(&self.registry, &self.lane, "panic", self.records);
         }
     }
 }
 
-fn count_lost(cx: &LaneContext, reason: &'static str, records: u64) {
-    let labels = vec![("receiver", cx.id.clone()), ("reason", reason.into())];
-    cx.registry.counter(&definitions::LANE_LOST_RECORDS, labels).add(records);
+/// Counts records that are lost within a lane.
+pub(super) fn count_lost(registry: &Registry, lane: &Text, reason: &'static str, records: u64) {
+    let labels = vec![("receiver", lane.clone()), ("reason", reason.into())];
+    registry.counter(&definitions::LANE_LOST_RECORDS, labels).add(records);
 }

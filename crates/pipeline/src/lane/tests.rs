@@ -1,8 +1,9 @@
+mod ending;
 mod parts;
 mod seams;
 
 use dbintel_model::{Batch, ManualClock, Server, Target, Timestamp};
-use dbintel_model::{Change, ChangeKind, Record};
+use dbintel_model::{Change, ChangeKind, Counters, Exactness, Interval, Query, QueryKey, QueryText, Record};
 
 use super::*;
 use crate::exporter::Delivery;
@@ -68,6 +69,41 @@ fn batch(records: usize) -> Batch {
         server_clock: None,
         records: vec![record(); records],
     }
+}
+
+/// A statement outside the top, which is for processors only.
+fn unranked(query_id: i64) -> Record {
+    let text = QueryText {
+        masked: Some("x".repeat(4 << 10).into()),
+        fingerprint: 1,
+        kind: "select",
+        operation: None,
+        summary: None,
+        truncated: false,
+    };
+    Record::Query(Box::new(Query {
+        key: QueryKey {
+            system: "postgresql",
+            database: "orders".into(),
+            database_id: 1,
+            user: "app".into(),
+            user_id: 2,
+            query_id,
+            toplevel: None,
+        },
+        text: Some(Arc::new(text)),
+        interval: Interval { start: Timestamp::default(), end: Timestamp::default() },
+        calls: 1,
+        total_time_ms: 1.0,
+        moments: None,
+        counters: Counters::new(&[], &[]),
+        exactness: Exactness::Exact,
+        rank: None,
+        plan: None,
+        plan_missing: None,
+        errors: None,
+        plan_times: None,
+    }))
 }
 
 fn factory() -> ProcessorFactory {
@@ -221,4 +257,16 @@ async fn what_is_switched_off_is_passed_by_and_counted() {
     let labels = [("exporter", "debug"), ("reason", "bypassed")];
     let lost = fixture.registry.value("otelcol_exporter_enqueue_failed_log_records", &labels);
     assert_eq!(lost, Some(5.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_never_leaves_is_not_weighed_against_what_does() {
+    let fixture = start(Vec::new(), QueueLimits { max_bytes: 64 << 10, max_items: 8 });
+    let mut batch = batch(1);
+    batch.records.extend((0..200).map(unranked));
+    fixture.lane.door().offer(batch).unwrap();
+    assert!(fixture.lane.drain(Duration::from_secs(1)).await);
+    let lost = [("exporter", "debug"), ("reason", "input_full")];
+    assert_eq!(fixture.registry.value("otelcol_exporter_enqueue_failed_log_records", &lost), None);
+    assert_eq!(fixture.input.try_pop().map(|delivery| delivery.batch.records.len()), Some(1));
 }

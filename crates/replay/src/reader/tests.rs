@@ -143,6 +143,30 @@ fn a_damaged_line_is_told_with_its_place_and_the_rest_is_read() {
     );
 }
 
+/// As OpenTelemetry contrib's `file` exporter writes them.
+#[test]
+fn a_damaged_frame_is_told_and_the_rest_is_read() {
+    let server = server("db", 5432);
+    let frame = |at: u64| {
+        let line = encoded([&batch(&server, at, vec![query_record(1, at, "select ?")])]).remove(0);
+        let body = zstd::encode_all(&line[..], 1).unwrap();
+        [&u32::try_from(body.len()).unwrap().to_be_bytes(), body.as_slice()].concat()
+    };
+    // Behind its length it does not begin as a frame does.
+    let mut damaged = frame(120);
+    damaged[4] ^= 0x55;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("week.zst");
+    std::fs::write(&path, [frame(60), damaged, frame(180)].concat()).unwrap();
+    let (mut reader, mut batches) = (Reader::default(), Vec::new());
+    reader.read(&path, &mut |batch| batches.push(batch));
+    reader.finish(&mut |batch| batches.push(batch));
+    let counts = reader.counts();
+    assert_eq!((counts.lines, counts.problems, batches.len()), (2, 1, 2));
+    let said = counts.first_problems[0].to_string();
+    assert!(said.contains("week.zst:2: the frame cannot be decompressed: "), "{said}");
+}
+
 #[test]
 fn problems_beyond_those_that_are_kept_are_counted() {
     let (_, reader) = read(&[b"x".as_slice(); crate::PROBLEMS_KEPT_MAX + 5]);

@@ -202,6 +202,74 @@ async fn a_place_that_cannot_be_used_yet_is_used_as_soon_as_it_can() {
     opened.store.close().await;
 }
 
+/// A store that comes up after its collector: what begins anew would be written over what was kept.
+#[tokio::test]
+async fn what_was_kept_is_waited_for_while_the_place_cannot_be_used() {
+    let fixture = Fixture::sqlite();
+    let opened = fixture.open().await;
+    opened.put("a", Some(b"1"));
+    opened.writer.flush().await.unwrap();
+    opened.store.close().await;
+    let (place, away) = (fixture.path(), fixture.directory.path().join("away"));
+    fs::rename(place.parent().unwrap(), &away).unwrap();
+    fs::create_dir_all(&place).unwrap();
+    let opened = fixture.open().await;
+    let (of_ours, of_another) =
+        (opened.store.state_of("db:5432".into()), opened.store.state_of("other:5432".into()));
+    let back = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        fs::remove_dir_all(place.parent().unwrap()).unwrap();
+        fs::rename(&away, place.parent().unwrap()).unwrap();
+    };
+    let (kept, none, ()) = tokio::join!(of_ours.load(), of_another.load(), back);
+    assert_eq!(kept, [StateChange { key: "a".into(), value: Some(b"1".to_vec()) }]);
+    assert_eq!(none, []);
+    assert!(opened.value("dbintel_store_errors_total", &[("reason", "unavailable")]).unwrap() >= 2.0);
+    assert_eq!(opened.value("dbintel_store_histories_begun_anew_total", &[]), Some(0.0));
+}
+
+/// Others that waited for their turn do not wait as long again.
+#[tokio::test]
+async fn a_place_that_cannot_be_used_for_long_is_given_up_once_for_all_who_wait() {
+    let fixture = Fixture::sqlite();
+    fs::create_dir_all(fixture.path()).unwrap();
+    let opened = fixture.open().await;
+    let states: Vec<_> =
+        (0..50).map(|number| opened.store.state_of(format!("db{number}:5432").into())).collect();
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let kept = futures_util::future::join_all(states.iter().map(ServerState::load)).await;
+    assert!(kept.iter().all(Vec::is_empty));
+    // Of the paused clock, which only the waits move.
+    assert!((RESTORE_PATIENCE / 2..=RESTORE_PATIENCE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert_eq!(opened.value("dbintel_store_histories_begun_anew_total", &[]), Some(50.0));
+}
+
+/// One that reads the first half and then meets what cannot be read has nothing.
+#[tokio::test]
+async fn half_of_what_was_kept_is_not_taken() {
+    let fixture = Fixture::sqlite();
+    let opened = fixture.open().await;
+    for number in 0..2_000 {
+        opened.put(&format!("key/{number:04}"), Some(&[7; 4_000]));
+    }
+    opened.writer.flush().await.unwrap();
+    opened.store.close().await;
+    let opened = fixture.open().await;
+    // While it is open, so that looking through it at the start finds nothing.
+    let file = fs::OpenOptions::new().write(true).open(fixture.path()).unwrap();
+    let length = file.metadata().unwrap().len();
+    let page = vec![0xa5; 4_096];
+    for at in (length / 2 / 4_096..length / 4_096).map(|page| page * 4_096) {
+        std::os::unix::fs::FileExt::write_all_at(&file, &page, at).unwrap();
+    }
+    let mut handed_out = 0;
+    assert!(opened.store.restore("db:5432", |changes| handed_out += changes.len()).await.is_err());
+    assert!(handed_out > 0);
+    assert_eq!(opened.store.state_of("db:5432".into()).load().await, []);
+    assert_eq!(opened.value("dbintel_store_histories_begun_anew_total", &[]), Some(1.0));
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_file_and_its_directory_are_for_our_user_only() {

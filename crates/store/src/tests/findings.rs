@@ -226,10 +226,16 @@ async fn a_row_that_is_damaged_is_passed_over(fixture: Fixture) {
     let listed = opened.store.findings(&Filter::default()).await.unwrap();
     assert_eq!((listed.findings.len(), listed.unreadable), (2, 1));
     assert!(matches!(opened.store.finding(damaged).await, Err(StoreError::Unreadable(_))));
+    // What a lane tells of it keeps nothing else from being written.
+    let told =
+        FindingEvent { news: FindingNews::Changed { from: FindingState::Open }, finding: finding(1, NOW).1 };
+    opened.store.state_of("db:5432".into()).finding(&told).unwrap();
+    opened.put("key/3", Some(b"after"));
+    opened.writer.flush().await.unwrap();
     let keys: Vec<String> = opened.restored().await.into_iter().map(|(key, _)| key).collect();
-    assert_eq!(keys, ["key/0", "key/1"]);
+    assert_eq!(keys, ["key/0", "key/1", "key/3"]);
     let unreadable = |table| opened.value("dbintel_store_unreadable_total", &[("table", table)]);
-    assert_eq!((unreadable("findings"), unreadable("baselines")), (Some(1.0), Some(1.0)));
+    assert_eq!((unreadable("findings"), unreadable("baselines")), (Some(2.0), Some(1.0)));
 }
 
 async fn a_finding_that_is_too_large_is_refused(fixture: Fixture) {
@@ -278,6 +284,24 @@ async fn what_a_lane_tells_is_written_in_its_order(fixture: Fixture) {
         state.finding(&opened).unwrap();
     }
     assert_eq!(state.finding(&opened), Err(dbintel_pipeline::StateRefused::Full));
+}
+
+#[tokio::test]
+async fn findings_that_wait_are_bounded_in_bytes_and_accounted_for() {
+    let fixture = Fixture::sqlite();
+    let opened = fixture.open().await;
+    let state = opened.store.state_of("lane".into());
+    let account = || opened.value("dbintel_memory_account_bytes", &[("account", "store")]);
+    let (_, mut large) = finding(1, NOW);
+    large.summary = "x".repeat(400 << 10).into();
+    let event = FindingEvent { news: FindingNews::Opened, finding: large };
+    let taken = (0..MAX_PENDING_FINDINGS).take_while(|_| state.finding(&event).is_ok()).count();
+    assert!(taken * (400 << 10) <= MAX_PENDING_FINDING_BYTES, "{taken}");
+    assert!((taken + 2) * (400 << 10) > MAX_PENDING_FINDING_BYTES, "{taken}");
+    assert!(account() >= Some((taken * (400 << 10)) as f64), "{:?}", account());
+    opened.writer.flush().await.unwrap();
+    assert_eq!(account(), Some(0.0));
+    state.finding(&event).unwrap();
 }
 
 async fn decisions_since_a_time_come_in_their_order(fixture: Fixture) {

@@ -10,11 +10,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbintel_model::{Server, Text};
+use dbintel_model::Server;
 use dbintel_pipeline::admission::Admission;
 use dbintel_pipeline::memory::MemoryAccount;
 use dbintel_pipeline::status::ComponentKind;
-use dbintel_pipeline::telemetry::definitions;
 use dbintel_pipeline::{Lane, LaneContext, LaneHandle, ReceiverContext, Requests, Supervised, Turn};
 use dbintel_processors::circuit_breaker::Guard;
 use tokio_util::sync::CancellationToken;
@@ -100,12 +99,6 @@ impl RunningLane {
     /// Stops the receiver, and lets the lane pass on what it has accepted. The deadline is that of the whole program.
     pub(super) async fn stop(mut self, deadline: Duration) {
         self.stop_receiver(deadline / RECEIVERS_SHARE).await;
-        let waiting = self.handle.waiting() as u64;
-        if !self.handle.drain(deadline / LANES_SHARE).await {
-            let receiver: Text = self.source.server.receiver.clone();
-            let labels = vec![("receiver", receiver), ("reason", Text::Static("shutdown"))];
-            self.commons.registry.counter(&definitions::LANE_LOST_RECORDS, labels).add(waiting);
-            tracing::error!(batches = waiting, "a lane did not drain before the deadline");
-        }
+        self.handle.drain(deadline / LANES_SHARE).await;
     }
 }

@@ -22,7 +22,7 @@ fn read(directory: &Path, name: &str) -> Option<String> {
 #[test]
 fn rotates_at_the_limit_and_keeps_so_many_backups() {
     let directory = tempfile::tempdir().unwrap();
-    let mut writer = Writer::new(config(directory.path().join("out.json")));
+    let mut writer = Writer::new(config(directory.path().join("out.json")), Begun::default());
     for number in 0..8 {
         writer.write(format!("line {number:02}\n").as_bytes()).unwrap();
     }
@@ -39,7 +39,7 @@ fn rotates_at_the_limit_and_keeps_so_many_backups() {
 fn without_backups_the_old_file_is_gone() {
     let directory = tempfile::tempdir().unwrap();
     let config = Config { max_backups: 0, ..config(directory.path().join("out.json")) };
-    let mut writer = Writer::new(config);
+    let mut writer = Writer::new(config, Begun::default());
     for number in 0..3 {
         writer.write(format!("line {number:02}\n").as_bytes()).unwrap();
     }
@@ -51,12 +51,12 @@ fn without_backups_the_old_file_is_gone() {
 fn is_for_our_user_alone_and_leaves_the_mode_of_what_is_there() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a/b/out.json");
-    let mut writer = Writer::new(Config { create_directory: true, ..config(path.clone()) });
+    let mut writer = Writer::new(Config { create_directory: true, ..config(path.clone()) }, Begun::default());
     writer.write(b"1\n").unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-    Writer::new(config(path.clone())).write(b"2\n").unwrap();
+    Writer::new(config(path.clone()), Begun::default()).write(b"2\n").unwrap();
     assert_eq!(mode(&path), 0o640);
     assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n");
 }
@@ -66,7 +66,8 @@ fn continues_a_file_or_empties_it_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out.json");
     fs::write(&path, "old\n").unwrap();
-    let mut writer = Writer::new(Config { append: false, max_bytes: 1_000, ..config(path.clone()) });
+    let mut writer =
+        Writer::new(Config { append: false, max_bytes: 1_000, ..config(path.clone()) }, Begun::default());
     writer.write(b"1\n").unwrap();
     writer.open = None;
     writer.write(b"2\n").unwrap();
@@ -84,7 +85,8 @@ fn half_a_line_is_cut_off() {
         ("whole\n".to_owned() + &"x".repeat(200_000), "whole\nnew\n"),
     ] {
         fs::write(&path, there).unwrap();
-        let mut writer = Writer::new(Config { max_bytes: 1_000_000, ..config(path.clone()) });
+        let mut writer =
+            Writer::new(Config { max_bytes: 1_000_000, ..config(path.clone()) }, Begun::default());
         writer.write(b"new\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), expected);
     }
@@ -94,11 +96,11 @@ fn half_a_line_is_cut_off() {
 fn a_file_that_cannot_be_written_is_opened_anew() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("missing/out.json");
-    let mut writer = Writer::new(config(path.clone()));
+    let mut writer = Writer::new(config(path.clone()), Begun::default());
     assert!(writer.write(b"1\n").is_err());
     fs::create_dir(path.parent().unwrap()).unwrap();
     writer.write(b"2\n").unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "2\n");
-    let mut full = Writer::new(config("/dev/full".into()));
+    let mut full = Writer::new(config("/dev/full".into()), Begun::default());
     assert_eq!(full.write(b"1\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
 }

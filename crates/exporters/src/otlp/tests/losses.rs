@@ -94,6 +94,53 @@ async fn retries_end() {
     assert_eq!((counts(&cx).lost_by("retry_exhausted"), sink.received().attempts.len()), (10, 1));
 }
 
+/// A backend that is throttled for longer than requests are tried: it loses none, and is left alone for as long as it says.
+#[tokio::test]
+async fn a_hint_longer_than_the_limit_empties_no_queue() {
+    let sink = OtlpSink::start().await;
+    let hint = Duration::from_secs(1);
+    let retry = json!({"initial_interval": "20ms", "max_interval": "50ms", "max_elapsed_time": GIVE_UP_SOON});
+    let settings = json!({"retry_on_failure": retry});
+    for config in [grpc(&sink, settings.clone()), http(&sink, settings)] {
+        let mut config = config;
+        config.queueing.consumers = 1;
+        sink.forget();
+        sink.next(Behaviour::throttle(RetryHint::After(hint)));
+        let exporter = run(config);
+        for number in 0..3 {
+            exporter.push(numbered(&server(), number, 10, 0));
+            until("encoded", || exporter.cx.input.is_empty()).await;
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+        let cx = exporter.finish().await;
+        assert_eq!((counts(&cx).sent(), counts(&cx).lost()), (30, 0));
+        let attempts = sink.received().attempts;
+        assert_eq!(attempts.len(), 4);
+        assert!(attempts[1].at - attempts[0].at >= hint);
+    }
+}
+
+/// The request that is given up takes none of those behind it along.
+#[tokio::test]
+async fn after_a_loss_the_backend_is_left_alone_for_as_long_as_it_says() {
+    let sink = OtlpSink::start().await;
+    let hint = Duration::from_secs(1);
+    let mut config = http(&sink, json!({"retry_on_failure": {"enabled": false}}));
+    config.queueing.consumers = 1;
+    sink.next(Behaviour::throttle(RetryHint::After(hint)));
+    let exporter = run(config);
+    for number in 0..3 {
+        exporter.push(numbered(&server(), number, 10, 0));
+        until("encoded", || exporter.cx.input.is_empty()).await;
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    sink.wait_for(PATIENCE, |received| received.attempts.len() == 3).await;
+    let cx = exporter.finish().await;
+    assert_eq!((counts(&cx).sent(), counts(&cx).lost_by("retry_exhausted")), (20, 10));
+    let attempts = sink.received().attempts;
+    assert!(attempts[1].at - attempts[0].at >= hint);
+}
+
 #[tokio::test]
 async fn a_record_too_large_for_any_request_is_counted() {
     let sink = OtlpSink::start().await;

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use dbintel_model::QueryKey;
 
 use super::*;
 use crate::admission::Permissive;
@@ -35,6 +34,19 @@ impl Processor for Ticker {
         for n in 0..self.changes {
             out.store(StateChange { key: format!("ticker/{n}").into(), value: Some(vec![1]) });
         }
+    }
+}
+
+/// Panics on a batch of one record.
+struct Fussy;
+
+impl Processor for Fussy {
+    fn id(&self) -> &str {
+        "fussy"
+    }
+
+    fn process(&mut self, _cx: &mut Context<'_>, batch: Batch, _out: &mut Output) {
+        assert!(batch.records.len() != 1, "one");
     }
 }
 
@@ -78,6 +90,16 @@ async fn a_tick_comes_every_second_without_batches_and_what_it_emits_goes_throug
     // The processor after the one that ticks adds a record.
     assert_eq!(lengths, [2, 2, 2, 2]);
     assert_eq!((lost_requests(&fixture), lost_changes(&fixture, "no_store")), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_panic_loses_of_what_a_tick_emits_is_counted() {
+    let fussy = ProcessorFactory { id: "fussy".into(), build: Arc::new(|| Box::new(Fussy)) };
+    let fixture = start(vec![ticker(0, 0), fussy], WIDE);
+    // It is started again after half a second at the earliest.
+    tokio::time::sleep(TICK / 4).await;
+    let lost = [("receiver", "postgresql"), ("reason", "panic")];
+    assert_eq!(fixture.registry.value("dbintel_lane_lost_records_total", &lost), Some(1.0));
 }
 
 #[tokio::test(start_paused = true)]
