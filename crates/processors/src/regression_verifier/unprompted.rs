@@ -131,7 +131,15 @@ impl RegressionVerifier {
 impl Candidate {
     /// One that is no regression.
     pub(super) fn of(finding: Finding, subject: u64) -> Self {
-        Self { finding, subject, cause: None, regression: None, hour: None, old_last_seen: None }
+        Self {
+            finding,
+            subject,
+            cause: None,
+            regression: None,
+            hour: None,
+            old_last_seen: None,
+            joined: None,
+        }
     }
 }
 

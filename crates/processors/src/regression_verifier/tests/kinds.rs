@@ -100,6 +100,58 @@ fn many_steps_at_once_are_one_finding_about_the_server() {
     of_many(|world, statement| world.flip(statement, 5.0, 5.0, &[]), FindingKind::PlanRegression);
 }
 
+/// A cap holds back the finding about the server, and nothing of what it is made of is lost.
+#[test]
+fn a_finding_about_the_server_that_is_held_back_stays_a_candidate() {
+    let mut world = World::after_a_week("{caps: {per_run: 1, per_hour: 1}}");
+    // So seldom that it is found half an hour after it could be: in the hour of its cap are the others.
+    world.statements[20].calls_per_hour = 80.0;
+    world.flip(20, 20.0, 20.0, &[]);
+    (0..6).for_each(|_| world.interval());
+    for statement in 0..12 {
+        world.flip(statement, 5.0, 5.0, &[]);
+    }
+    let held_back = |world: &World| {
+        world.count("regression_verifier_findings_suppressed_total", &[("reason", "per_hour")]) > 0.0
+    };
+    for _ in 0..36 {
+        if !held_back(&world) {
+            world.interval();
+        }
+    }
+    assert!(held_back(&world), "{:?}", world.told());
+    assert_eq!(world.opened(), ["plan_regression careful"]);
+    assert_eq!((world.found[0].finding.subject.query_id, world.verifier.trials.len()), (Some(20), 13));
+    world.hours(3);
+    assert_eq!(world.opened(), ["plan_regression careful"; 2], "{:?}", world.told());
+    let of_server = &world.of_kind(FindingKind::PlanRegression).last().unwrap().finding;
+    assert!(of_server.summary.contains(" statements got slower "), "{}", of_server.summary);
+    let merged = world.count("regression_verifier_findings_suppressed_total", &[("reason", "merged")]);
+    assert_eq!((merged, world.verifier.trials.len()), (12.0, 1));
+}
+
+/// Who begins anew knows of the finding about the server, and does not tell its latest parts again.
+#[test]
+fn parts_that_are_found_after_a_restart_belong_to_the_finding_about_the_server() {
+    let mut world = World::after_a_week("{}");
+    for statement in 0..12 {
+        let factor = if statement < 6 { 5.0 } else { 1.9 };
+        world.flip(statement, factor, factor, &[]);
+    }
+    for _ in 0..36 {
+        if world.found.is_empty() {
+            world.interval();
+        }
+    }
+    let left = world.verifier.trials.len();
+    assert!(left >= 3, "{left}");
+    world.interval();
+    world.kill();
+    world.hours(60);
+    assert_eq!(world.opened(), ["plan_regression careful"], "{:?}", world.told());
+    assert_eq!(world.verifier.trials.len(), 0);
+}
+
 #[test]
 fn a_step_of_time_alone_is_none() {
     let mut world = World::after_a_week("{}");
