@@ -48,6 +48,30 @@ fn what_is_done_about_it_is_noticed_and_measured() {
     }
 }
 
+/// The trial is lost, as where its value is damaged: nothing can measure what was done, and the finding does not stay for good.
+#[test]
+fn what_nothing_follows_any_more_is_inconclusive_and_can_be_told_again() {
+    let mut world = regressed("{}");
+    world.index("created");
+    world.statements[7].ms /= 5.0;
+    world.statements[7].blocks /= 5.0;
+    world.interval();
+    assert!(world.told().last().unwrap().contains("applied"), "{:?}", world.told());
+    world.finish();
+    world.store.retain(|key, _| !key.contains("/trial/") && !key.contains("/watch/"));
+    world.kill();
+    world.hours(80);
+    let last = &world.found.last().unwrap().finding;
+    let outcome = last.outcome.as_ref().unwrap();
+    assert_eq!((last.state.as_str(), outcome.verdict), ("inconclusive", Verdict::Inconclusive));
+    assert!(outcome.sentence.starts_with("What followed the statement was lost"), "{}", outcome.sentence);
+    assert!(outcome.measured_from < outcome.measured_to && outcome.ratio.is_none());
+    world.index("dropped");
+    world.flip(7, 25.0, 25.0, &[DROPPED]);
+    world.hours(20);
+    assert_eq!(world.opened(), ["plan_regression careful"; 2], "{:?}", world.told());
+}
+
 /// Nothing is known of the time before, as where what was kept is damaged: it is faster, and nobody knows whether it is as fast as it was.
 #[test]
 fn a_repair_of_what_has_no_known_past_is_not_confirmed() {
