@@ -158,9 +158,11 @@ impl RegressionVerifier {
         self.findings.open(Kept { finding, subject, cause }, now);
     }
 
-    /// Every finding is told by this and no other way, so that none lacks the mark of accelerated time. Gives it as it was told.
+    /// Every finding is told by this and no other way, so that none lacks the mark of accelerated time, and none has the id
+    /// of another one. Gives it as it was told.
     pub(super) fn told(&mut self, finding: Finding) -> Finding {
-        let finding = self.finished(finding);
+        let mut finding = self.finished(finding);
+        finding.id = self.findings.free_id(finding.id);
         self.telemetry.opened(&finding);
         self.pending.push(FindingEvent { news: FindingNews::Opened, finding: finding.clone() });
         finding

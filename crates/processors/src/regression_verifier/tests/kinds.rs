@@ -1,6 +1,6 @@
 //! What is found without a change of plan.
 
-use dbintel_model::finding::{Category, FindingKind};
+use dbintel_model::finding::{Category, FindingKind, FindingNews};
 use dbintel_model::{ChangeKind, PlanRung};
 
 use super::world::{Behaviour, World};
@@ -150,6 +150,22 @@ fn parts_that_are_found_after_a_restart_belong_to_the_finding_about_the_server()
     world.hours(60);
     assert_eq!(world.opened(), ["plan_regression careful"], "{:?}", world.told());
     assert_eq!(world.verifier.trials.len(), 0);
+}
+
+/// Two migrations of one day: the second finding about the server is not the first one again.
+#[test]
+fn two_hours_of_a_day_are_two_findings_about_the_server() {
+    let mut world = World::after_a_week("{}");
+    for first in [0, 12] {
+        (first..first + 12).for_each(|statement| world.flip(statement, 5.0, 5.0, &[]));
+        world.hours(4);
+    }
+    assert_eq!(world.opened(), ["plan_regression careful"; 2], "{:?}", world.told());
+    let opened = world.found.iter().filter(|event| event.news == FindingNews::Opened);
+    let ids: Vec<_> = opened.map(|event| event.finding.id).collect();
+    assert_eq!(world.verifier.findings.iter().len(), 2);
+    // Nor the first one told again: a collector that saw only the second gives it the same id.
+    assert_ne!(ids[1], ids[0].again());
 }
 
 #[test]

@@ -114,6 +114,42 @@ fn a_regression_that_was_repaired_and_comes_back_is_told_again() {
     }
 }
 
+/// Gone, and back within half a day with the same plan: it is told again after the cool-down. What began is in the same span of its identity for
+/// some of the statements, and the finding is another one all the same.
+#[test]
+fn what_comes_back_within_a_day_is_another_finding() {
+    let replaces: [Option<fn(&mut World)>; 3] = [None, Some(World::kill), Some(World::hand_over)];
+    for replace in replaces {
+        let mut world = World::after_a_week("{caps: {per_run: 100, per_object: 100, per_hour: 100}}");
+        let statements = 3..12_usize;
+        let change = |world: &mut World, factor: f64| {
+            for statement in statements.clone() {
+                let usual = 100 + statement as u128;
+                world.flip_to(statement, if factor > 1.0 { usual + 1_000 } else { usual }, &[]);
+                world.statements[statement].ms *= factor;
+                world.statements[statement].blocks *= factor;
+            }
+        };
+        change(&mut world, 5.0);
+        world.hours(4);
+        change(&mut world, 0.2);
+        world.hours(9);
+        let ended = world.found.iter().filter(|event| event.finding.state.is_final());
+        assert_eq!(ended.count(), statements.len(), "{:?}", world.told());
+        // A step as large as the one before would be nothing new.
+        change(&mut world, 25.0);
+        if let Some(replace) = replace {
+            world.interval();
+            replace(&mut world);
+        }
+        world.hours(40);
+        let opened = world.found.iter().filter(|event| event.news == FindingNews::Opened);
+        let ids: Vec<_> = opened.map(|event| event.finding.id).collect();
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!((ids.len(), distinct.len()), (18, 18), "{:?}", world.told());
+    }
+}
+
 /// An index is noticed an hour after the plan that uses it, which says when it was there.
 #[test]
 fn what_was_done_is_dated_by_the_plan_that_it_brought() {
