@@ -188,6 +188,35 @@ fn a_statement_that_is_slow_with_its_only_plan_is_told_until_it_is_not() {
     assert_eq!(world.told()[1], "slow_single_plan resolved careful");
 }
 
+/// Its slow hours are kept for a week, and are no news.
+#[test]
+fn a_slow_statement_that_stops_is_resolved_and_not_told_again() {
+    let mut world = super::world::world("{}");
+    world.statements.truncate(8);
+    world.statements[7].ms = 3_000.0;
+    world.hours(8 * 24);
+    world.statements.truncate(7);
+    world.hours(30);
+    let told = ["slow_single_plan open careful", "slow_single_plan resolved careful"];
+    assert_eq!(world.told(), told);
+    world.hours(400);
+    assert_eq!(world.told(), told);
+}
+
+/// Nobody was there to see whether it ran.
+#[test]
+fn a_slow_statement_is_not_resolved_because_the_collector_was_away() {
+    let mut world = super::world::world("{}");
+    world.statements.truncate(8);
+    world.statements[7].ms = 3_000.0;
+    world.hours(8 * 24);
+    world.interval();
+    world.kill();
+    world.away(40);
+    world.hours(30);
+    assert_eq!(world.told(), ["slow_single_plan open careful"]);
+}
+
 /// What is told of a statement whose plan is another in each of eight hours, and steady for three days then.
 fn told_of_alternating(rung: PlanRung) -> Vec<String> {
     let mut world = World::after_a_week("{}");
