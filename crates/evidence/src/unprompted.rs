@@ -101,11 +101,12 @@ fn stands_out(hour: &Hour, hours: &[Hour], per_day: i64) -> Option<bool> {
 }
 
 /// Whether a statement with one plan is slow beyond doubt, slower than `limit_ms` per execution, and takes at least
-/// `per_day_min_ms` of time per day.
+/// `per_day_min_ms` of time per day. One that has stopped is not: `closed` is the first hour that is not over.
 #[must_use]
-pub fn slow(hours: &[Hour], per_day: i64, limit_ms: f64, per_day_min_ms: f64) -> Option<Slow> {
-    let known = hours.last()?.place + 1 - hours.first()?.place;
-    if known < SINGLE_PLAN_DAYS * per_day {
+pub fn slow(hours: &[Hour], per_day: i64, closed: i64, limit_ms: f64, per_day_min_ms: f64) -> Option<Slow> {
+    let latest = hours.last()?.place;
+    let known = latest + 1 - hours.first()?.place;
+    if known < SINGLE_PLAN_DAYS * per_day || has_stopped(latest, per_day, closed) {
         return None;
     }
     let days = known as f64 / per_day as f64;
@@ -128,6 +129,12 @@ pub fn slow(hours: &[Hour], per_day: i64, limit_ms: f64, per_day_min_ms: f64) ->
         calls,
         ms_per_day: total_ms / days,
     })
+}
+
+/// Whether a statement whose latest hour is this one has not run for a day. What runs once a day runs somewhat later on some days.
+#[must_use]
+pub fn has_stopped(latest: i64, per_day: i64, closed: i64) -> bool {
+    closed - latest > per_day + SILENT_HOURS_MAX
 }
 
 /// Whether what was slow is so no longer, by the `recent` hours: those of the last day.

@@ -351,7 +351,7 @@ pub static VERIFIER_INTERVALS: SelfMetric = SelfMetric {
 /// Intervals of statements that are no evidence.
 pub static VERIFIER_INTERVALS_IGNORED: SelfMetric = SelfMetric {
     name: "regression_verifier_intervals_ignored_total",
-    help: "Intervals of statements that are no evidence, by reason: incarnation (they may mix two entries of one key), too_long (longer than an hour), numbers (a number is none, or the counters of blocks are missing), too_late (their hour is not kept any more).",
+    help: "Intervals of statements that are no evidence, by reason: incarnation (they may mix two entries of one key), too_long (longer than an hour), numbers (a number is none, or the counters of blocks are missing), too_late (their hour is not kept any more), clock (the server's clock went another way than ours by more than an hour).",
     kind: Counter,
     labels: &["processor", "receiver", "reason"],
 };

@@ -46,6 +46,7 @@ mod life;
 mod look;
 mod report;
 mod round;
+mod server_clock;
 mod show;
 mod statement;
 mod stored;
@@ -100,6 +101,7 @@ use self::improved::Improvements;
 use self::keep::Unstored;
 use self::life::Findings;
 use self::look::Look;
+use self::server_clock::{Said, ServerClock};
 use self::sums::SumReader;
 use self::table::{Statements, node_number};
 use self::telemetry::{Ignored, Telemetry};
@@ -142,8 +144,10 @@ pub struct RegressionVerifier {
     look: Option<Look>,
     /// The counting of what is held, while it is not over.
     weighing: Option<Weighing>,
-    /// What the server's clock said last.
+    /// What the server's clock said last, as far as it was believed.
     server_clock: Timestamp,
+    /// Whether it is.
+    clocks: ServerClock,
     /// The interval whose blocks were looked up last: all of a reading are of one.
     last_interval: Option<(Interval, Lengths)>,
 }
@@ -203,6 +207,7 @@ impl RegressionVerifier {
             look: None,
             weighing: None,
             server_clock: Timestamp::from_nanos(0),
+            clocks: ServerClock::new(settings.acceleration),
             last_interval: None,
             config,
             id,
@@ -223,6 +228,12 @@ impl RegressionVerifier {
             }
             _ => {}
         }
+    }
+
+    /// A batch whose time is not believed is no evidence of anything.
+    fn leave_out(&self, batch: &Batch) {
+        let intervals = batch.records.iter().filter(|record| matches!(record, Record::Query(_)));
+        intervals.for_each(|_| self.telemetry.ignored(Ignored::Clock));
     }
 
     fn interval(&mut self, query: &Query) {
@@ -455,6 +466,16 @@ impl Processor for RegressionVerifier {
         } else if self.place.is_none() {
             self.statements.enter_node(node_number(None));
             self.place = Some((Arc::new(Target::server(Arc::clone(&batch.target.server))), None));
+        }
+        let said =
+            batch.server_clock.map_or(Said::Believed, |at| self.clocks.see(at, batch.observed_at, cx.now));
+        if said == Said::Doubted {
+            self.leave_out(&batch);
+            out.emit(batch);
+            return self.send(cx.now, self.server_clock, out);
+        }
+        if said == Said::Set && at < self.server_clock {
+            self.set_back(at);
         }
         for part in batch.records.chunks(READ_AHEAD) {
             self.statements.read_ahead(part);

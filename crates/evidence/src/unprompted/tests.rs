@@ -77,15 +77,24 @@ fn the_beginning_of_a_step_is_looked_for_within_three_days() {
 #[test]
 fn slow_is_above_the_limit_beyond_doubt() {
     let known = hours(|place, hour| hour.total_ms = 100.0 * (2_000.0 + (place * 7 % 11) as f64));
-    let found = slow(&known, PER_DAY, 1_000.0, 0.0).unwrap();
+    let found = slow(&known, PER_DAY, END, 1_000.0, 0.0).unwrap();
     assert!((found.mean_ms - 2_005.0).abs() < 1.0 && found.mean_low_ms < found.mean_ms, "{found:?}");
     assert_eq!((found.calls, found.ms_per_day), (19_200.0, found.mean_ms * 2_400.0));
     assert!(found.t > SLOW_T_MIN);
     // As slow as the limit, too little time per day, known for too short.
-    assert_eq!(slow(&known, PER_DAY, 2_004.9, 0.0), None);
-    assert_eq!(slow(&known, PER_DAY, 1_000.0, 1e7), None);
-    assert_eq!(slow(&known[..167], PER_DAY, 1_000.0, 0.0), None);
-    assert_eq!(slow(&[], PER_DAY, 1_000.0, 0.0), None);
+    assert_eq!(slow(&known, PER_DAY, END, 2_004.9, 0.0), None);
+    assert_eq!(slow(&known, PER_DAY, END, 1_000.0, 1e7), None);
+    assert_eq!(slow(&known[..167], PER_DAY, END, 1_000.0, 0.0), None);
+    assert_eq!(slow(&[], PER_DAY, END, 1_000.0, 0.0), None);
+}
+
+/// Its hours are kept for a week, and for so long it would be told again and again.
+#[test]
+fn what_does_not_run_any_more_is_not_slow() {
+    let known = hours(|place, hour| hour.total_ms = 100.0 * (2_000.0 + (place * 7 % 11) as f64));
+    let is_slow = |later: i64| slow(&known, PER_DAY, END + later, 1_000.0, 0.0).is_some();
+    // A job of every night that begins an hour later than usual.
+    assert_eq!([0, 25, 26, 48].map(is_slow), [true, true, false, false]);
 }
 
 #[test]

@@ -13,7 +13,8 @@
 //!   for both before opening a finding. Without a common store, one change in 1,440 that two collectors see a minute
 //!   apart gets two ids.
 //!
-//! So the same thing that goes away and comes back within its span is the same finding, and is not opened again.
+//! So the same thing that goes away and comes back within its span is the same finding, and is not opened again. Who tells it
+//! again all the same, because the period in which it does not is over, gives it [`FindingId::again`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,6 +34,8 @@ pub const IDENTITY_TOLERANCE: Duration = Duration::from_secs(3_600);
 
 /// First bytes of what is hashed. A change of the definition above gets another number.
 const DOMAIN: &[u8] = b"dbintel finding 1";
+/// The same, of the id that follows one.
+const AGAIN: &[u8] = b"dbintel finding again 1";
 
 /// Identifies a finding: 128 bits, shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -142,6 +145,12 @@ impl FindingId {
     #[must_use]
     pub const fn from_u128(value: u128) -> Self {
         Self(value)
+    }
+
+    /// The id of the same thing when it is told again within its span: the same for all who have told it as often.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self(xxh3_128(&[AGAIN, &self.0.to_le_bytes()].concat()))
     }
 
     /// The value to store or compare.

@@ -350,6 +350,14 @@ fn ids(kind: FindingKind, subject: &Subject, plan: Option<u128>, at: Timestamp) 
 }
 
 #[test]
+fn what_is_told_again_within_its_span_has_ids_of_its_own() {
+    let first = FindingId::from_u128(7);
+    let (second, third) = (first.again(), first.again().again());
+    assert!(first != second && second != third && first != third);
+    assert_eq!(second, FindingId::from_u128(7).again());
+}
+
+#[test]
 fn the_definition_of_the_id_has_not_changed() {
     // Stores of an older version know their findings by these.
     let id = ids(FindingKind::PlanRegression, &subject(), Some(7), NOW).id;

@@ -4,12 +4,16 @@
 //! know less than before. One that is known already does nothing. What happened in the meantime stands: a decision about a finding that
 //! came to its end, or that something was done about, is counted and changes no state.
 
+use std::time::Duration;
+
 use dbintel_model::finding::{Decision, DecisionAction};
 use dbintel_model::{FindingId, Timestamp};
 use dbintel_pipeline::FindingDecision;
 
 use super::RegressionVerifier;
 
+/// By how much the clock of the machine on which somebody decides may be behind ours.
+const CLOCKS_APART_MAX: Duration = Duration::from_secs(3_600);
 /// What became of a decision, as a label.
 const TAKEN: &str = "taken";
 const LATE: &str = "late";
@@ -30,7 +34,9 @@ impl RegressionVerifier {
             return self.findings.take_ended(id).then_some(LATE);
         };
         let finding = &mut kept.finding;
-        if finding.decisions.contains(decision) {
+        // What was decided before it was there is about another one, which had its id.
+        let is_of_another = decision.at.plus(CLOCKS_APART_MAX) < finding.opened_at;
+        if is_of_another || finding.decisions.contains(decision) {
             return None;
         }
         if finding.state.transition(decision.action.step()).is_err() {

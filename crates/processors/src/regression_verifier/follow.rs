@@ -7,6 +7,7 @@ use dbintel_evidence::{Confirmation, GONE_HOURS, Gone, LockName, MEASURED_FROM_H
 use dbintel_model::finding::{Applied, FindingKind, FindingNews, FindingState, Outcome, TimeLost, Verdict};
 use dbintel_model::{ChangeKind, FindingEvent, FindingId, PlanChange, Text, Timestamp};
 
+use super::life::Kept;
 use super::report::category;
 use super::trial::Repaired;
 use super::{RegressionVerifier, stored};
@@ -53,7 +54,7 @@ impl RegressionVerifier {
     /// Whether the change that was noted last answers a finding.
     pub(super) fn answered(&mut self, not_before: Option<Timestamp>, now: Timestamp) {
         let Some(event) = self.events.iter().next_back().cloned() else { return };
-        let answers = |kept: &&super::life::Kept| {
+        let answers = |kept: &&Kept| {
             // What is set for another role reaches no session of this one.
             let reaches = event.role.is_none() || event.role == kept.finding.subject.role;
             // An analysis is no answer to a step without a change of plan: the server makes them all the time.
@@ -108,7 +109,27 @@ impl RegressionVerifier {
         for id in self.findings.expired(now) {
             self.end(id, now, |finding| finding.expire(now).ok());
         }
+        self.end_unfollowed(now);
         self.findings.iter().map(|kept| kept.finding.id).collect()
+    }
+
+    /// What was done about a finding is measured by the trial that follows it. One that has lost its trial is not measured any more, and would
+    /// keep the same from being told for good.
+    fn end_unfollowed(&mut self, now: Timestamp) {
+        let is_followed = |kept: &Kept| {
+            self.trials.get(kept.subject).is_some_and(|trial| trial.finding == Some(kept.finding.id))
+        };
+        let applied = self.findings.iter().filter(|kept| !is_followed(kept));
+        let applied = applied.filter(|kept| kept.finding.state == FindingState::Applied);
+        let lost: Vec<_> =
+            applied.filter_map(|kept| Some((kept.finding.id, kept.finding.applied.as_ref()?.at))).collect();
+        for (id, applied_at) in lost {
+            let span = (applied_at, self.server_clock.max(applied_at));
+            let sentence = "What followed the statement was lost before it was measured: what was kept of it was \
+                 damaged or incomplete, or there was no room for it any more (max_statements, max_trials).";
+            let outcome = unmeasured(now, span, sentence.into());
+            self.end(id, now, |finding| finding.measure(outcome).ok());
+        }
     }
 
     pub(super) fn follow(&mut self, id: FindingId, now: Timestamp) {
@@ -240,6 +261,21 @@ impl RegressionVerifier {
         let finding = kept.finding.clone();
         self.unstored.finding(id);
         self.pending.push(FindingEvent { news: FindingNews::Changed { from }, finding });
+    }
+}
+
+/// The outcome of what cannot be measured.
+pub(super) fn unmeasured(now: Timestamp, (from, to): (Timestamp, Timestamp), sentence: Text) -> Outcome {
+    Outcome {
+        verdict: Verdict::Inconclusive,
+        at: now,
+        measured_from: from,
+        measured_to: to,
+        ratio: None,
+        ratio_low: None,
+        ratio_high: None,
+        time_lost: None,
+        sentence,
     }
 }
 

@@ -150,6 +150,15 @@ impl<P: Packed> History<P> {
         self.blocks.drain(..old);
     }
 
+    /// Lets go of the blocks after this one. Says whether there were any.
+    pub(super) fn forget_after(&mut self, last: i64) -> bool {
+        let has_later = !self.blocks.is_empty() && self.last > last;
+        if has_later {
+            *self = self.part(|place| place <= last);
+        }
+        has_later
+    }
+
     /// The blocks with their places, the oldest first.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, Sums)> + Clone + '_ {
         self.blocks.iter().map(|block| (absolute(block.place(), self.last), block.sums()))

@@ -56,6 +56,7 @@ impl RegressionVerifier {
         let _ = finding.resolve(now);
         let finding = self.told(finding);
         self.findings.tell(kind, id, now);
+        self.findings.restore_ended(finding.id, now);
         self.unstored.closed(&finding);
     }
 }

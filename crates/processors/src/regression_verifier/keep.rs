@@ -366,6 +366,9 @@ impl RegressionVerifier {
             values.extend(document(&kept.finding).map(|document| (format!("finding/{id}"), document)));
             values.push((format!("follow/{id}"), stored::follow(kept.subject, kept.cause.as_ref())));
         }
+        // In the store they are among the findings.
+        let ended = self.findings.ended();
+        values.extend(ended.map(|ended| (format!("ended/{}", ended.id), stored::ended(ended.at))));
         values.push(("told".to_owned(), stored::told(self.findings.told())));
         values.push(("control".to_owned(), stored::control(self.controls.hours(), self.controls.shorts())));
         values.push(("events".to_owned(), stored::events(self.events.iter())));

@@ -16,7 +16,7 @@ use super::events::Event;
 pub const MAX_OPEN_FINDINGS: usize = 256;
 /// Subjects that are remembered as told.
 pub const MAX_TOLD: usize = 4_096;
-/// Findings that came to their end, which are remembered so that a decision that comes after it is counted.
+/// Findings that came to their end, which are remembered so that a decision that comes after it is counted, and none is opened with their id.
 pub const MAX_ENDED: usize = 1_024;
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -25,8 +25,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) struct Findings {
     open: BTreeMap<FindingId, Kept>,
     told: BTreeMap<(FindingKind, u64), Timestamp>,
-    /// Those that ended lately, the latest last. A process that begins knows of none.
-    ended: VecDeque<FindingId>,
+    /// Those that ended lately, the latest last.
+    ended: VecDeque<Ended>,
     ended_forgotten: u64,
     /// When findings were opened within the last hour.
     lately: VecDeque<Timestamp>,
@@ -34,6 +34,15 @@ pub(super) struct Findings {
     cool_down: Duration,
     expire_after: Duration,
     hour: Duration,
+}
+
+/// A finding that came to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) id: FindingId,
+    pub(super) at: Timestamp,
+    /// Whether a decision about it would be a late one: not where it is known already, nor in a process that began since.
+    awaits_decision: bool,
 }
 
 /// An open finding.
@@ -132,18 +141,43 @@ impl Findings {
     pub(super) fn close(&mut self, id: FindingId, now: Timestamp) -> Option<Kept> {
         let kept = self.open.remove(&id)?;
         self.tell(kept.finding.kind, kept.subject, now);
-        if self.ended.len() >= MAX_ENDED {
-            self.ended.pop_front();
-            self.ended_forgotten += 1;
-        }
-        self.ended.push_back(id);
+        self.note_ended(Ended { id, at: now, awaits_decision: true });
         Some(kept)
     }
 
-    /// Whether a finding ended lately; asked again, it is not remembered any more.
+    /// Remembers one that has ended, in the order of time.
+    fn note_ended(&mut self, ended: Ended) {
+        let place = self.ended.partition_point(|other| other.at <= ended.at);
+        self.ended.insert(place, ended);
+        if self.ended.len() > MAX_ENDED
+            && let Some(forgotten) = self.ended.pop_front()
+        {
+            self.ended_forgotten += u64::from(forgotten.awaits_decision);
+        }
+    }
+
+    /// Remembers one that has ended at once, or before this process began.
+    pub(super) fn restore_ended(&mut self, id: FindingId, at: Timestamp) {
+        self.note_ended(Ended { id, at, awaits_decision: false });
+    }
+
+    /// Those that ended lately.
+    pub(super) fn ended(&self) -> impl ExactSizeIterator<Item = &Ended> {
+        self.ended.iter()
+    }
+
+    /// The id under which this one can be opened: the same thing may have been told within its span, which the store takes for one.
+    pub(super) fn free_id(&self, mut id: FindingId) -> FindingId {
+        while self.open.contains_key(&id) || self.ended.iter().any(|ended| ended.id == id) {
+            id = id.again();
+        }
+        id
+    }
+
+    /// Whether a finding ended lately about which no decision is known; asked again, one is.
     pub(super) fn take_ended(&mut self, id: FindingId) -> bool {
-        let place = self.ended.iter().position(|ended| *ended == id);
-        place.and_then(|place| self.ended.remove(place)).is_some()
+        let ended = self.ended.iter_mut().find(|ended| ended.id == id);
+        ended.is_some_and(|ended| std::mem::take(&mut ended.awaits_decision))
     }
 
     /// Ended findings that found no room since this was asked last.
@@ -196,7 +230,7 @@ impl Findings {
         let open = self.open.values().map(|kept| size_of::<Kept>() + kept.finding.weight_bytes());
         open.sum::<usize>()
             + self.told.len() * size_of::<(FindingKind, u64, Timestamp)>()
-            + self.ended.capacity() * size_of::<FindingId>()
+            + self.ended.capacity() * size_of::<Ended>()
     }
 }
 

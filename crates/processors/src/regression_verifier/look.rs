@@ -15,6 +15,7 @@ use dbintel_model::{FindingId, Timestamp};
 use dbintel_pipeline::Output;
 
 use super::RegressionVerifier;
+use super::clock::Places;
 use super::control::Steady;
 use super::hours::SHORTS_REACH;
 use super::round::Candidate;
@@ -101,6 +102,22 @@ impl RegressionVerifier {
             follows: VecDeque::new(),
             candidates: Vec::new(),
         });
+    }
+
+    /// The server's clock was set back: looks go on from there. What is dated later than now was dated by a clock that was ahead, and would keep
+    /// what comes from being added.
+    pub(super) fn set_back(&mut self, at: Timestamp) {
+        let (closed, now) = (self.clock.closed(at), self.clock.places(at));
+        self.closed =
+            Places { hour: self.closed.hour.min(closed.hour), short: self.closed.short.min(closed.short) };
+        let ids: Vec<u64> = self.statements.iter().map(|of| of.id).collect();
+        for id in ids {
+            let Some(statement) = self.statements.get_mut(id) else { continue };
+            if statement.set_back(now) {
+                self.unstored.hours(statement);
+                self.unstored.short(statement);
+            }
+        }
     }
 
     /// Does the next part of the look, if there is one.

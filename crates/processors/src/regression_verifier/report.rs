@@ -145,7 +145,9 @@ pub(super) fn server_wide(place: Place<'_>, parts: &[Finding], began: Timestamp)
         (FindingKind::RegressionWithoutPlanChange, words)
     };
     let subject = Subject::of_server(place.server, place.node);
-    let id = Identity { kind, subject: &subject, plan: None }.at(began).id;
+    // Each hour is a subject of its own, also of the same day.
+    let hour = Subject { object: Some(began.to_string().into()), ..subject.clone() };
+    let id = Identity { kind, subject: &hour, plan: None }.at(began).id;
     let least = parts.iter().map(|part| part.category).min().unwrap_or(Category::Insufficient);
     // A change that many plans share is not the fault of one of them.
     let mut finding = Finding::new(id, kind, least.min(Category::Careful), subject, place.now);

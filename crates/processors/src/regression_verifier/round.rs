@@ -37,6 +37,16 @@ pub(super) struct Candidate {
     pub(super) hour: Option<i64>,
     /// When the plan before was last seen, where it changed.
     pub(super) old_last_seen: Option<Timestamp>,
+    /// What it is made of, where it is about the server.
+    pub(super) joined: Option<Joined>,
+}
+
+/// Regressions of one hour that are one finding.
+#[derive(Debug)]
+pub(super) struct Joined {
+    hour: i64,
+    /// The statements under trial.
+    parts: Vec<u64>,
 }
 
 impl RegressionVerifier {
@@ -93,6 +103,7 @@ impl RegressionVerifier {
             regression: verdict.numbers.log_step.map(|step| (step, verdict.numbers.work_ratio)),
             hour: Some(trial.hour),
             old_last_seen: trial.flip.as_ref().map(|flip| flip.old_last_seen),
+            joined: None,
         })
     }
 
@@ -132,8 +143,11 @@ impl RegressionVerifier {
     }
 
     fn open_finding(&mut self, candidate: Candidate, now: Timestamp) {
-        let Candidate { finding, subject, cause, regression, .. } = candidate;
+        let Candidate { finding, subject, cause, regression, joined, .. } = candidate;
         let finding = self.told(finding);
+        if let Some(joined) = joined {
+            self.merge(joined);
+        }
         if regression.is_some()
             && let Some(trial) = self.trials.get_mut(subject)
         {
@@ -144,9 +158,11 @@ impl RegressionVerifier {
         self.findings.open(Kept { finding, subject, cause }, now);
     }
 
-    /// Every finding is told by this and no other way, so that none lacks the mark of accelerated time. Gives it as it was told.
+    /// Every finding is told by this and no other way, so that none lacks the mark of accelerated time, and none has the id
+    /// of another one. Gives it as it was told.
     pub(super) fn told(&mut self, finding: Finding) -> Finding {
-        let finding = self.finished(finding);
+        let mut finding = self.finished(finding);
+        finding.id = self.findings.free_id(finding.id);
         self.telemetry.opened(&finding);
         self.pending.push(FindingEvent { news: FindingNews::Opened, finding: finding.clone() });
         finding
@@ -178,10 +194,7 @@ impl RegressionVerifier {
         let (mut single, mut joined): (Vec<Candidate>, BTreeMap<i64, Vec<Candidate>>) = Default::default();
         for candidate in candidates {
             match candidate.hour {
-                Some(hour) if self.server_wide.contains(&hour) => {
-                    self.telemetry.suppressed("merged");
-                    self.end_trial(candidate.subject, "merged");
-                }
+                Some(hour) if self.is_server_wide(hour, now) => self.merge_part(candidate.subject),
                 Some(hour) if is_one_of_many(hour) => {
                     joined.entry(hour).or_default().push(candidate);
                 }
@@ -203,19 +216,36 @@ impl RegressionVerifier {
         let place = Place { server: &target.server, node: node.as_deref(), now };
         let findings: Vec<Finding> = parts.iter().map(|part| part.finding.clone()).collect();
         let finding = report::server_wide(place, &findings, self.clock.hour_begins(hour));
-        for part in parts {
-            self.telemetry.suppressed("merged");
-            self.end_trial(part.subject, "merged");
-        }
-        if self.server_wide.len() >= SERVER_WIDE_REMEMBERED {
-            self.server_wide.pop_front();
-        }
-        self.server_wide.push_back(hour);
         let (cause, old_last_seen) =
             parts.first().map(|part| (part.cause.clone(), part.old_last_seen)).unwrap_or_default();
         // Each hour of this kind is a subject of its own.
         let subject = hour.cast_unsigned();
-        Some(Candidate { finding, subject, cause, regression: None, hour: None, old_last_seen })
+        let joined = Some(Joined { hour, parts: parts.iter().map(|part| part.subject).collect() });
+        Some(Candidate { finding, subject, cause, regression: None, hour: None, old_last_seen, joined })
+    }
+
+    /// Whether there is a finding about the server for this hour, or was before this process began.
+    fn is_server_wide(&self, hour: i64, now: Timestamp) -> bool {
+        let kinds = [FindingKind::PlanRegression, FindingKind::RegressionWithoutPlanChange];
+        let subject = hour.cast_unsigned();
+        self.server_wide.contains(&hour)
+            || kinds
+                .iter()
+                .any(|kind| self.findings.has(*kind, subject) || self.findings.is_told(*kind, subject, now))
+    }
+
+    /// A finding about the server is opened: only now its parts are no candidates of their own any more.
+    fn merge(&mut self, joined: Joined) {
+        joined.parts.into_iter().for_each(|part| self.merge_part(part));
+        if self.server_wide.len() >= SERVER_WIDE_REMEMBERED {
+            self.server_wide.pop_front();
+        }
+        self.server_wide.push_back(joined.hour);
+    }
+
+    fn merge_part(&mut self, statement: u64) {
+        self.telemetry.suppressed("merged");
+        self.end_trial(statement, "merged");
     }
 
     /// A plan that changed when the statistics of a table had become stale, or after an analysis that came too late: then they were before.

@@ -10,6 +10,7 @@ use super::changes::{ChangeTimes, GivenUp};
 use super::clock::Places;
 use super::cured::Cured;
 use super::hours::{HOURS_MAX, HOURS_REACH, History, Hour, Open, Packed, SHORTS_MAX, SHORTS_REACH, Short};
+use super::stored::day_of;
 use super::sums::Sums;
 use super::waits;
 
@@ -125,6 +126,22 @@ impl Statement {
     pub(super) fn close(&mut self, closed: Places) -> bool {
         close(&mut self.hours, &mut self.hour, closed.hour, (HOURS_MAX, HOURS_REACH));
         close(&mut self.shorts, &mut self.short, closed.short, (SHORTS_MAX, SHORTS_REACH))
+    }
+
+    /// Lets go of what is dated later than now. Says whether there was anything.
+    pub(super) fn set_back(&mut self, now: Places) -> bool {
+        let had = [self.hours.forget_after(now.hour), self.shorts.forget_after(now.short)];
+        let is_ahead = [(&mut self.hour, now.hour), (&mut self.short, now.short)].map(|(open, now)| {
+            let is_ahead = open.place > now;
+            if is_ahead {
+                *open = Open::default();
+            }
+            is_ahead
+        });
+        if self.stored_day > i64::MIN {
+            self.stored_day = self.stored_day.min(day_of(now.hour));
+        }
+        had.contains(&true) || is_ahead.contains(&true)
     }
 
     /// Adds the history of the same statement under another id.

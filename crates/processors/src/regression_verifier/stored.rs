@@ -9,6 +9,7 @@
 //! | `watch/<statement>` | what every interval adds to a trial |
 //! | `finding/<id>` | the finding as a JSON document |
 //! | `follow/<id>` | to whom the finding belongs and what may have caused it |
+//! | `ended/…` | when a finding came to its end; from one process to the next only |
 //! | `told` | subjects in their cool-down |
 //! | `control` | the control in hours |
 //! | `events` | what happened lately |
@@ -402,6 +403,17 @@ pub(super) fn follow(subject: u64, cause: Option<&Event>) -> Vec<u8> {
 pub(super) fn read_follow(bytes: &[u8]) -> Result<(u64, Option<Event>), Damaged> {
     let mut from = enter(bytes)?;
     Ok((from.u64()?, from.maybe(read_event)?))
+}
+
+/// When a finding came to its end. Only in what one process hands to the next; the store has these findings themselves.
+pub(super) fn ended(at: Timestamp) -> Vec<u8> {
+    let mut out = begin();
+    out.time(at);
+    out.0
+}
+
+pub(super) fn read_ended(bytes: &[u8]) -> Result<Timestamp, Damaged> {
+    enter(bytes)?.time()
 }
 
 pub(super) fn told(told: impl ExactSizeIterator<Item = (FindingKind, u64, Timestamp)>) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use dbintel_model::Finding;
+use dbintel_model::{Finding, FindingId};
 
 use super::events::Event;
 use super::life::Kept;
@@ -72,11 +72,17 @@ impl RegressionVerifier {
             }
             "finding" => {
                 let finding: Finding = serde_json::from_slice(value).map_err(|_| Damaged)?;
-                // One that has come to its end is in the store, and of no concern here.
-                if !finding.state.is_final() {
+                if finding.state.is_final() {
+                    // Of one that has come to its end only the id is of concern here.
+                    self.findings.restore_ended(finding.id, finding.updated_at);
+                } else {
                     let (subject, cause) = follows.remove(rest).ok_or(Damaged)?;
                     self.findings.restore(Kept { finding, subject, cause });
                 }
+            }
+            "ended" => {
+                let id: FindingId = rest.parse().map_err(|_| Damaged)?;
+                self.findings.restore_ended(id, stored::read_ended(value)?);
             }
             "told" => {
                 for (kind, subject, at) in stored::read_told(value)? {

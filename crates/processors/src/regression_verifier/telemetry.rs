@@ -26,6 +26,8 @@ pub(super) enum Ignored {
     Numbers,
     /// Its block is not kept any more.
     TooLate,
+    /// The server's clock went another way than ours.
+    Clock,
 }
 
 /// Counters of one verifier of one lane.
@@ -151,6 +153,7 @@ impl Ignored {
             Self::TooLong => "too_long",
             Self::Numbers => "numbers",
             Self::TooLate => "too_late",
+            Self::Clock => "clock",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod accelerated;
 mod bounds;
+mod clocks;
 mod decisions;
 mod killed;
 mod kinds;

@@ -4,10 +4,11 @@
 //! after a finding has ended is a change like any other: what it brings is told anew.
 
 use dbintel_model::Timestamp;
-use dbintel_model::finding::{Applied, FindingState, Outcome, Verdict};
+use dbintel_model::finding::{Applied, FindingState};
 
 use super::RegressionVerifier;
 use super::events::{Event, Events};
+use super::follow::unmeasured;
 use super::life::Kept;
 
 impl RegressionVerifier {
@@ -22,22 +23,9 @@ impl RegressionVerifier {
             kept.finding.rolled_back_at = Some(event.at);
             // Told apart from its end: the end is a step of its own.
             self.changed(id, FindingState::Applied);
-            let outcome = Outcome {
-                verdict: Verdict::Inconclusive,
-                at: now,
-                measured_from: applied_at,
-                measured_to: event.at,
-                ratio: None,
-                ratio_low: None,
-                ratio_high: None,
-                time_lost: None,
-                sentence: format!(
-                    "It was undone at {} ({}), before it was measured.",
-                    event.at,
-                    event.said()
-                )
-                .into(),
-            };
+            let sentence =
+                format!("It was undone at {} ({}), before it was measured.", event.at, event.said());
+            let outcome = unmeasured(now, (applied_at, event.at), sentence.into());
             self.end(id, now, |finding| finding.measure(outcome).ok());
         }
     }

@@ -4,7 +4,7 @@
 //! Once an hour every statement is looked at with a cheap question; only what stands out goes before the judge.
 
 use dbintel_evidence::Category;
-use dbintel_evidence::unprompted::{Hour, Slow, is_slow_no_longer, slow, step};
+use dbintel_evidence::unprompted::{Hour, Slow, has_stopped, is_slow_no_longer, slow, step};
 use dbintel_model::finding::{Evidence, FindingKind, Source};
 use dbintel_model::{Finding, Timestamp};
 
@@ -105,9 +105,9 @@ impl RegressionVerifier {
         }
         let limit_ms = settings.slow_statement.get().as_secs_f64() * 1e3;
         let lost_min = self.court.thresholds().lost_ms_per_day_min;
-        let (per_day, mut hours) = (hours.per_day, Vec::new());
+        let (per_day, closed, mut hours) = (hours.per_day, hours.closed, Vec::new());
         list(statement, &mut hours);
-        if let Some(found) = slow(&hours, per_day, limit_ms, lost_min) {
+        if let Some(found) = slow(&hours, per_day, closed, limit_ms, lost_min) {
             candidates.push(Candidate::of(slow_finding(statement, place, began, &found, limit_ms), id));
         }
     }
@@ -121,8 +121,13 @@ impl RegressionVerifier {
     pub(super) fn is_no_longer_slow(&self, id: u64) -> bool {
         let limit_ms = self.config.settings().slow_statement.get().as_secs_f64() * 1e3;
         let Some(statement) = self.statements.get(id) else { return true };
-        let per_day = self.clock.hours().blocks_per_day();
-        let recent = statement.hours.iter().filter(|(place, _)| *place >= self.closed.hour - per_day);
+        let (per_day, closed) = (self.clock.hours().blocks_per_day(), self.closed.hour);
+        // One that began within the day does not know whether it ran before.
+        let is_known = closed.saturating_sub(per_day) >= self.known_since;
+        if is_known && statement.hours.span().is_none_or(|(_, latest)| has_stopped(latest, per_day, closed)) {
+            return true;
+        }
+        let recent = statement.hours.iter().filter(|(place, _)| *place >= closed - per_day);
         let recent = recent.map(|(place, sums)| hour(place, &sums));
         statement.plans.changed_at.is_some() || is_slow_no_longer(recent, limit_ms)
     }
@@ -131,7 +136,15 @@ impl RegressionVerifier {
 impl Candidate {
     /// One that is no regression.
     pub(super) fn of(finding: Finding, subject: u64) -> Self {
-        Self { finding, subject, cause: None, regression: None, hour: None, old_last_seen: None }
+        Self {
+            finding,
+            subject,
+            cause: None,
+            regression: None,
+            hour: None,
+            old_last_seen: None,
+            joined: None,
+        }
     }
 }
 

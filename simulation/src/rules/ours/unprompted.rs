@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use dbintel_evidence::unprompted::{Hour, is_slow_no_longer, slow, step};
+use dbintel_evidence::unprompted::{Hour, has_stopped, is_slow_no_longer, slow, step};
 use dbintel_evidence::{Block, Case, ControlPoint, GONE_HOURS, Gone, Judge, Verdict, gone};
 
 use super::{Arms, until};
@@ -162,12 +162,13 @@ impl Watch {
         let hours = self.hours.get(kept).unwrap_or_default();
         if self.slow.open {
             let recent = hours.iter().filter(|hour| hour.place >= now - PER_DAY).copied();
-            if is_slow_no_longer(recent, SLOW_MS) {
+            let is_gone = hours.last().is_none_or(|latest| has_stopped(latest.place, PER_DAY, now));
+            if is_gone || is_slow_no_longer(recent, SLOW_MS) {
                 self.slow = Told { open: false, at: Some(now) };
             }
         } else if self.trial.is_none()
             && is_told_no_longer(self.slow.at, now)
-            && slow(hours, PER_DAY, SLOW_MS, 0.0).is_some()
+            && slow(hours, PER_DAY, now, SLOW_MS, 0.0).is_some()
         {
             self.slow = Told { open: true, at: Some(now) };
         }

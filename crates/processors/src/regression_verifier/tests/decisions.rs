@@ -1,7 +1,7 @@
 //! What persons decide reaches the findings, once, and survives what happens to the processor.
 
 use dbintel_model::finding::{Decision, DecisionAction, FindingKind, FindingNews, FindingState};
-use dbintel_model::{FindingId, Record};
+use dbintel_model::{FindingId, Record, Timestamp};
 use dbintel_pipeline::{Command, Context, FindingDecision, Output, Processor as _};
 
 use super::super::MAX_ENDED;
@@ -100,6 +100,24 @@ fn what_is_rejected_ends_and_is_not_repeated_within_its_period() {
     assert_eq!((world.decisions("reject", "taken"), world.decisions("reject", "late")), (1.0, 0.0));
 }
 
+/// All decisions are told again at a start, those about a former finding with this id too.
+#[test]
+fn what_was_decided_before_a_finding_was_there_is_not_about_it() {
+    let (mut world, id) = World::with_a_finding();
+    let opened_at = world.found[0].finding.opened_at;
+    let decided = |seconds_before: u64| {
+        let at = Timestamp::from_nanos(opened_at.as_nanos() - seconds_before * 1_000_000_000);
+        let decision = Decision::try_new(DecisionAction::Reject, "anna", at, Some("tonight")).unwrap();
+        FindingDecision { finding: id, decision }
+    };
+    world.hear(&[decided(86_400), decided(3_601)]);
+    assert_eq!(world.verifier.findings.get(id).unwrap().finding.state, FindingState::Open);
+    assert_eq!((world.decisions("reject", "taken"), world.decisions("reject", "late")), (0.0, 0.0));
+    // A clock that is somewhat behind.
+    world.hear(&[decided(3_000)]);
+    assert_eq!(world.told().last().unwrap(), "plan_regression rejected careful");
+}
+
 /// The regression is still there: what holds it back is that it was told, as with any other end.
 #[test]
 fn the_same_that_happens_again_after_a_rejection_waits_for_the_cool_down() {
@@ -163,7 +181,7 @@ fn ended_findings_are_remembered_up_to_a_bound() {
         port: 5432,
         resource: Vec::new(),
     };
-    let at = dbintel_model::Timestamp::from_nanos(1_795_236_205_000_000_000);
+    let at = Timestamp::from_nanos(1_795_236_205_000_000_000);
     let caps = crate::regression_verifier::CapSettings { per_run: 9_999, per_object: 9_999, per_hour: 9_999 };
     let mut findings = Findings::new(caps, Duration::from_secs(60), Duration::from_secs(60), 1.0);
     let more = 10_u64;

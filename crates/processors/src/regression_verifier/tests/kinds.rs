@@ -1,6 +1,6 @@
 //! What is found without a change of plan.
 
-use dbintel_model::finding::{Category, FindingKind};
+use dbintel_model::finding::{Category, FindingKind, FindingNews};
 use dbintel_model::{ChangeKind, PlanRung};
 
 use super::world::{Behaviour, World};
@@ -100,6 +100,74 @@ fn many_steps_at_once_are_one_finding_about_the_server() {
     of_many(|world, statement| world.flip(statement, 5.0, 5.0, &[]), FindingKind::PlanRegression);
 }
 
+/// A cap holds back the finding about the server, and nothing of what it is made of is lost.
+#[test]
+fn a_finding_about_the_server_that_is_held_back_stays_a_candidate() {
+    let mut world = World::after_a_week("{caps: {per_run: 1, per_hour: 1}}");
+    // So seldom that it is found half an hour after it could be: in the hour of its cap are the others.
+    world.statements[20].calls_per_hour = 80.0;
+    world.flip(20, 20.0, 20.0, &[]);
+    (0..6).for_each(|_| world.interval());
+    for statement in 0..12 {
+        world.flip(statement, 5.0, 5.0, &[]);
+    }
+    let held_back = |world: &World| {
+        world.count("regression_verifier_findings_suppressed_total", &[("reason", "per_hour")]) > 0.0
+    };
+    for _ in 0..36 {
+        if !held_back(&world) {
+            world.interval();
+        }
+    }
+    assert!(held_back(&world), "{:?}", world.told());
+    assert_eq!(world.opened(), ["plan_regression careful"]);
+    assert_eq!((world.found[0].finding.subject.query_id, world.verifier.trials.len()), (Some(20), 13));
+    world.hours(3);
+    assert_eq!(world.opened(), ["plan_regression careful"; 2], "{:?}", world.told());
+    let of_server = &world.of_kind(FindingKind::PlanRegression).last().unwrap().finding;
+    assert!(of_server.summary.contains(" statements got slower "), "{}", of_server.summary);
+    let merged = world.count("regression_verifier_findings_suppressed_total", &[("reason", "merged")]);
+    assert_eq!((merged, world.verifier.trials.len()), (12.0, 1));
+}
+
+/// Who begins anew knows of the finding about the server, and does not tell its latest parts again.
+#[test]
+fn parts_that_are_found_after_a_restart_belong_to_the_finding_about_the_server() {
+    let mut world = World::after_a_week("{}");
+    for statement in 0..12 {
+        let factor = if statement < 6 { 5.0 } else { 1.9 };
+        world.flip(statement, factor, factor, &[]);
+    }
+    for _ in 0..36 {
+        if world.found.is_empty() {
+            world.interval();
+        }
+    }
+    let left = world.verifier.trials.len();
+    assert!(left >= 3, "{left}");
+    world.interval();
+    world.kill();
+    world.hours(60);
+    assert_eq!(world.opened(), ["plan_regression careful"], "{:?}", world.told());
+    assert_eq!(world.verifier.trials.len(), 0);
+}
+
+/// Two migrations of one day: the second finding about the server is not the first one again.
+#[test]
+fn two_hours_of_a_day_are_two_findings_about_the_server() {
+    let mut world = World::after_a_week("{}");
+    for first in [0, 12] {
+        (first..first + 12).for_each(|statement| world.flip(statement, 5.0, 5.0, &[]));
+        world.hours(4);
+    }
+    assert_eq!(world.opened(), ["plan_regression careful"; 2], "{:?}", world.told());
+    let opened = world.found.iter().filter(|event| event.news == FindingNews::Opened);
+    let ids: Vec<_> = opened.map(|event| event.finding.id).collect();
+    assert_eq!(world.verifier.findings.iter().len(), 2);
+    // Nor the first one told again: a collector that saw only the second gives it the same id.
+    assert_ne!(ids[1], ids[0].again());
+}
+
 #[test]
 fn a_step_of_time_alone_is_none() {
     let mut world = World::after_a_week("{}");
@@ -118,6 +186,35 @@ fn a_statement_that_is_slow_with_its_only_plan_is_told_until_it_is_not() {
     world.statements[7].ms = 30.0;
     world.hours(30);
     assert_eq!(world.told()[1], "slow_single_plan resolved careful");
+}
+
+/// Its slow hours are kept for a week, and are no news.
+#[test]
+fn a_slow_statement_that_stops_is_resolved_and_not_told_again() {
+    let mut world = super::world::world("{}");
+    world.statements.truncate(8);
+    world.statements[7].ms = 3_000.0;
+    world.hours(8 * 24);
+    world.statements.truncate(7);
+    world.hours(30);
+    let told = ["slow_single_plan open careful", "slow_single_plan resolved careful"];
+    assert_eq!(world.told(), told);
+    world.hours(400);
+    assert_eq!(world.told(), told);
+}
+
+/// Nobody was there to see whether it ran.
+#[test]
+fn a_slow_statement_is_not_resolved_because_the_collector_was_away() {
+    let mut world = super::world::world("{}");
+    world.statements.truncate(8);
+    world.statements[7].ms = 3_000.0;
+    world.hours(8 * 24);
+    world.interval();
+    world.kill();
+    world.away(40);
+    world.hours(30);
+    assert_eq!(world.told(), ["slow_single_plan open careful"]);
 }
 
 /// What is told of a statement whose plan is another in each of eight hours, and steady for three days then.

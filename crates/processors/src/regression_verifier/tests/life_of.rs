@@ -48,6 +48,30 @@ fn what_is_done_about_it_is_noticed_and_measured() {
     }
 }
 
+/// The trial is lost, as where its value is damaged: nothing can measure what was done, and the finding does not stay for good.
+#[test]
+fn what_nothing_follows_any_more_is_inconclusive_and_can_be_told_again() {
+    let mut world = regressed("{}");
+    world.index("created");
+    world.statements[7].ms /= 5.0;
+    world.statements[7].blocks /= 5.0;
+    world.interval();
+    assert!(world.told().last().unwrap().contains("applied"), "{:?}", world.told());
+    world.finish();
+    world.store.retain(|key, _| !key.contains("/trial/") && !key.contains("/watch/"));
+    world.kill();
+    world.hours(80);
+    let last = &world.found.last().unwrap().finding;
+    let outcome = last.outcome.as_ref().unwrap();
+    assert_eq!((last.state.as_str(), outcome.verdict), ("inconclusive", Verdict::Inconclusive));
+    assert!(outcome.sentence.starts_with("What followed the statement was lost"), "{}", outcome.sentence);
+    assert!(outcome.measured_from < outcome.measured_to && outcome.ratio.is_none());
+    world.index("dropped");
+    world.flip(7, 25.0, 25.0, &[DROPPED]);
+    world.hours(20);
+    assert_eq!(world.opened(), ["plan_regression careful"; 2], "{:?}", world.told());
+}
+
 /// Nothing is known of the time before, as where what was kept is damaged: it is faster, and nobody knows whether it is as fast as it was.
 #[test]
 fn a_repair_of_what_has_no_known_past_is_not_confirmed() {
@@ -87,6 +111,42 @@ fn a_regression_that_was_repaired_and_comes_back_is_told_again() {
         assert_eq!(opened, ["plan_regression careful", "plan_regression careful"], "{:?}", world.told());
         let ids: Vec<_> = world.of_kind(FindingKind::PlanRegression).iter().map(|it| it.finding.id).collect();
         assert_ne!(ids.first(), ids.last());
+    }
+}
+
+/// Gone, and back within half a day with the same plan: it is told again after the cool-down. What began is in the same span of its identity for
+/// some of the statements, and the finding is another one all the same.
+#[test]
+fn what_comes_back_within_a_day_is_another_finding() {
+    let replaces: [Option<fn(&mut World)>; 3] = [None, Some(World::kill), Some(World::hand_over)];
+    for replace in replaces {
+        let mut world = World::after_a_week("{caps: {per_run: 100, per_object: 100, per_hour: 100}}");
+        let statements = 3..12_usize;
+        let change = |world: &mut World, factor: f64| {
+            for statement in statements.clone() {
+                let usual = 100 + statement as u128;
+                world.flip_to(statement, if factor > 1.0 { usual + 1_000 } else { usual }, &[]);
+                world.statements[statement].ms *= factor;
+                world.statements[statement].blocks *= factor;
+            }
+        };
+        change(&mut world, 5.0);
+        world.hours(4);
+        change(&mut world, 0.2);
+        world.hours(9);
+        let ended = world.found.iter().filter(|event| event.finding.state.is_final());
+        assert_eq!(ended.count(), statements.len(), "{:?}", world.told());
+        // A step as large as the one before would be nothing new.
+        change(&mut world, 25.0);
+        if let Some(replace) = replace {
+            world.interval();
+            replace(&mut world);
+        }
+        world.hours(40);
+        let opened = world.found.iter().filter(|event| event.news == FindingNews::Opened);
+        let ids: Vec<_> = opened.map(|event| event.finding.id).collect();
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!((ids.len(), distinct.len()), (18, 18), "{:?}", world.told());
     }
 }
 

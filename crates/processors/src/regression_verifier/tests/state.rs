@@ -122,11 +122,11 @@ proptest! {
 
     #[test]
     fn any_bytes_are_taken_over_or_refused(
-        kind in 0..10_usize, id in any::<u64>(), bytes in prop::collection::vec(any::<u8>(), 0..400), cut in 0..400_usize,
+        kind in 0..11_usize, id in any::<u64>(), bytes in prop::collection::vec(any::<u8>(), 0..400), cut in 0..400_usize,
     ) {
         let mut world = world("{}");
         world.interval();
-        let kind = ["about", "day", "short", "trial", "finding", "follow", "told", "control", "events", "watch"][kind];
+        let kind = ["about", "day", "short", "trial", "finding", "follow", "told", "control", "events", "watch", "ended"][kind];
         let key = format!("{kind}/{id:016x}/00020000");
         let with_layout = [&[1][..], &bytes].concat();
         world.verifier.take_over(&[(key.as_str(), &bytes), (key.as_str(), &with_layout)]);

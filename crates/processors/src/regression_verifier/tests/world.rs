@@ -59,6 +59,10 @@ pub(super) struct World {
     pub(super) store: BTreeMap<String, Vec<u8>>,
     /// What was given to it and is not written yet.
     pub(super) given: Vec<StateChange>,
+    /// Seconds by which the server's clock is ahead of ours.
+    pub(super) ahead: i64,
+    /// When it was read last, where it was wrong then.
+    read_at: Option<Timestamp>,
     settings: RegressionVerifierSettings,
 }
 
@@ -87,6 +91,8 @@ pub(super) fn world(yaml: &str) -> World {
         ticks: TICKS,
         store: BTreeMap::new(),
         given: Vec::new(),
+        ahead: 0,
+        read_at: None,
         settings,
     }
 }
@@ -169,6 +175,12 @@ impl World {
         self.clock.now()
     }
 
+    /// What the server's clock says.
+    fn server_now(&self) -> Timestamp {
+        let now = self.now().as_nanos();
+        Timestamp::from_nanos(now.saturating_add_signed(self.ahead.saturating_mul(1_000_000_000)))
+    }
+
     /// Lets hours of simulated time pass.
     pub(super) fn hours(&mut self, hours: usize) {
         for _ in 0..hours * 60 / MINUTES as usize {
@@ -185,7 +197,10 @@ impl World {
     pub(super) fn interval(&mut self) {
         let start = self.now();
         self.clock.advance(self.step);
-        let interval = Interval { start, end: self.now() };
+        // As the receiver has it after a clock that was set back: nothing ends before it begins.
+        let end = self.server_now();
+        let interval = Interval { start: self.read_at.unwrap_or(start).min(end), end };
+        self.read_at = (self.ahead != 0).then_some(end);
         let hours = self.step.as_secs_f64() * self.settings.acceleration / 3_600.0;
         let day = start.since(START).as_secs_f64() * self.settings.acceleration / 86_400.0;
         // More work in the afternoon, and somewhat slower then.
@@ -263,7 +278,7 @@ impl World {
             target: Arc::new(Target::server(Arc::new(server))),
             node: Some(Arc::new(node())),
             observed_at: now,
-            server_clock: Some(now),
+            server_clock: Some(self.server_now()),
             records,
         };
         let mut batches = self.run(|verifier, cx, out| {
@@ -343,7 +358,7 @@ impl World {
     }
 
     pub(super) fn flip_to(&mut self, statement: usize, new: u128, causes: &[(&'static str, &str)]) {
-        let last = Timestamp::from_nanos(self.now().as_nanos() - 60_000_000_000);
+        let last = Timestamp::from_nanos(self.server_now().as_nanos() - 60_000_000_000);
         self.flip_since(statement, new, last, causes);
     }
 
@@ -355,7 +370,7 @@ impl World {
         last: Timestamp,
         causes: &[(&'static str, &str)],
     ) {
-        let now = self.now();
+        let now = self.server_now();
         let old = std::mem::replace(&mut self.statements[statement].plan, new);
         let cause = |(kind, said): &(&'static str, &str)| PlanCause {
             kind: Text::Static(kind),
