@@ -379,7 +379,9 @@ async fn the_doctor_knows_the_state_of_the_function() {
     check(&older, Some("not the one of this version")).await;
     check(&drop_script("dbintel"), Some("is not there")).await;
     // The same bodies for arguments of somebody's own type: to call them would cast to it.
-    cluster.execute("postgres", "CREATE SCHEMA dbintel; CREATE TYPE dbintel.statement_text AS ENUM ('a')").await;
+    cluster
+        .execute("postgres", "CREATE SCHEMA dbintel; CREATE TYPE dbintel.statement_text AS ENUM ('a')")
+        .await;
     let forged = create_script("dbintel")
         .replace("(statement text,", "(statement dbintel.statement_text,")
         .replace("(text, integer", "(dbintel.statement_text, integer");
