@@ -220,7 +220,7 @@ fn breaker_settings(text: &mut String) {
         (
             "`max_timeout`",
             "three times the receiver's `timeout`".into(),
-            "the longest `statement_timeout` of ours, 60s at most",
+            "the longest `statement_timeout` of ours, at least the receiver's `timeout`, 60s at most",
         ),
         (
             "`max_backoff`",

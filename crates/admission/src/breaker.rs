@@ -162,6 +162,8 @@ pub struct Breaker {
     next_probe: Monotonic,
     /// The step of the wait, of this or the last opening.
     step: u32,
+    /// Whose steps these are, and the longest that the wait could be.
+    stepped: Option<(FailureClass, Duration)>,
     last_closed: Option<Monotonic>,
     successes: u32,
     probes: u64,
@@ -227,6 +229,7 @@ impl Breaker {
             first_opened: None,
             next_probe: now,
             step: 0,
+            stepped: None,
             last_closed: None,
             successes: 0,
             probes: 0,
@@ -314,8 +317,10 @@ impl Breaker {
     pub fn force_open(&mut self, now: Monotonic, reason: Text, until: Monotonic) -> Option<Transition> {
         self.forced = Some(Forced { state: State::Open, until, reason });
         if self.state == State::Open {
-            // An order does not shorten the wait of a breaker that had opened by itself.
-            self.next_probe = if self.class.is_some() { self.next_probe.max(until) } else { until };
+            // The wait of a breaker that had opened by itself is neither shorter nor longer for it: the order is asked first.
+            if self.class.is_none() {
+                self.next_probe = until;
+            }
             return None;
         }
         self.next_probe = until;
@@ -380,6 +385,12 @@ impl Breaker {
         }
     }
 
+    /// Whether a person's order is in force.
+    #[must_use]
+    pub fn is_forced(&self, now: Monotonic) -> bool {
+        self.forced_at(now).is_some()
+    }
+
     fn forced_at(&self, now: Monotonic) -> Option<&Forced> {
         self.forced.as_ref().filter(|forced| now < forced.until)
     }
@@ -427,11 +438,14 @@ impl Breaker {
 
     fn open(&mut self, now: Monotonic, rule: ClassRule, random: &mut fastrand::Rng) -> Transition {
         let relapse = self.last_closed.is_some_and(|closed| now.since(closed) < self.config.relapse_window);
-        self.step = match self.state {
-            State::HalfOpen => self.step.saturating_add(1),
-            State::Closed | State::Open if relapse => self.step,
-            State::Closed | State::Open => 0,
+        self.step = match (self.state, self.stepped) {
+            (State::HalfOpen, Some((class, _))) if class == rule.class => self.step.saturating_add(1),
+            (State::HalfOpen, Some((_, longest))) => step_of(&rule, longest.saturating_mul(2)),
+            (State::Closed | State::Open, Some((class, _))) if relapse && class == rule.class => self.step,
+            (State::Closed | State::Open, Some((_, longest))) if relapse => step_of(&rule, longest),
+            _ => 0,
         };
+        self.stepped = Some((rule.class, backoff::bounds(rule.base, rule.max, self.step).1));
         let wait = backoff::wait(rule.base, rule.max, self.step, random);
         self.next_probe = now.plus(wait);
         self.class = Some(rule.class);
@@ -464,6 +478,13 @@ impl Breaker {
         self.outstanding = None;
         transition
     }
+}
+
+/// The first step of a class whose wait can be as long as this, where another class had waited so long.
+fn step_of(rule: &ClassRule, wait: Duration) -> u32 {
+    let wait = wait.min(rule.max);
+    let is_enough = |step: &u32| backoff::bounds(rule.base, rule.max, *step).1 >= wait;
+    (0..u32::BITS).find(is_enough).unwrap_or(u32::BITS)
 }
 
 #[cfg(test)]

@@ -219,7 +219,8 @@ impl FailureClass {
                 1,
                 60,
                 1_800,
-                "one log-in as the probe, rarely, so that no account is locked; check username and password",
+                "one log-in as the probe, rarely, so that no account is locked; check username and password. Where pg_hba.conf refuses one \
+                 database alone (28000), only that database's breaker opens",
             ),
             Self::TooManyConnections => (
                 Server,

@@ -242,9 +242,16 @@ impl ServerTree {
         longest.unwrap_or_else(|| self.config.timeout.base.min(self.config.timeout.max))
     }
 
-    /// Forgets every database but these: the ones that exist.
-    pub fn retain_databases(&mut self, exists: impl Fn(&str) -> bool) {
-        self.databases.retain(|name, _| exists(name));
+    /// Forgets every database but these: the ones that exist. One that a person holds is kept until that is over, since a migration may
+    /// take it out of the list for a while.
+    pub fn retain_databases(&mut self, now: Monotonic, exists: impl Fn(&str) -> bool) {
+        self.databases.retain(|name, node| exists(name) || node.is_forced(now));
+    }
+
+    /// Whether anything is remembered of this database.
+    #[must_use]
+    pub fn knows(&self, database: &str) -> bool {
+        self.databases.contains_key(database)
     }
 
     /// The settings.

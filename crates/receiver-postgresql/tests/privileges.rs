@@ -184,7 +184,7 @@ async fn databases_that_are_named_and_not_there_are_told() {
 async fn databases_that_refuse_us_are_told_with_what_to_run() {
     let rejected = "host rejected dbintel 127.0.0.1/32 reject";
     let cluster = cluster(Major::V16, Options::new().access(rejected)).await;
-    for database in ["closed", "rejected"] {
+    for database in ["closed", "rejected", "zebra"] {
         cluster.create_database(database).await;
     }
     cluster.execute("postgres", "REVOKE CONNECT ON DATABASE closed FROM PUBLIC").await;
@@ -196,6 +196,8 @@ async fn databases_that_refuse_us_are_told_with_what_to_run() {
     assert_eq!(gap.database.as_deref(), Some("rejected"));
     assert!(gap.detail.contains("pg_hba.conf"), "{}", gap.detail);
     watched.still_delivers("postgresql.rows", &ORDERS).await;
+    // The next one in the order is visited all the same.
+    watched.still_delivers("postgresql.table.count", &[("db.namespace", "zebra")]).await;
     cluster.execute("postgres", "GRANT CONNECT ON DATABASE closed TO dbintel").await;
     watched.still_delivers("postgresql.table.count", &[("db.namespace", "closed")]).await;
     watched.until_not_missing("closed: database").await;

@@ -127,6 +127,42 @@ fn a_relapse_keeps_its_wait_and_a_long_health_forgets_it() {
     assert!(wait(breaker.trip(at(1_000), rule(), &mut random)) <= rule().base);
 }
 
+/// The steps of one class are not those of another, whose waits begin where the others had come to.
+#[test]
+fn the_wait_goes_on_where_another_class_had_come_to() {
+    let (lost, full) = (FailureClass::ConnectionLost.rule(), FailureClass::TooManyConnections.rule());
+    let mut breaker = Breaker::new(BreakerConfig::default(), at(0));
+    let mut now = at(0);
+    fail(&mut breaker, now, lost);
+    for _ in 0..7 {
+        let transition = fail(&mut breaker, now, lost).unwrap();
+        now = now.plus(transition.wait.unwrap());
+    }
+    let wait = fail(&mut breaker, now, full).unwrap().wait.unwrap();
+    assert!((120 * SECOND..=240 * SECOND).contains(&wait), "after up to 120 s: {wait:?}");
+    now = now.plus(wait);
+    let wait = fail(&mut breaker, now, full).unwrap().wait.unwrap();
+    assert!((240 * SECOND..=480 * SECOND).contains(&wait), "{wait:?}");
+    // Closed for a moment, and opened by the first one again.
+    now = now.plus(wait);
+    succeed(&mut breaker, now);
+    succeed(&mut breaker, now);
+    fail(&mut breaker, now, lost);
+    let wait = fail(&mut breaker, now, lost).unwrap().wait.unwrap();
+    assert!((60 * SECOND..=120 * SECOND).contains(&wait), "its longest: {wait:?}");
+}
+
+/// A person may end sooner what he began.
+#[test]
+fn an_order_that_is_shortened_ends_at_its_new_end() {
+    let mut breaker = opened(at(0));
+    for until in [10_000, 300] {
+        breaker.force_open(at(10), "work".into(), at(until));
+    }
+    assert!(breaker.check(at(299), Probe::Cheapest).is_err());
+    assert_eq!(breaker.check(at(300), Probe::Cheapest), Ok(true));
+}
+
 #[test]
 fn orders_end_by_themselves() {
     let mut breaker = Breaker::new(BreakerConfig::default(), at(0));

@@ -63,6 +63,11 @@ pub(super) struct Taken {
 // === impl Node ===
 
 impl Node {
+    /// Whether a person's order about it, or about one of its queries, is in force.
+    pub(super) fn is_forced(&self, now: Monotonic) -> bool {
+        self.breaker.is_forced(now) || self.features.values().any(|feature| feature.breaker.is_forced(now))
+    }
+
     pub(super) fn new(config: &TreeConfig, limits: &Limits, now: Monotonic, incarnation: u64) -> Self {
         let aimd = Aimd::new(config.aimd.clone(), now, limits.statements_per_second);
         let plans = config.aimd.in_parts_of(limits.plans_per_minute);

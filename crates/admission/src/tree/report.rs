@@ -43,7 +43,7 @@ impl ServerTree {
         random: &mut fastrand::Rng,
     ) -> Vec<NodeTransition> {
         let Some(grant) = self.grants.remove(&id) else { return Vec::new() };
-        let mut verdicts = Verdicts::of(&self.config, grant.purpose, outcome, grant.taken.probes_database);
+        let mut verdicts = Verdicts::of(&self.config, &grant, outcome);
         let mut transitions = Vec::new();
         let mut add = |level, transition: Option<_>| {
             let with =
@@ -164,8 +164,9 @@ impl ServerTree {
 // === impl Verdicts ===
 
 impl Verdicts {
-    fn of(config: &TreeConfig, purpose: Purpose, outcome: &Outcome, probes_database: bool) -> Self {
+    fn of(config: &TreeConfig, grant: &Outstanding, outcome: &Outcome) -> Self {
         use Verdict::{Failure, Nothing, Success};
+        let (purpose, probes_database) = (grant.purpose, grant.taken.probes_database);
         let slow = outcome.database.unwrap_or(outcome.wall) > config.slow_threshold;
         let class = match &outcome.error {
             Some(error) => FailureClass::of(purpose, error),
@@ -183,7 +184,8 @@ impl Verdicts {
             return Self { server: Nothing, database: Nothing, feature: Nothing, rate: None };
         };
         let rule = config.rule(class);
-        match rule.level {
+        let is_of_database = outcome.error.as_ref().is_some_and(|error| lets_nobody_in(grant, error));
+        match if is_of_database { Level::Database } else { rule.level } {
             Level::Process | Level::Server => {
                 Self { server: Failure(rule), database: Nothing, feature: Nothing, rate: Some(Signal::Bad) }
             }
@@ -199,6 +201,13 @@ impl Verdicts {
             Level::Feature => Self { server: Success, database: Success, feature: Failure(rule), rate: None },
         }
     }
+}
+
+/// Whether the rules of access of one database refuse us, which says nothing of the others. A wrong password is none of these.
+fn lets_nobody_in(grant: &Outstanding, error: &StatementError) -> bool {
+    const NO_RULE_FOR_US: &str = "28000";
+    let is_refused = matches!(error, StatementError::Sqlstate(code) if code.as_str() == NO_RULE_FOR_US);
+    is_refused && grant.purpose == Purpose::Connect && grant.database.is_some()
 }
 
 /// What the statement cost, and who says so. One that was abandoned, or did not answer in time, ran at least since it was

@@ -311,6 +311,43 @@ fn orders_reach_what_was_never_asked_for_and_end_by_themselves() {
     assert!(admit(&mut tree, at(60), &request("a", "sizes")).unwrap().probe);
 }
 
+/// A migration may rename the database, or keep everybody out, for a while.
+#[test]
+fn a_hold_outlives_its_database_and_ends_with_its_time() {
+    let feature = Scope::Feature(Some("b".into()), "sizes".into());
+    for (scope, database) in [(Scope::Database(Some("a".into())), "a"), (feature, "b")] {
+        let mut tree = tree();
+        let held = Override::Open { reason: "migration".into(), until: at(60) };
+        tree.order(at(0), &scope, held).unwrap();
+        tree.retain_databases(at(1), |_| false);
+        assert!(tree.knows(database));
+        let denial = admit(&mut tree, at(10), &request(database, "sizes")).unwrap_err();
+        assert!(denial.reason.ends_with("by order: migration"), "{}", denial.reason);
+        tree.retain_databases(at(60), |_| false);
+        assert!(!tree.knows(database));
+    }
+}
+
+/// Of databases that pg_hba.conf does not let us into, the others know nothing. A wrong password is wrong everywhere.
+#[test]
+fn a_database_that_refuses_us_alone_opens_only_its_own_breaker() {
+    let connect =
+        |database| Request { database, feature: "connect", purpose: Purpose::Connect, cheapest: true };
+    let opened = |database, code| {
+        let mut tree = tree();
+        let transitions = run(&mut tree, at(0), &connect(database), &sqlstate(code));
+        let levels: Vec<_> = transitions.iter().map(|transition| transition.level).collect();
+        (levels.contains(&Level::Server), admit(&mut tree, at(1), &request("app", "x")).is_ok())
+    };
+    assert_eq!(opened(Some("rejected"), "28000"), (false, true));
+    assert_eq!(opened(Some("rejected"), "28P01"), (true, false));
+    assert_eq!(opened(None, "28000"), (true, false));
+    let mut tree = tree();
+    run(&mut tree, at(0), &connect(Some("rejected")), &sqlstate("28000"));
+    let denial = admit(&mut tree, at(1), &connect(Some("rejected"))).unwrap_err();
+    assert_eq!((denial.level, denial.class), (Level::Database, Some(FailureClass::AuthenticationFailed)));
+}
+
 #[test]
 fn a_lost_grant_is_written_off_at_its_timeout_and_its_report_is_harmless() {
     let mut tree = tree();
@@ -329,7 +366,7 @@ fn a_lost_grant_is_written_off_at_its_timeout_and_its_report_is_harmless() {
 fn a_report_for_a_database_that_is_gone_or_back_touches_only_the_server() {
     let mut tree = tree();
     let early = admit(&mut tree, at(0), &request("a", "x")).unwrap();
-    tree.retain_databases(|name| name != "a");
+    tree.retain_databases(at(0), |name| name != "a");
     assert_eq!(tree.view(at(0)).nodes.len(), 1);
     run(&mut tree, at(0), &request("a", "x"), &ok(1));
     let view = tree.view(at(1));

@@ -251,6 +251,12 @@ pub fn validate(
         if written.windows.iter().any(|window| window.limits.is_some()) {
             checks.error("heavy_work.windows", "limits belong to `schedule`; here is only when work may run");
         }
+        if written.classes.is_empty() {
+            checks.error(
+                "heavy_work.classes",
+                "expected `plans`, `sessions` or `sizes`; of none, nothing would wait",
+            );
+        }
         let classes = written.classes.iter().map(|class| match class {
             HeavyClass::Plans => CostClass::Plans,
             HeavyClass::Sessions => CostClass::Sessions,

@@ -252,9 +252,11 @@ impl Admission for Guard {
     }
 
     fn retain_databases(&self, exists: &dyn Fn(&str) -> bool) {
+        let now = self.0.clock.monotonic();
         let mut state = self.0.state.lock();
-        state.tree.retain_databases(exists);
-        state.published.retain_databases(exists);
+        let Guarded { tree, published, .. } = &mut *state;
+        tree.retain_databases(now, exists);
+        published.retain_databases(&|name| exists(name) || tree.knows(name));
     }
 }
 
