@@ -38,6 +38,9 @@ pub struct LoggedPlan<'a> {
     pub json: String,
 }
 
+/// Thirty years: what is longer is no time that an execution took.
+const DURATION_MS_MAX: f64 = 1e12;
+
 /// The record of auto_explain that this message is; `None` for any other message.
 #[must_use]
 pub fn auto_explain(message: &str) -> Option<AutoExplain<'_>> {
@@ -49,7 +52,9 @@ pub fn auto_explain(message: &str) -> Option<AutoExplain<'_>> {
     if !body.starts_with('{') {
         return Some(AutoExplain::OtherFormat);
     }
-    let plan = duration.parse().ok().and_then(|duration_ms| plan(body, duration_ms));
+    // Whoever writes such a line by himself can write any number.
+    let duration_ms = duration.parse().ok().filter(|ms| (0.0..=DURATION_MS_MAX).contains(ms));
+    let plan = duration_ms.and_then(|duration_ms| plan(body, duration_ms));
     Some(plan.map_or(AutoExplain::Unreadable, AutoExplain::Plan))
 }
 

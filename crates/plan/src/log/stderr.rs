@@ -9,13 +9,19 @@ use super::{LinePrefix, LogRecord};
 /// they are other words; then each is a record of its own.
 const ADDITIONS: [&str; 7] = ["DETAIL", "HINT", "QUERY", "CONTEXT", "LOCATION", "BACKTRACE", "STATEMENT"];
 const CONTEXT: &str = "CONTEXT";
+/// Follows every message where the verbosity is such that its code stands before it, and no other one. A client cannot forge it: further
+/// lines of what it says begin with a tab.
+const LOCATION: &str = "LOCATION";
 
 /// The record in these lines.
 pub(super) fn record<'a>(prefix: &LinePrefix, text: &'a str) -> Option<LogRecord<'a>> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let (first, further) = text.split_once('\n').map_or((text, None), |(first, more)| (first, Some(more)));
     let Line { mut record, label, message } = prefix.line(first)?;
-    let (code, message) = sqlstate(message);
+    let mut further_lines = further.into_iter().flat_map(|further| further.split('\n'));
+    let is_verbose = further_lines.any(|line| !line.starts_with('\t') && has_label(prefix, line, LOCATION));
+    // Otherwise what looks like a code is the beginning of what somebody says.
+    let (code, message) = if is_verbose { sqlstate(message) } else { (None, message) };
     record.severity = Some(Cow::Borrowed(label));
     record.sqlstate = record.sqlstate.or(code.map(Cow::Borrowed));
     record.message = Cow::Borrowed(message);
@@ -30,12 +36,16 @@ pub(super) fn record<'a>(prefix: &LinePrefix, text: &'a str) -> Option<LogRecord
             Some(_) => {}
             None => {
                 in_message = false;
-                record.has_context |= prefix.line(line).is_some_and(|line| line.label == CONTEXT);
+                record.has_context |= has_label(prefix, line, CONTEXT);
             }
         }
     }
     record.message = Cow::Owned(whole);
     Some(record)
+}
+
+fn has_label(prefix: &LinePrefix, line: &str, label: &str) -> bool {
+    prefix.line(line).is_some_and(|line| line.label == label)
 }
 
 /// Whether the line adds something to the message before it.

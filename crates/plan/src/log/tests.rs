@@ -1,5 +1,7 @@
 //! Records as servers write them, records of a model that writes as the documentation says, and any bytes.
 
+use std::borrow::Cow;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -35,6 +37,34 @@ fn a_line_of_jsonlog_is_read() {
     assert!(!record.has_context);
     assert_eq!(LogFormat::Json.record(b"{\"message\":\"cut sh"), None);
     assert_eq!(LogFormat::Json.record(b"[1]\n"), None);
+}
+
+/// Anybody may begin what he says with what looks like a code.
+#[test]
+fn a_code_before_the_message_is_one_only_where_the_server_says_all_it_knows() {
+    let format = stderr("%m [%p] %q%u@%d ");
+    let prefix = "2026-11-21 14:14:21.123 UTC [7] web@shop ";
+    let read = |lines: &str| {
+        let record = format.record(lines.as_bytes()).unwrap();
+        (record.sqlstate.map(Cow::into_owned), record.message.into_owned())
+    };
+    let said = read(&format!("{prefix}ERROR:  94103: no such customer\n"));
+    assert_eq!(said, (None, "94103: no such customer".to_owned()));
+    let forged = read(&format!("{prefix}ERROR:  94103: no such customer\n\t{prefix}LOCATION:  f, a.c:1\n"));
+    assert_eq!(forged.0, None);
+    let verbose =
+        read(&format!("{prefix}ERROR:  57014: no\n{prefix}CONTEXT:  c\n{prefix}LOCATION:  f, a.c:1\n"));
+    assert_eq!(verbose, (Some("57014".to_owned()), "no".to_owned()));
+}
+
+/// Anybody may write a line like those of auto_explain.
+#[test]
+fn a_duration_that_no_execution_takes_is_unreadable() {
+    let plan = "{\"Plan\": {\"Node Type\": \"Result\"}, \"Query Identifier\": 42}";
+    for duration in ["9".repeat(310), "1000000000001".to_owned()] {
+        let message = format!("duration: {duration} ms  plan:\n{plan}");
+        assert_eq!(auto_explain(&message), Some(AutoExplain::Unreadable), "{duration}");
+    }
 }
 
 #[test]
@@ -89,7 +119,8 @@ fn prefixes_of_packages_and_providers_are_read() {
     check("%m [%p] %q%u@%d ", line, "web", "shop", None);
     let line = "2026-11-21 14:14:21 UTC:10.0.0.1(52412):web@shop:[7]:LOG:  said: a:  b\n";
     check("%t:%r:%u@%d:[%p]:", line, "web", "shop", None);
-    let line = "2026-11-21 14:14:21 +0330-6a2b.7f web       |      shop -42 client backend  LOG:  00000: said: a:  b\n";
+    let line =
+        "2026-11-21 14:14:21 +0330-6a2b.7f web       |      shop -42 client backend  LOG:  said: a:  b\n";
     check("%t-%c %-10u|%10d %Q %b  ", line, "web", "shop", Some(-42));
     let line =
         "time=1795270461.123,pid=00007,user=a role of many words,db=shop,app=x, id=0 LOG:  said: a:  b";

@@ -96,8 +96,12 @@ impl From<sqlx::Error> for QueryError {
             sqlx::Error::Database(database) => {
                 let sqlstate = database.code().unwrap_or_default().into_owned();
                 let reason = reason_of(&sqlstate, database.message());
-                let message =
-                    format!("{} (SQLSTATE {sqlstate}){}", cut(database.message()), hint(reason, &sqlstate));
+                let told = if quotes_data(&sqlstate) {
+                    "the server could not take a value".to_owned()
+                } else {
+                    cut(database.message())
+                };
+                let message = format!("{told} (SQLSTATE {sqlstate}){}", hint(reason, &sqlstate));
                 Self {
                     reason,
                     connection_usable: !sqlstate.starts_with("57P") && !sqlstate.starts_with("08"),
@@ -166,6 +170,11 @@ fn hint(reason: GapReason, sqlstate: &str) -> &'static str {
         GapReason::TooManyConnections => "; no slot was free and we took none of the reserved ones",
         _ => "",
     }
+}
+
+/// Whether messages of this class (22, data exception) can quote a value, such as bytes of somebody's text in another encoding.
+fn quotes_data(sqlstate: &str) -> bool {
+    sqlstate.starts_with("22")
 }
 
 fn cut(message: &str) -> String {
