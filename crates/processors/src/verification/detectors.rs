@@ -158,7 +158,10 @@ impl Detectors {
             };
             match looked {
                 Look::Found(detector, span) if self.has(detector) => return Some((detector, span)),
-                Look::Found(_, span) => at = span.end.max(at + 1),
+                // What is not looked for can hold what is; keys alone are passed over whole, since looking for the end of each of many in one
+                // text would take long.
+                Look::Found(Detector::PrivateKey, span) => at = span.end.max(at + 1),
+                Look::Found(_, span) => at = span.start.max(at + 1),
                 Look::Past(next) => at = next.max(at + 1),
             }
         }
@@ -199,14 +202,14 @@ enum Look {
 /// An e-mail address around an `@`: a local part, and a domain whose last label is of letters.
 fn email(text: &[u8], at: usize, from: usize) -> Look {
     let before = text.get(from..at).unwrap_or_default();
-    let local = before.iter().rev().take(LOCAL_BYTES_MAX + 1).take_while(|byte| is_local(**byte)).count();
+    let local = before.iter().rev().take(LOCAL_BYTES_MAX).take_while(|byte| is_local(**byte)).count();
     let after = text.get(at + 1..).unwrap_or_default();
     let run = after.iter().take(DOMAIN_BYTES_MAX + 1).take_while(|byte| is_domain(**byte)).count();
     let domain = after.get(..run).unwrap_or_default();
     let trailing = domain.iter().rev().take_while(|byte| !byte.is_ascii_alphanumeric()).count();
     let domain = domain.get(..run - trailing).unwrap_or_default();
     let past = Look::Past(at + 1);
-    if local == 0 || local > LOCAL_BYTES_MAX || run > DOMAIN_BYTES_MAX {
+    if local == 0 || run > DOMAIN_BYTES_MAX {
         return past;
     }
     let local = before.get(before.len() - local..).unwrap_or_default();

@@ -136,26 +136,54 @@ fn password_value(rest: &[u8]) -> Option<(usize, usize)> {
         return None;
     }
     let length = match quote {
-        Some(quote) => run(inside, 0, |byte| byte != quote),
+        Some(quote) => quoted(inside, quote),
         None => run(inside, 0, |byte| !is_end_of_value(byte)),
     };
     (length > 0).then_some((key + open, length))
 }
 
-const fn is_end_of_value(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b';' | b'&' | b',' | b'\'' | b'"' | b')')
+/// Bytes up to the closing quote, which is neither doubled nor behind a backslash.
+fn quoted(inside: &[u8], quote: u8) -> usize {
+    let mut at = 0;
+    while let Some(byte) = inside.get(at) {
+        let is_doubled = *byte == quote && inside.get(at + 1) == Some(&quote);
+        match *byte {
+            b'\\' => at += 2,
+            _ if is_doubled => at += 2,
+            byte if byte == quote => return at,
+            _ => at += 1,
+        }
+    }
+    inside.len()
 }
 
-/// The password of a URL whose `://` begins at `at`. Without one, its user is not an e-mail address.
+/// A value without quotes ends as libpq, JDBC and ADO.NET end it.
+const fn is_end_of_value(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b';' | b'&')
+}
+
+/// The password of a URL whose `://` begins at `at`, or the token that is its user. Without one, its user is not an e-mail address.
 pub(super) fn url(text: &[u8], at: usize) -> Look {
     let rest = text.get(at..).unwrap_or_default();
     if !rest.starts_with(b"://") {
         return Look::Past(at + 1);
     }
-    let length = run(rest, 3, |byte| !is_end_of_authority(byte));
-    let authority = rest.get(3..3 + length).unwrap_or_default();
+    let authority_to = |is_end: fn(u8) -> bool| {
+        let length = run(rest, 3, |byte| !is_end(byte));
+        rest.get(3..3 + length).unwrap_or_default()
+    };
+    let mut authority = authority_to(is_end_of_authority);
+    // A password may have what ends a URL in a list or in quotes.
+    if !authority.contains(&b'@') && authority.contains(&b':') {
+        authority = authority_to(|byte| is_end_of_authority(byte) && !matches!(byte, b',' | b'\''));
+    }
     let Some(host) = authority.iter().rposition(|byte| *byte == b'@') else { return Look::Past(at + 3) };
     let user = authority.get(..host).unwrap_or_default();
+    let name = user.get(..run(user, 0, |byte| byte != b':')).unwrap_or_default();
+    let token = if name.starts_with(b"eyJ") { jwt(name) } else { known_prefix(name) };
+    if let Some(length) = token {
+        return Look::Found(Detector::Token, at + 3..at + 3 + length);
+    }
     let Some(colon) = user.iter().position(|byte| *byte == b':') else {
         return Look::Past(at + 3 + host + 1);
     };

@@ -37,6 +37,7 @@ fn email_addresses() {
     check("(bob@example.org)", "([redacted])");
     check("\"carol@example.io\"", "\"[redacted]\"");
     check("é@a.example dan@a.example", "é@a.example [redacted]");
+    check(&format!("{}bob@example.com", "-".repeat(70)), &format!("{}[redacted]", "-".repeat(9)));
 }
 
 #[test]
@@ -57,6 +58,18 @@ fn tokens_of_known_forms() {
     check("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P", "[redacted]");
     check("Authorization: Bearer mF_9.B5f-4.1JqMmF_9.B5f", "Authorization: Bearer [redacted]");
     check(&format!("sk-ant-{}", "api03-Zz".repeat(5)), "[redacted]");
+    let user = format!("ghp_{}", "a1".repeat(18));
+    check(&format!("https://{user}@github.com/x"), "https://[redacted]@github.com/x");
+    check(&format!("https://{user}:@github.com/x"), "https://[redacted]:@github.com/x");
+    check(&format!("https://{user}:x-oauth-basic@github.com/x"), "https://[redacted]:[redacted]/x");
+}
+
+/// What is not looked for does not hide what is.
+#[test]
+fn a_token_is_found_as_the_value_of_a_password_that_is_not_looked_for() {
+    let text = format!("password=ghp_{}", "a1".repeat(18));
+    let found = Detectors::of(&[Detector::Token]).mask(&text, &mut Findings::default());
+    assert_eq!(found.as_deref(), Some("password=[redacted]"));
 }
 
 #[test]
@@ -74,6 +87,10 @@ fn passwords_of_urls_and_connection_strings() {
     check("host=a password=hunter2 port=1", "host=a password=[redacted] port=1");
     check("user=a password='hun ter2'", "user=a password='[redacted]'");
     check("Server=a;Pwd=hunter2;", "Server=a;Pwd=[redacted];");
+    check(r"password='it\'s hunter2' port=1", "password='[redacted]' port=1");
+    check("password='it''s hunter2' port=1", "password='[redacted]' port=1");
+    check("password=hunter,2)x9 port=1", "password=[redacted] port=1");
+    check("postgres://app:pa,s's@db.example/x", "postgres://app:[redacted]@db.example/x");
 }
 
 /// What must pass: everything that a database shows and that is nobody's secret.
@@ -143,7 +160,11 @@ fn time_is_linear_in_hostile_texts() {
         "SG.",
         "password=?",
         "password='",
+        "password='''",
+        "pwd='\\'",
+        "pwd=\"'",
         "://",
+        "://a:,",
         "://a",
         ":",
         "bearer ",
