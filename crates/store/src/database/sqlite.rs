@@ -61,6 +61,9 @@ impl Sqlite {
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(false)
             .pragma("journal_size_limit", WAL_BYTES_KEPT)
+            // A statement that changes many pages notes what they were. In memory, at most the bytes of a transaction: a container need have
+            // no directory for temporary files that can be written to.
+            .pragma("temp_store", "memory")
             .disable_statement_logging();
         let pool = |synchronous| {
             SqlitePoolOptions::new()
@@ -174,5 +177,22 @@ fn delete_oldest(path: &Path) {
             // What cannot be deleted stays; the number of files is told in the log each time.
             let _ = fs::remove_file(with_suffix(&directory.join(&name), part));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A container may have no directory for temporary files, and what SQLite keeps there is more than 64 KiB of pages at times.
+    #[tokio::test]
+    async fn nothing_is_kept_in_temporary_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::connect(&directory.path().join("dbintel.sqlite")).unwrap();
+        for durability in [Durability::Durable, Durability::Soon] {
+            let row = sqlx::query("PRAGMA temp_store").fetch_one(sqlite.pool(durability)).await.unwrap();
+            assert_eq!(row.get::<i64, _>(0), 2);
+        }
+        sqlite.close().await;
     }
 }
