@@ -113,12 +113,12 @@ async fn what_is_not_kept_is_seen_by_all_that_follows_and_leaves_by_no_exporter(
     assert!(lane.drain(Duration::from_secs(1)).await);
     assert_eq!(seen.load(Ordering::Relaxed), 1_001);
     let deliveries: Vec<Delivery> = std::iter::from_fn(|| logs.try_pop()).collect();
-    assert_eq!(deliveries.iter().map(|delivery| delivery.batch.records.len()).sum::<usize>(), 1_001);
     let leaving: u64 = deliveries.iter().map(|delivery| delivery.items().1).sum();
     assert!((400..600).contains(&leaving), "{leaving}");
+    // What does not leave does not weigh on the exporters either.
+    assert_eq!(deliveries.iter().map(|delivery| delivery.batch.records.len() as u64).sum::<u64>(), leaving);
     for record in deliveries.iter().flat_map(|delivery| &delivery.batch.records) {
-        let kept = matches!(record, Record::Change(_)) || mark(record).keep;
-        assert_eq!(Signals::ALL.admit(record), kept);
+        assert!(matches!(record, Record::Change(_)) || mark(record).keep);
     }
     let withheld = |exporter| {
         let labels = [("exporter", exporter), ("reason", "sampled")];
