@@ -39,7 +39,7 @@ impl Writing<'_, '_> {
     /// Writes what begins at the first piece; returns what follows, or nothing at the end.
     #[inline]
     fn step<'s, 't>(&mut self, rest: &'s [Piece<'t>]) -> Option<&'s [Piece<'t>]> {
-        use PieceKind::{Close, Dot, Name, Open, Value};
+        use PieceKind::{Close, CloseSquare, Dot, Name, Open, Value};
         let (first, after) = rest.split_first()?;
         match (first.kind, after) {
             (Value, _) => {
@@ -72,6 +72,11 @@ impl Writing<'_, '_> {
             }
             (Close, _) => {
                 if self.close() {
+                    return Some(without_cast(after));
+                }
+            }
+            (CloseSquare, _) => {
+                if self.close_array() {
                     return Some(without_cast(after));
                 }
             }
@@ -121,13 +126,29 @@ impl Writing<'_, '_> {
         if let Some(before) = written.strip_suffix(b"( ?") {
             let last = before.trim_ascii_end().last();
             if !last.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'"' | b'_')) {
-                let length = self.start + before.len();
+                let length = self.start + before.trim_ascii_end().len();
                 self.out.truncate(length);
-                self.out.push(b'?');
+                self.value();
                 return true;
             }
         }
         self.push(")");
+        false
+    }
+
+    /// Writes a closing square bracket. True if it closed an array of nothing but values, which is one value: planned with its values
+    /// it is a constant.
+    fn close_array(&mut self) -> bool {
+        let written = self.out.get(self.start..).unwrap_or_default();
+        if let Some(before) = written.strip_suffix(b"ARRAY [ ?")
+            && before.last().is_none_or(|byte| *byte == b' ')
+        {
+            let length = self.start + before.trim_ascii_end().len();
+            self.out.truncate(length);
+            self.value();
+            return true;
+        }
+        self.push("]");
         false
     }
 }
