@@ -15,6 +15,7 @@ mod function;
 mod preflight;
 mod rewrite;
 mod samples;
+mod search_path;
 mod sensitivity;
 mod stored;
 mod vet;
@@ -39,9 +40,10 @@ pub(super) use self::samples::sample_texts;
 pub use self::samples::{
     MAX_SAMPLES_BYTES, Met, Sample, Sampled, explain_sample, logging, obstacle, read_samples, sample_limits,
 };
+use self::search_path::schemas_of;
 pub use self::sensitivity::{OfValue, Planned, PlannedValue, explain_value, outline};
 pub use self::stored::{StoredPlans, read_stored_plans, stored_plans_view};
-use self::vet::{Vetted, cut_off, vet};
+use self::vet::{Vetted, vet};
 use super::connection::{Connection, Limits};
 use super::error::QueryError;
 use super::facts::Facts;
@@ -561,34 +563,6 @@ fn identifier_of(plan: &str) -> Option<i64> {
 fn removes_subplans(plan: &str) -> bool {
     let mut numbers = plan.split("\"Subplans Removed\":").skip(1).map(str::trim_start);
     numbers.any(|number| !number.starts_with('0'))
-}
-
-/// The schemas of a search path as the server splits it, which is not as SQL: a name without quotes goes to the next blank or comma,
-/// whatever is in it. Of a path that the server would refuse, those up to what is wrong.
-fn schemas_of(path: &str) -> Vec<String> {
-    let mut schemas = Vec::new();
-    let mut rest = path.trim_start();
-    while !rest.is_empty() {
-        let name;
-        if let Some(quoted) = rest.strip_prefix('"') {
-            let inside = quoted.replace("\"\"", "  ");
-            let Some(end) = inside.find('"') else { break };
-            let (within, after) = quoted.split_at(end);
-            name = within.replace("\"\"", "\"");
-            rest = after.strip_prefix('"').unwrap_or_default();
-        } else {
-            let end = rest.find(|c: char| c == ',' || c.is_ascii_whitespace()).unwrap_or(rest.len());
-            name = rest.get(..end).unwrap_or_default().to_ascii_lowercase();
-            rest = rest.get(end..).unwrap_or_default();
-        }
-        schemas.push(cut_off(&name));
-        match rest.trim_start().strip_prefix(',') {
-            Some(after) => rest = after.trim_start(),
-            None => break,
-        }
-    }
-    schemas.retain(|schema| !schema.is_empty());
-    schemas
 }
 
 impl fmt::Debug for StatementText {
